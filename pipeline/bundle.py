@@ -1,0 +1,132 @@
+"""The exported folder: write it whole or not at all, verify each byte, load it without MLflow.
+
+Nothing in it runs code when loaded: JSON, safetensors, ONNX.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.calibration import Calibration
+from pipeline.classifiers import Classifier, State, create
+from pipeline.config import Candidate
+from pipeline.errors import InputError
+
+FORMAT = 1
+MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A champion as loaded from its folder."""
+
+    manifest: dict[str, Any]
+    classifier: Classifier
+    calibration: Calibration
+    digest: str  # of the manifest, which names the digest of every other file
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels, in the order of the probabilities."""
+        return tuple(self.manifest["label_names"])
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Return calibrated probabilities, shape (n, len(label_names))."""
+        return self.calibration.apply(self.classifier.decision_function(texts))
+
+
+def write_bundle(
+    folder: Path,
+    classifier: Classifier,
+    candidate: Candidate,
+    calibration: Calibration,
+    facts: dict[str, Any],
+    card: str,
+) -> None:
+    """Write a champion beside its place, then put it there; what stood there before goes last.
+
+    Args:
+        folder: where it goes.
+        classifier: fitted on the whole training part.
+        candidate: its name, kind and options.
+        calibration: fitted on out-of-fold scores.
+        facts: what else the manifest says: label_names, versions, data, metrics.
+        card: the model card, Markdown.
+    """
+    from safetensors.numpy import save
+
+    state = classifier.state()
+    files = {
+        CARD: card.encode(),
+        VALUES: json.dumps(state.values, ensure_ascii=False).encode(),
+        ARRAYS: save({name: np.ascontiguousarray(array) for name, array in state.arrays.items()}),
+        **state.blobs,
+    }
+    manifest = {
+        "format": FORMAT,
+        **facts,
+        "candidate": candidate.model_dump(mode="json"),
+        "calibration": calibration.to_dict(),
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
+    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, content in files.items():
+        (partial / name).write_bytes(content)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check the manifest alone."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise InputError(folder, "holds no exported model", then="run `make train` first") from None
+    except (OSError, ValueError) as error:
+        raise InputError(folder / MANIFEST, f"cannot be read ({error})", then="export again: make train") from None
+    if manifest.get("format") != FORMAT:
+        raise InputError(
+            folder / MANIFEST, f"format {manifest.get('format')!r}", expected=str(FORMAT), then="export again: make train"
+        )
+    return manifest
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Verify and load an exported folder; InputError if a byte has changed."""
+    from safetensors.numpy import load
+
+    manifest = read_manifest(folder)
+    files: dict[str, bytes] = {}
+    for name, expected in manifest["sha256"].items():
+        # A name is a name: a manifest from elsewhere must not point out of its folder.
+        if Path(name).name != name or not (folder / name).is_file():
+            raise InputError(folder / name, "is missing", then="export again: make train")
+        files[name] = (folder / name).read_bytes()
+        found = hashlib.sha256(files[name]).hexdigest()
+        if found != expected:
+            raise InputError(
+                folder / name,
+                f"was changed after the export (sha256 {found[:12]}...)",
+                expected=f"{expected[:12]}...",
+                then="export again: make train",
+            )
+    values, arrays = json.loads(files.pop(VALUES)), load(files.pop(ARRAYS))
+    files.pop(CARD)
+    classifier = create(Candidate(**manifest["candidate"]))
+    classifier.restore(State(values, arrays, files))
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
+    return Bundle(manifest, classifier, Calibration.from_dict(manifest["calibration"]), digest)

@@ -1,0 +1,176 @@
+"""Linear classifiers over what is counted (word and character n-grams) and what is embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from pipeline.classifiers import Report, State, index_labels
+from pipeline.classifiers.onnx import OnnxModel
+from pipeline.classifiers.rules import STRICT
+from pipeline.dataset import Example
+
+ANALYZERS = ("word", "char_wb")
+
+
+@dataclass(config=STRICT)
+class Tfidf:
+    """TF-IDF of word and character n-grams into a linear support vector machine.
+
+    Out of the machine come margins and no probabilities; calibration makes them such.
+    """
+
+    C: float = 0.3
+    word_ngrams: tuple[int, int] = (1, 3)
+    character_ngrams: tuple[int, int] = (2, 5)
+    least_articles: int = 2  # a term in fewer training sentences is left out
+    balanced: bool = True
+    random_state: int = 0
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Learn terms and weights."""
+        from sklearn.svm import LinearSVC
+
+        texts = [example.text for example in examples]
+        self._vectorizers = [self._vectorizer(analyzer) for analyzer in ANALYZERS]
+        report(0.1, "count terms")
+        features = self._join([v.fit_transform(texts) for v in self._vectorizers], texts)
+        report(0.5, "fit weights")
+        model = LinearSVC(
+            C=self.C, class_weight="balanced" if self.balanced else None, random_state=self.random_state
+        ).fit(features, index_labels(examples, label_names))
+        self._weights = _complete(model, len(label_names))
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return margins, shape (n, k)."""
+        if not texts:
+            return np.zeros((0, len(self._weights[1])))
+        coefficients, intercepts = self._weights
+        return np.asarray(self._join([v.transform(texts) for v in self._vectorizers], texts) @ coefficients.T) + intercepts
+
+    def state(self) -> State:
+        """Return terms, their inverse document frequencies, and weights."""
+        values, arrays = {}, dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
+        for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
+            values[analyzer] = vectorizer.get_feature_names_out().tolist()
+            arrays[f"idf_{analyzer}"] = vectorizer.idf_
+        return State(values, arrays)
+
+    def restore(self, state: State) -> None:
+        """Take over terms and weights."""
+        self._vectorizers = [self._vectorizer(analyzer, state.values[analyzer]) for analyzer in ANALYZERS]
+        for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
+            vectorizer.idf_ = state.arrays[f"idf_{analyzer}"]
+        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
+
+    def _vectorizer(self, analyzer: str, terms: Sequence[str] | None = None) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        return TfidfVectorizer(
+            analyzer=analyzer,
+            ngram_range=self.word_ngrams if analyzer == "word" else self.character_ngrams,
+            min_df=self.least_articles,
+            sublinear_tf=True,
+            vocabulary=terms,
+            dtype=np.float64,
+        )
+
+    def _join(self, counted: list[Any], texts: Sequence[str]) -> Any:
+        from scipy.sparse import hstack
+
+        return hstack(counted, format="csr")
+
+
+@dataclass(config=STRICT)
+class Embedding:
+    """The vectors of a frozen encoder into logistic regression."""
+
+    C: float = 3.0
+    checkpoint: str = "all-MiniLM-L6-v2"
+    max_length: int = 128
+    balanced: bool = True
+    random_state: int = 0
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Learn weights."""
+        from sklearn.linear_model import LogisticRegression
+
+        report(0.1, "embed")
+        features = _embed(self, [example.text for example in examples])
+        report(0.9, "fit weights")
+        model = LogisticRegression(
+            C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000
+        ).fit(features, index_labels(examples, label_names))
+        self._weights = _complete(model, len(label_names))
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return logits, shape (n, k)."""
+        coefficients, intercepts = self._weights
+        return _embed(self, texts) @ coefficients.T + intercepts
+
+    def state(self) -> State:
+        """Return weights and the encoder in its exported form."""
+        arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
+        return State(arrays=arrays, blobs=_export(self))
+
+    def restore(self, state: State) -> None:
+        """Take over weights and encoder."""
+        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
+        self._onnx = OnnxModel(state.blobs)
+
+
+@dataclass(config=STRICT)
+class Hybrid(Tfidf):
+    """Both kinds of features side by side in one linear support vector machine."""
+
+    checkpoint: str = "all-MiniLM-L6-v2"
+    max_length: int = 128
+    embedding_weight: float = 2.0  # length of the embedding beside TF-IDF vectors of length 1
+
+    def _join(self, counted: list[Any], texts: Sequence[str]) -> Any:
+        from scipy.sparse import csr_matrix, hstack
+
+        return hstack([*counted, csr_matrix(self.embedding_weight * _embed(self, texts))], format="csr")
+
+    def state(self) -> State:
+        """Return terms, weights, and the encoder in its exported form."""
+        state = super().state()
+        state.blobs = _export(self)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take over terms, weights and encoder."""
+        super().restore(state)
+        self._onnx = OnnxModel(state.blobs)
+
+
+def _embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:
+    """Embed with the exported encoder after a restore, and remember while training."""
+    exported: OnnxModel | None = getattr(classifier, "_onnx", None)
+    if exported is not None:
+        return exported.run(texts)
+    from pipeline.classifiers.checkpoint import frozen_encoder
+
+    return frozen_encoder(classifier.checkpoint, classifier.max_length).embed(texts)
+
+
+def _export(classifier: Any) -> dict[str, bytes]:
+    exported: OnnxModel | None = getattr(classifier, "_onnx", None)
+    if exported is not None:
+        return exported.blobs
+    from pipeline.classifiers.checkpoint import frozen_encoder
+
+    return frozen_encoder(classifier.checkpoint, classifier.max_length).blobs
+
+
+def _complete(model: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights for every label: two classes come as one row, an absent one as none."""
+    coefficients, intercepts = model.coef_, np.atleast_1d(model.intercept_)
+    if len(model.classes_) == 2:
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.array([-intercepts[0], intercepts[0]])
+    full = np.zeros((size, coefficients.shape[1])), np.full(size, float(intercepts.min()) - 5)
+    full[0][model.classes_], full[1][model.classes_] = coefficients, intercepts
+    return full

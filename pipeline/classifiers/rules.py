@@ -1,0 +1,84 @@
+"""The floors: what one scores without learning anything about language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from pipeline.classifiers import Report, State, index_labels
+from pipeline.dataset import Example
+from pipeline.errors import InputError
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(config=STRICT)
+class Majority:
+    """Answer with how common each label was, whatever the text."""
+
+    random_state: int = 0
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Count labels."""
+        counts = np.bincount(index_labels(examples, label_names), minlength=len(label_names))
+        self._scores = np.log((counts + 1) / (counts.sum() + len(label_names)))
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the same row for each text."""
+        return np.tile(self._scores, (len(texts), 1))
+
+    def state(self) -> State:
+        """Return the counts as log-shares."""
+        return State(arrays={"scores": self._scores})
+
+    def restore(self, state: State) -> None:
+        """Take over log-shares."""
+        self._scores = state.arrays["scores"]
+
+
+@dataclass(config=STRICT)
+class Keywords:
+    """Count the phrases of a small lexicon: what people would try before they train anything.
+
+    The lexicon maps labels to lists of regular expressions. A label without phrases is the answer
+    when no phrase, or equally many of each side, are found.
+    """
+
+    lexicon: Path = Path("configs/lexicon.yaml")
+    random_state: int = 0
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Read the lexicon; nothing is learned."""
+        import yaml
+
+        try:
+            phrases = yaml.safe_load(self.lexicon.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(self.lexicon, error.strerror or "cannot be read", expected="a lexicon") from None
+        unknown = sorted(phrases.keys() - set(label_names))
+        if unknown:
+            raise InputError(self.lexicon, f"unknown label {unknown[0]!r}", expected=", ".join(label_names))
+        self._phrases = [list(phrases.get(name, ())) for name in label_names]
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return phrase counts; a label without phrases scores a half, or 1.5 against a tie."""
+        patterns = [re.compile("|".join(p) or r"(?!)", re.IGNORECASE) for p in self._phrases]
+        counts = np.array([[len(pattern.findall(text)) for pattern in patterns] for text in texts], float)
+        counts = counts.reshape(len(texts), len(patterns))
+        default = np.array([not phrases for phrases in self._phrases])
+        ranked = np.sort(counts, axis=1)
+        tie = (ranked[:, -1] > 0) & (ranked[:, -1] == ranked[:, -2])
+        return np.where(default, np.where(tie, ranked[:, -1] + 0.5, 0.5)[:, None], counts)
+
+    def state(self) -> State:
+        """Return the lexicon."""
+        return State(values={"phrases": self._phrases})
+
+    def restore(self, state: State) -> None:
+        """Take over a lexicon."""
+        self._phrases = state.values["phrases"]

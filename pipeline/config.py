@@ -1,0 +1,104 @@
+"""One YAML file becomes one frozen, validated configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.errors import InputError
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and every key known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Section):
+    """Where articles and labels come from."""
+
+    seeds: Path = Path("seeds")
+    labels: Path = Path("labels")
+    # Share of the rows that `stance split` gives to the test part.
+    test_share: float = Field(0.2, gt=0, lt=1)
+    # Origins whose text was written for training: events, quotes and figures are invented.
+    invented: tuple[str, ...] = ("authored", "single")
+    # Take no more articles than this from each origin and part (0: all); for quick tries.
+    limit: int = Field(0, ge=0)
+
+
+class Selection(Section):
+    """How candidates are compared."""
+
+    folds: int = Field(5, ge=2)
+    resamples: int = Field(1000, ge=100)
+
+
+class Candidate(Section):
+    """One classifier to try: its kind, and the options of that kind."""
+
+    name: str
+    kind: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        """Take every key beside `name` and `kind` as an option; the name defaults to the kind."""
+        if not isinstance(value, dict) or "options" in value:
+            return value
+        rest = {key: option for key, option in value.items() if key not in ("name", "kind")}
+        return {"kind": value.get("kind"), "name": value.get("name", value.get("kind")), "options": rest}
+
+
+class Config(Section):
+    """Everything a training depends on, beside the data itself."""
+
+    name: str
+    label_names: tuple[str, ...] = Field(min_length=2)
+    random_state: int = 0
+    data: Data = Data()
+    selection: Selection = Selection()
+    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    output: Path = Path("models/champion")
+    cache: Path = Path(".cache")
+
+    @field_validator("label_names", "candidates")
+    @classmethod
+    def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(value, "name", value) for value in values]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands there twice")
+        return values
+
+
+def read_config(path: Path | str) -> Config:
+    """Read and check a configuration file; InputError names the key that is wrong."""
+    import yaml
+
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.yaml")))
+        raise InputError(path, error.strerror or "cannot be read", then=f"there are: {known}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is no YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(path, "is no mapping", expected="keys such as `candidates:`")
+    try:
+        return Config(name=content.pop("name", path.stem), **content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            section = Config.model_fields.get(str(first["loc"][0]))
+            fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
+            raise InputError(
+                path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}"
+            ) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(path, f"`{key}`: {message}", expected="see configs/default.yaml") from None

@@ -1,0 +1,165 @@
+"""Judgements of sentences: read and check them, settle several annotators, measure agreement."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import InputError, raise_problems
+
+# The annotator whose word ends a disagreement.
+SETTLED = "settled"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One annotator's label of one span of an article."""
+
+    article_id: str
+    start: int
+    end: int
+    text: str
+    label: str
+    annotator: str
+    where: str  # file:line
+
+    @property
+    def span(self) -> tuple[str, int, int]:
+        """What the judgement is about: article, start, end."""
+        return self.article_id, self.start, self.end
+
+
+def read_labels(folder: Path, label_names: Sequence[str]) -> list[Judgement]:
+    """Read every `*.jsonl` of a folder; InputError lists all broken rows with file and line."""
+    files = sorted(folder.glob("*.jsonl"))
+    if not files:
+        raise InputError(folder, "holds no labels", expected="*.jsonl", then="see labels/README.md")
+    judgements: list[Judgement] = []
+    problems: list[str] = []
+    for file in files:
+        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+            if line.strip():
+                try:
+                    judgements.append(_judgement(line, f"{file}:{number}", label_names))
+                except InputError as error:
+                    problems.append(str(error))
+    first: dict[tuple[object, ...], Judgement] = {}
+    for row in judgements:
+        earlier = first.setdefault((*row.span, row.annotator), row)
+        if earlier is not row:
+            problems.append(f"{row.where}: {row.annotator} judged this span already at {earlier.where}")
+    raise_problems(problems)
+    return judgements
+
+
+def _judgement(line: bytes, where: str, label_names: Sequence[str]) -> Judgement:
+    try:
+        row = json.loads(line.decode("utf-8"))
+        fields = {name: row[name] for name in ("article_id", "start", "end", "text", "label", "annotator")}
+    except UnicodeDecodeError as error:
+        raise InputError(where, f"broken UTF-8 at byte {error.start}") from None
+    except ValueError as error:
+        raise InputError(where, f"is no JSON ({error})") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            where, f"no field {error}", expected="article_id, start, end, text, label, annotator"
+        ) from None
+    if fields["label"] not in label_names:
+        raise InputError(where, f"unknown label {fields['label']!r}", expected=", ".join(label_names))
+    for name, kind in (("article_id", str), ("start", int), ("end", int), ("text", str), ("annotator", str)):
+        if type(fields[name]) is not kind:
+            raise InputError(where, f"`{name}` is {fields[name]!r}", expected=f"a value of type {kind.__name__}")
+    return Judgement(**fields, where=where)
+
+
+def check_spans(judgements: Iterable[Judgement], texts: dict[str, str]) -> None:
+    """Check that every span lies in a known article and slices to the text that was judged."""
+    problems = []
+    for row in judgements:
+        article = texts.get(row.article_id)
+        if article is None:
+            problems.append(f"{row.where}: no article {row.article_id!r}; add it to the seeds or remove the row")
+        elif article[row.start : row.end] != row.text or row.start < 0:
+            found = article[row.start : row.end][:40] if 0 <= row.start < len(article) else ""
+            problems.append(
+                f"{row.where}: span {row.start}:{row.end} of {row.article_id} is {found!r}; "
+                f"expected {row.text[:40]!r}; label the article's present text"
+            )
+    raise_problems(problems)
+
+
+def settle(judgements: Iterable[Judgement]) -> dict[tuple[str, int, int], str]:
+    """Give each span one label: the settlement, else what most annotators said.
+
+    InputError lists the spans on which annotators are evenly split.
+    """
+    votes: dict[tuple[str, int, int], list[Judgement]] = defaultdict(list)
+    for row in judgements:
+        votes[row.span].append(row)
+    result, problems = {}, []
+    for span, rows in votes.items():
+        settlement = [row.label for row in rows if row.annotator == SETTLED]
+        ranked = Counter(settlement or [row.label for row in rows]).most_common(2)
+        if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
+            said = ", ".join(f"{row.annotator} says {row.label}" for row in rows)
+            problems.append(f"{rows[0].where}: {said}; add a row with annotator {SETTLED!r}")
+        result[span] = ranked[0][0]
+    raise_problems(problems)
+    return result
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Krippendorff's alpha with a 95 % interval, over the spans that several annotators judged."""
+
+    alpha: float
+    low: float
+    high: float
+    spans: int
+    differ: int
+
+
+def agreement(
+    judgements: Iterable[Judgement],
+    label_names: Sequence[str],
+    *,
+    resamples: int = 1000,
+    random_state: int = 0,
+) -> Agreement | None:
+    """Measure agreement before settlement: nominal alpha, bootstrap over articles.
+
+    Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability". None if nothing was judged twice.
+    """
+    counts: dict[tuple[str, int, int], np.ndarray] = defaultdict(lambda: np.zeros(len(label_names)))
+    for row in judgements:
+        if row.annotator != SETTLED:
+            counts[row.span][label_names.index(row.label)] += 1
+    counts = {span: votes for span, votes in counts.items() if votes.sum() > 1}
+    if not counts:
+        return None
+    # The coincidence matrix is a sum over spans, so an article is one matrix and a resample one sum.
+    articles = {name: i for i, name in enumerate(sorted({span[0] for span in counts}))}
+    matrices = np.zeros((len(articles), len(label_names), len(label_names)))
+    for span, votes in counts.items():
+        pairs = np.outer(votes, votes) - np.diag(votes)
+        matrices[articles[span[0]]] += pairs / (votes.sum() - 1)
+    rng = np.random.default_rng(random_state)
+    weights = rng.multinomial(len(articles), np.full(len(articles), 1 / len(articles)), size=resamples)
+    draws = _alpha(np.tensordot(weights, matrices, axes=1))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    differ = sum(int(np.count_nonzero(votes) > 1) for votes in counts.values())
+    return Agreement(float(_alpha(matrices.sum(0))), float(low), float(high), len(counts), differ)
+
+
+def _alpha(coincidences: np.ndarray) -> np.ndarray:
+    totals = coincidences.sum(-1)
+    n = totals.sum(-1)
+    observed = n - np.trace(coincidences, axis1=-2, axis2=-1)
+    expected = (n**2 - (totals**2).sum(-1)) / (n - 1)
+    # One label only, and no disagreement: agreement is complete.
+    return 1 - np.divide(observed, expected, out=np.zeros_like(observed), where=expected > 0)

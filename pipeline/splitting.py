@@ -1,0 +1,132 @@
+"""Whole articles on one side: near-duplicates, the assignment to parts, and the leak report."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+SHINGLE = 5  # words
+# A shingle in more texts than this is boilerplate ("the Democratic People's Republic of Korea").
+BOILERPLATE = 40
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two texts that share words in order: `overlap` of the shorter one's shingles, 0 to 1."""
+
+    first: str
+    second: str
+    overlap: float
+
+
+def normalize(text: str) -> str:
+    """Return the words of a text alone: lower case, single spaces, no punctuation."""
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def shingles(text: str) -> set[str]:
+    """Return the runs of five words; a shorter text is one run."""
+    words = normalize(text).split()
+    if len(words) <= SHINGLE:
+        return {" ".join(words)} if words else set()
+    return {" ".join(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
+
+
+def near_duplicates(texts: Mapping[str, str], threshold: float = 0.4) -> list[Duplicate]:
+    """Find pairs of texts whose shingles overlap: |A & B| / min(|A|, |B|) >= threshold.
+
+    Containment and not Jaccard, because a short text copied into a long one leaks too.
+    """
+    sizes: dict[str, int] = {}
+    holders: dict[str, list[str]] = defaultdict(list)
+    for key, text in texts.items():
+        own = shingles(text)
+        sizes[key] = len(own)
+        for shingle in own:
+            holders[shingle].append(key)
+    shared: Counter[tuple[str, str]] = Counter()
+    for keys in holders.values():
+        if len(keys) <= BOILERPLATE:
+            shared.update((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :])
+    found = [
+        Duplicate(a, b, count / min(sizes[a], sizes[b]))
+        for (a, b), count in shared.items()
+        if count >= threshold * min(sizes[a], sizes[b])
+    ]
+    return sorted(found, key=lambda pair: (-pair.overlap, pair.first, pair.second))
+
+
+def group(keys: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return for each key the smallest key that it is linked to, directly or by way of others."""
+    parent = {key: key for key in keys}
+
+    def root(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for first, second in pairs:
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    return {key: root(key) for key in parent}
+
+
+def assign(
+    strata: Mapping[str, Mapping[str, int]],
+    shares: Mapping[str, float],
+    *,
+    groups: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
+    random_state: int = 0,
+) -> dict[str, str]:
+    """Assign whole articles to parts so that each stratum comes near its share in every part.
+
+    Greedy iterative stratification (Sechidis et al., 2011) over groups of articles.
+
+    Args:
+        strata: article id -> rows per stratum (say "authored/neutral": 7).
+        shares: part -> share of the rows, adding up to 1.
+        groups: article id -> group; a group is never divided.
+        fixed: articles that have a part already; they keep it, and their group follows them.
+        random_state: breaks ties; the same inputs give the same parts.
+    """
+    groups = groups or {}
+    fixed = fixed or {}
+    members: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(strata):
+        members[groups.get(key, key)].append(key)
+    sums = {name: sum((Counter(strata[k]) for k in keys), Counter()) for name, keys in members.items()}
+    total = sum(sums.values(), Counter())
+    need = {part: {s: share * n for s, n in total.items()} for part, share in shares.items()}
+    order = sorted(members)
+    random.Random(random_state).shuffle(order)
+    settled = {name: {fixed[k] for k in keys if k in fixed} for name, keys in members.items()}
+    # Settled groups first, so that the free ones make up for what is missing; then the largest.
+    order.sort(key=lambda name: (not settled[name], -sums[name].total()))
+    result: dict[str, str] = {}
+    for name in order:
+        part = min(settled[name], default=None) or max(
+            shares, key=lambda p: sum(need[p][s] * n / total[s] for s, n in sums[name].items() if n)
+        )
+        for key in members[name]:
+            result[key] = fixed.get(key, part)
+        for stratum, n in sums[name].items():
+            need[part][stratum] -= n
+    return result
+
+
+def leaks(texts: Sequence[tuple[str, str, str]], threshold: float = 0.8) -> list[Duplicate]:
+    """Find sentences of different parts that say the same.
+
+    Args:
+        texts: (key, part, sentence); the pairs come back with their keys.
+        threshold: shared shingles of the shorter sentence, 0 to 1.
+    """
+    parts = {key: part for key, part, _ in texts}
+    # A sentence of a few words ("Comments are closed.") repeats by chance, not by copying.
+    long = {key: text for key, _, text in texts if len(normalize(text).split()) > SHINGLE}
+    return [d for d in near_duplicates(long, threshold) if parts[d.first] != parts[d.second]]
