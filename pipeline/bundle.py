@@ -40,7 +40,8 @@ class Bundle:
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities, shape (n, len(label_names))."""
-        return self.calibration.apply(self.classifier.decision_function(texts))
+        # Lines that were wrapped, and lines that were not, are the same sentence.
+        return self.calibration.apply(self.classifier.decision_function([" ".join(t.split()) for t in texts]))
 
 
 def write_bundle(
@@ -60,6 +61,7 @@ def write_bundle(
         calibration: fitted on out-of-fold scores.
         facts: what else the manifest says: label_names, versions, data, metrics.
         card: the model card, Markdown.
+
     """
     from safetensors.numpy import save
 
@@ -100,7 +102,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(folder / MANIFEST, f"cannot be read ({error})", then="export again: make train") from None
     if manifest.get("format") != FORMAT:
         raise InputError(
-            folder / MANIFEST, f"format {manifest.get('format')!r}", expected=str(FORMAT), then="export again: make train"
+            folder / MANIFEST,
+            f"format {manifest.get('format')!r}",
+            expected=str(FORMAT),
+            then="export again: make train",
         )
     return manifest
 

@@ -51,6 +51,7 @@ def fit_calibration(scores: np.ndarray, y_true: np.ndarray, folds: np.ndarray) -
         scores: out-of-fold scores, shape (n, k).
         y_true: label indices, shape (n,).
         folds: the fold that each row belongs to, shape (n,); a fold is judged by a fit on the others.
+
     """
     losses = []
     for biased in (False, True):

@@ -22,18 +22,18 @@ class Data(Section):
     seeds: Path = Path("seeds")
     labels: Path = Path("labels")
     # Share of the rows that `stance split` gives to the test part.
-    test_share: float = Field(0.2, gt=0, lt=1)
+    test_share: float = Field(default=0.2, gt=0, lt=1)
     # Origins whose text was written for training: events, quotes and figures are invented.
     invented: tuple[str, ...] = ("authored", "single")
     # Take no more articles than this from each origin and part (0: all); for quick tries.
-    limit: int = Field(0, ge=0)
+    limit: int = Field(default=0, ge=0)
 
 
 class Selection(Section):
     """How candidates are compared."""
 
-    folds: int = Field(5, ge=2)
-    resamples: int = Field(1000, ge=100)
+    folds: int = Field(default=5, ge=2)
+    resamples: int = Field(default=1000, ge=100)
 
 
 class Candidate(Section):
@@ -97,8 +97,6 @@ def read_config(path: Path | str) -> Config:
         if first["type"] == "extra_forbidden":
             section = Config.model_fields.get(str(first["loc"][0]))
             fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
-            raise InputError(
-                path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}"
-            ) from None
+            raise InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}") from None
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(path, f"`{key}`: {message}", expected="see configs/default.yaml") from None

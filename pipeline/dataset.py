@@ -244,9 +244,7 @@ def read_labelled(path: Path, label_names: Sequence[str]) -> list[Example]:
         if missing:
             problems.append(f"{row.where}: no {', '.join(missing)}; expected id, text, label")
         elif row.fields["label"] not in label_names:
-            problems.append(
-                f"{row.where}: unknown label {row.fields['label']!r}; expected {', '.join(label_names)}"
-            )
+            problems.append(f"{row.where}: unknown label {row.fields['label']!r}; expected {', '.join(label_names)}")
         elif str(row.fields["id"]) in seen:
             problems.append(f"{row.where}: id {row.fields['id']!r} stands there twice; expected unique ids")
         else:

@@ -67,6 +67,7 @@ def resampling(groups: Sequence[str], resamples: int, random_state: int) -> tupl
 
     Returns:
         codes of the rows, shape (n,); how often each code is drawn, shape (resamples, codes); the unit.
+
     """
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     unit = "articles"
@@ -97,6 +98,7 @@ def interval(
         statistic: maps matrices of shape (..., size, size) to values of shape (...).
         resamples: bootstrap resamples.
         random_state: fixes the resamples.
+
     """
     codes, weights, unit = resampling(groups, resamples, random_state)
     draws = statistic(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1))
@@ -120,8 +122,7 @@ def paired_difference(
     """
     codes, weights, unit = resampling(groups, resamples, random_state)
     scores = [
-        macro_f1(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1))
-        for y_pred in (first, second)
+        macro_f1(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1)) for y_pred in (first, second)
     ]
     low, high = np.quantile(scores[1] - scores[0], [0.025, 0.975])
     values = [float(macro_f1(confusion(y_true, y_pred, size))) for y_pred in (first, second)]

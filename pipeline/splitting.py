@@ -93,6 +93,7 @@ def assign(
         groups: article id -> group; a group is never divided.
         fixed: articles that have a part already; they keep it, and their group follows them.
         random_state: breaks ties; the same inputs give the same parts.
+
     """
     groups = groups or {}
     fixed = fixed or {}
@@ -125,6 +126,7 @@ def leaks(texts: Sequence[tuple[str, str, str]], threshold: float = 0.8) -> list
     Args:
         texts: (key, part, sentence); the pairs come back with their keys.
         threshold: shared shingles of the shorter sentence, 0 to 1.
+
     """
     parts = {key: part for key, part, _ in texts}
     # A sentence of a few words ("Comments are closed.") repeats by chance, not by copying.

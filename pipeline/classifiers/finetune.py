@@ -68,7 +68,9 @@ class _Watch(TrainerCallback):
         self.best, self.weights, self.worse = -1.0, None, 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.report(state.global_step / state.max_steps, f"epoch {int(state.epoch) + 1} of {int(args.num_train_epochs)}")
+        self.report(
+            state.global_step / state.max_steps, f"epoch {int(state.epoch) + 1} of {int(args.num_train_epochs)}"
+        )
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.score is None:

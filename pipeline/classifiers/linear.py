@@ -49,7 +49,9 @@ class Tfidf:
         if not texts:
             return np.zeros((0, len(self._weights[1])))
         coefficients, intercepts = self._weights
-        return np.asarray(self._join([v.transform(texts) for v in self._vectorizers], texts) @ coefficients.T) + intercepts
+        return (
+            np.asarray(self._join([v.transform(texts) for v in self._vectorizers], texts) @ coefficients.T) + intercepts
+        )
 
     def state(self) -> State:
         """Return terms, their inverse document frequencies, and weights."""
@@ -101,9 +103,9 @@ class Embedding:
         report(0.1, "embed")
         features = _embed(self, [example.text for example in examples])
         report(0.9, "fit weights")
-        model = LogisticRegression(
-            C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000
-        ).fit(features, index_labels(examples, label_names))
+        model = LogisticRegression(C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000).fit(
+            features, index_labels(examples, label_names)
+        )
         self._weights = _complete(model, len(label_names))
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:

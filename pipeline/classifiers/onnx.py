@@ -36,9 +36,7 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            blobs["model.onnx"], options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=["CPUExecutionProvider"])
 
     def run(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
         """Return the model's output, shape (n, d), in the order of the texts."""

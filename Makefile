@@ -1,0 +1,50 @@
+# Every target sets up what it needs: a virtual environment with the versions in constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+STANCE := $(VENV)/bin/stance
+READY := $(VENV)/.ready
+MODEL ?= models/champion
+CONFIG ?= configs/default.yaml
+
+.PHONY: setup train eval predict ui data test lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make train | eval | predict IN=... OUT=... | ui | data | test | lint | bench"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+setup: $(READY)
+
+train: $(READY)
+	$(STANCE) train --config $(CONFIG)
+
+eval: $(READY)
+	$(STANCE) eval --config $(CONFIG) --model $(MODEL)
+
+predict: $(READY)
+	$(STANCE) predict $(IN) --output $(OUT) --model $(MODEL)
+
+ui: $(READY)
+	$(STANCE) ui
+
+data: $(READY)
+	$(STANCE) data --config $(CONFIG)
+
+test: $(READY)
+	$(VENV)/bin/pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(READY)
+	$(VENV)/bin/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) .cache models mlflow.db* mlartifacts reports

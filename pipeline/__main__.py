@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `stance`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,231 @@
+"""Words to stage calls, summaries, exit codes. Each command imports its stage when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.evaluation import Table as Scores
+    from pipeline.prediction import Summary
+    from pipeline.training import Outcome, Result
+
+app = typer.Typer(
+    name="stance",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Learn from labelled sentences what news articles argue for in the policy toward North Korea "
+    "(pro-sanctions, pro-dialogue or neutral), and label new articles.",
+    epilog="Examples:\n\n  stance train\n\n  stance eval\n\n  stance predict articles/ --output rows.csv",
+)
+# Piped tables are as wide as they need to be; only a terminal has an edge.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says what to do.")]
+Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.")]
+DEFAULT_CONFIG, DEFAULT_MODEL = Path("configs/default.yaml"), Path("models/champion")
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    """Build a table whose first column is words and whose others are numbers."""
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position else "left", no_wrap=True)
+    return table
+
+
+@app.command(epilog="Example: stance data --config configs/default.yaml")
+def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Check articles and labels; print counts, agreement and leaks."""
+    from pipeline.config import read_config
+    from pipeline.dataset import load_dataset
+    from pipeline.labels import agreement
+
+    settings = read_config(config)
+    dataset = load_dataset(settings)
+    table = _table("origin", "part", "articles", "sentences", *settings.label_names)
+    for place in [*sorted({(e.origin, e.split) for e in dataset.examples}), None]:
+        rows = [e for e in dataset.examples if place in (None, (e.origin, e.split))]
+        counts = Counter(e.label for e in rows)
+        numbers = [len({e.article_id for e in rows}), len(rows), *(counts[name] for name in settings.label_names)]
+        table.add_row(*(place or ("all", "")), *map(str, numbers), style=None if place else "bold")
+    out.print(table)
+    if dataset.unlabelled:
+        out.print(f"{dataset.unlabelled} articles have no label yet")
+    found = agreement(dataset.judgements, settings.label_names, random_state=settings.random_state)
+    if found:
+        out.print(
+            f"\nAgreement of annotators: Krippendorff's alpha {found.alpha:.3f} "
+            f"[{found.low:.3f}, {found.high:.3f}] over {found.spans} sentences judged twice; "
+            f"{found.differ} differed and were settled."
+        )
+    out.print(
+        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, none across the split; "
+        f"{len(dataset.leaks)} sentences of the train part stand in the test part too and are withheld."
+    )
+    for leak in dataset.leaks[:10]:
+        out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
+    out.print(f"Labels are a language model's reading under {settings.data.labels / 'CODEBOOK.md'}.")
+    out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
+
+
+@app.command(epilog="Example: stance split, then look at the new rows with `git diff seeds/index.csv`")
+def split(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Give newly labelled articles a part, train or test; what has one never moves."""
+    from pipeline.config import read_config
+    from pipeline.dataset import INDEX, extend_index
+
+    settings = read_config(config)
+    new = extend_index(settings)
+    for row in new:
+        out.print(f"{row['article_id']}: {row['split']}")
+    out.print(f"{len(new)} articles added to {settings.data.seeds / INDEX}; edit origin, outlet and date there")
+
+
+@app.command(epilog="Examples: stance train    stance train --config configs/smoke.yaml")
+def train(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Cross-validate the candidates, select one, export it and register it in MLflow."""
+    from pipeline.config import read_config
+    from pipeline.progress import Bar
+    from pipeline.training import train
+
+    settings = read_config(config)
+
+    def announce(result: Result) -> None:
+        sys.stderr.write(f"{result.candidate.name}: macro-F1 {result.macro_f1}\n")
+
+    with Bar() as bar:
+        outcome = train(settings, bar.update, announce)
+    _print_outcome(outcome, settings.label_names)
+
+
+def _print_outcome(outcome: Outcome, label_names: tuple[str, ...]) -> None:
+    from pipeline.metrics import confusion, f1
+
+    table = _table(
+        "candidate", "macro-F1", "95 % interval", *label_names, "seconds", title="Cross-validated on the train part"
+    )
+    for result in outcome.results:
+        scores = f1(confusion(result.y_true, result.y_pred, len(label_names)))
+        chosen = result is outcome.selected
+        table.add_row(
+            result.candidate.name + (" *" if chosen else ""),
+            f"{result.macro_f1.value:.3f}",
+            f"{result.macro_f1.low:.3f} to {result.macro_f1.high:.3f}",
+            *(f"{score:.3f}" for score in scores),
+            f"{result.seconds:.0f}",
+            style="bold" if chosen else None,
+        )
+    out.print(table)
+    out.print(f"\n* selected: {outcome.reason}.")
+    out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} (champion).")
+    out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")
+
+
+@app.command("eval", epilog="Examples: stance eval    stance eval --data my-labels.jsonl")
+def evaluate(
+    model: Model = DEFAULT_MODEL,
+    data: Annotated[Path | None, typer.Option(help="A labelled table of rows id, text, label.")] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Score the exported model on the test part, or on your own labelled file."""
+    from pipeline.bundle import load_bundle
+    from pipeline.config import read_config
+    from pipeline.evaluation import FLOORS
+    from pipeline.evaluation import evaluate as score
+
+    bundle = load_bundle(model)
+    tables = score(bundle, read_config(config), data)
+    table = _table("rows", "articles", "sentences", "macro-F1", "95 % interval", *FLOORS, "ECE", "Brier")
+    for found in tables:
+        table.add_row(
+            found.name,
+            str(found.articles),
+            str(found.rows),
+            f"{found.macro_f1.value:.3f}",
+            f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
+            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in FLOORS),
+            f"{found.ece:.3f}",
+            f"{found.brier:.3f}",
+        )
+    out.print(table)
+    if any(found.note for found in tables):
+        out.print("† fewer than ten articles: the interval is over sentences.")
+    for found in tables:
+        _print_classes(found, bundle.label_names)
+    out.print("\nLabels are a language model's reading under the codebook; authored articles are invented.")
+
+
+def _print_classes(found: Scores, label_names: tuple[str, ...]) -> None:
+    from pipeline.metrics import f1, precision, recall
+
+    table = _table("label", "precision", "recall", "F1", "sentences", title=f"\n{found.name.strip()}, per label")
+    columns = zip(
+        label_names, precision(found.matrix), recall(found.matrix), f1(found.matrix), found.matrix.sum(1), strict=True
+    )
+    for name, *scores, rows in columns:
+        table.add_row(name, *(f"{score:.3f}" for score in scores), str(int(rows)))
+    out.print(table)
+
+
+@app.command(
+    epilog="Examples: stance predict articles/ --output rows.csv    "
+    "cat rows.jsonl | stance predict - --output rows.parquet --unit sentence"
+)
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files .txt .html .jsonl .csv .parquet, folders, or -")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl, .csv or .parquet file.")],
+    model: Model = DEFAULT_MODEL,
+    unit: Annotated[
+        Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
+    ] = "article",
+) -> None:
+    """Label every sentence of new articles, one row each."""
+    from pipeline.bundle import load_bundle
+    from pipeline.prediction import predict as label
+    from pipeline.progress import Bar
+
+    with Bar() as bar:
+
+        def report(done: Summary) -> None:
+            rate = done.sentences / max(done.seconds, 1e-9)
+            bar.update(0.5, f"{done.articles:,} articles, {done.sentences:,} sentences, {rate:,.0f} a second")
+
+        summary = label(inputs, output, load_bundle(model), unit=unit, report=report)
+    counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
+    out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
+    if summary.rejected:
+        out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
+
+
+@app.command(epilog="Example: stance ui --port 5001")
+def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
+    """Open the MLflow UI on this project's runs."""
+    from pipeline.tracking import serve_ui
+
+    out.print(f"MLflow's UI: http://localhost:{port} (Ctrl-C stops it)")
+    serve_ui(port)
+
+
+def main() -> None:
+    """Run the command line; what the user can fix is one line and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"stance: {error}", markup=False, style="red")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; what was finished is kept, the same command goes on from there\n")
+        sys.exit(130)
