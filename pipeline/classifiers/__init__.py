@@ -48,6 +48,8 @@ KINDS = {
     "tfidf": "linear:Tfidf",
     "embedding": "linear:Embedding",
     "hybrid": "linear:Hybrid",
+    "start": "domain:Start",
+    "anchored": "domain:Anchored",
     "finetune": "finetune:Finetune",
 }
 

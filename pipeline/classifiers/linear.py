@@ -101,7 +101,7 @@ class Embedding:
         from sklearn.linear_model import LogisticRegression
 
         report(0.1, "embed")
-        features = _embed(self, [example.text for example in examples])
+        features = embed(self, [example.text for example in examples])
         report(0.9, "fit weights")
         model = LogisticRegression(C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000).fit(
             features, index_labels(examples, label_names)
@@ -111,12 +111,12 @@ class Embedding:
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return logits, shape (n, k)."""
         coefficients, intercepts = self._weights
-        return _embed(self, texts) @ coefficients.T + intercepts
+        return embed(self, texts) @ coefficients.T + intercepts
 
     def state(self) -> State:
         """Return weights and the encoder in its exported form."""
         arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
-        return State(arrays=arrays, blobs=_export(self))
+        return State(arrays=arrays, blobs=encoder_blobs(self))
 
     def restore(self, state: State) -> None:
         """Take over weights and encoder."""
@@ -135,12 +135,12 @@ class Hybrid(Tfidf):
     def _join(self, counted: list[Any], texts: Sequence[str]) -> Any:
         from scipy.sparse import csr_matrix, hstack
 
-        return hstack([*counted, csr_matrix(self.embedding_weight * _embed(self, texts))], format="csr")
+        return hstack([*counted, csr_matrix(self.embedding_weight * embed(self, texts))], format="csr")
 
     def state(self) -> State:
         """Return terms, weights, and the encoder in its exported form."""
         state = super().state()
-        state.blobs = _export(self)
+        state.blobs = encoder_blobs(self)
         return state
 
     def restore(self, state: State) -> None:
@@ -149,7 +149,7 @@ class Hybrid(Tfidf):
         self._onnx = OnnxModel(state.blobs)
 
 
-def _embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:
+def embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:
     """Embed with the exported encoder after a restore, and remember while training."""
     exported: OnnxModel | None = getattr(classifier, "_onnx", None)
     if exported is not None:
@@ -159,7 +159,7 @@ def _embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:
     return frozen_encoder(classifier.checkpoint, classifier.max_length).embed(texts)
 
 
-def _export(classifier: Any) -> dict[str, bytes]:
+def encoder_blobs(classifier: Any) -> dict[str, bytes]:
     exported: OnnxModel | None = getattr(classifier, "_onnx", None)
     if exported is not None:
         return exported.blobs

@@ -1,0 +1,96 @@
+"""Candidates that start from the shipped adapter and stay near it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from pipeline.calibration import softmax
+from pipeline.classifiers import Report, State, index_labels
+from pipeline.classifiers.linear import embed, encoder_blobs
+from pipeline.classifiers.onnx import OnnxModel
+from pipeline.classifiers.rules import STRICT
+from pipeline.dataset import Example
+from pipeline.errors import InputError
+
+
+@dataclass(config=STRICT)
+class Start:
+    """The shipped start as it is: nothing is learned from the examples."""
+
+    checkpoint: str = "domain"
+    max_length: int = 128
+    random_state: int = 0
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Take over the head that ships; InputError if it knows other labels."""
+        from pipeline.classifiers.checkpoint import domain_head
+
+        head = domain_head()
+        if sorted(head.label_names) != sorted(label_names):
+            raise InputError(
+                "the shipped start", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
+            )
+        order = [head.label_names.index(name) for name in label_names]
+        # Its calibration becomes part of its weights: its scores are calibrated logits.
+        bias = np.array(head.calibration.bias or np.zeros(len(order)))
+        self._weights = (
+            head.coefficients[order] / head.calibration.temperature,
+            (head.intercepts / head.calibration.temperature + bias)[order],
+        )
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return logits, shape (n, k)."""
+        coefficients, intercepts = self._weights
+        return embed(self, texts) @ coefficients.T + intercepts
+
+    def state(self) -> State:
+        """Return the head, and the encoder in its exported form."""
+        arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
+        return State(arrays=arrays, blobs=encoder_blobs(self))
+
+    def restore(self, state: State) -> None:
+        """Take over head and encoder."""
+        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
+        self._onnx = OnnxModel(state.blobs)
+
+
+@dataclass(config=STRICT)
+class Anchored(Start):
+    """The start's head, moved by the examples as far as they outweigh a pull back to it.
+
+    Minimizes the mean cross-entropy, weighted by origin, plus strength/2 times the squared distance
+    from the start's weights: with few examples, or none that help, it stays the start (cf. L2-SP,
+    Li et al., 2018, here for the last layer alone).
+    """
+
+    strength: float = 1.0
+    weights: dict[str, float] | None = None  # of origins; 1 for those not named
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Move the head."""
+        from scipy.optimize import minimize
+
+        super().fit(examples, label_names, report)
+        report(0.1, "embed")
+        features = embed(self, [example.text for example in examples]).astype(float)
+        features = np.hstack([features, np.ones((len(features), 1))])
+        truth = np.eye(len(label_names))[index_labels(examples, label_names)]
+        weights = np.array([(self.weights or {}).get(example.origin, 1.0) for example in examples])
+        weights /= len(examples)
+        start = np.hstack([self._weights[0], self._weights[1][:, None]]).astype(float)
+
+        def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            head = flat.reshape(start.shape)
+            probabilities = softmax(features @ head.T)
+            cross = -(np.log(np.clip((probabilities * truth).sum(1), 1e-12, None)) * weights).sum()
+            slope = ((probabilities - truth) * weights[:, None]).T @ features
+            return cross + self.strength / 2 * ((head - start) ** 2).sum(), (
+                slope + self.strength * (head - start)
+            ).ravel()
+
+        report(0.9, "move the head")
+        found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape)
+        self._weights = found[:, :-1], found[:, -1]
