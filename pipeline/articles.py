@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +83,12 @@ def read_articles(inputs: Iterable[str | Path]) -> Iterator[Article | Reject]:
     """
     for entry in inputs:
         if str(entry) == "-":
-            yield from map(_article, _read_jsonl(sys.stdin.buffer, "standard input"))
+            yield from _articles(_read_jsonl(sys.stdin.buffer, "standard input"), "standard input")
             continue
         for name, file in find_files(Path(entry)):
             try:
                 if name.lower().endswith(TABLES):
-                    yield from map(_article, read_rows(file))
+                    yield from _articles(read_rows(file), str(file))
                 else:
                     yield _read_document(name, file)
             except OSError as error:
@@ -97,16 +98,19 @@ def read_articles(inputs: Iterable[str | Path]) -> Iterator[Article | Reject]:
 def read_rows(file: Path) -> Iterator[Row | Reject]:
     """Read the rows of a `.jsonl`, `.jsonl.gz`, `.csv` or `.parquet` file, with all their columns."""
     suffix = file.name.lower()
-    if suffix.endswith(".csv"):
-        yield from _read_csv(file)
-    elif suffix.endswith(".parquet"):
-        yield from _read_parquet(file)
-    elif suffix.endswith(TABLES):
-        opened: Any = gzip.open(file) if suffix.endswith(".gz") else file.open("rb")
-        with opened as stream:
-            yield from _read_jsonl(stream, str(file))
-    else:
+    if not suffix.endswith(TABLES):
         raise InputError(file, "unknown kind of file", expected=", ".join(TABLES))
+    try:
+        if suffix.endswith(".csv"):
+            yield from _read_csv(file)
+        elif suffix.endswith(".parquet"):
+            yield from _read_parquet(file)
+        else:
+            opened: Any = gzip.open(file) if suffix.endswith(".gz") else file.open("rb")
+            with opened as stream:
+                yield from _read_jsonl(stream, str(file))
+    except (OSError, EOFError, zlib.error) as error:
+        yield Reject(str(file), f"cannot be read to its end ({getattr(error, 'strerror', None) or error})")
 
 
 def _read_document(name: str, file: Path) -> Article | Reject:
@@ -124,7 +128,7 @@ def _read_document(name: str, file: Path) -> Article | Reject:
 
 
 def decode(content: bytes) -> str:
-    """Decode UTF-8 or, where a text holds no UTF-8 at all, the encoding that fits it best.
+    """Decode UTF-8 or, where a text holds no UTF-8 at all, Windows-1252 or the encoding that fits it best.
 
     ValueError: binary content, or UTF-8 that is broken in places (a guess would be wrong there).
     """
@@ -138,6 +142,12 @@ def decode(content: bytes) -> str:
         partly = any(ord(character) > 127 for character in content.decode("utf-8", "ignore"))
         if partly or error.end == len(content):
             raise ValueError(f"broken UTF-8 at byte {error.start}") from None
+    # English prose with a few bytes beyond ASCII: a guess takes its quotes for letters of any alphabet.
+    if 4 * sum(byte > 127 for byte in content) < len(content):
+        try:
+            return content.decode("cp1252")
+        except UnicodeDecodeError:
+            pass
     from charset_normalizer import from_bytes
 
     guess = from_bytes(content).best()
@@ -146,20 +156,36 @@ def decode(content: bytes) -> str:
     return str(guess)
 
 
+def _articles(rows: Iterable[Row | Reject], where: str) -> Iterator[Article | Reject]:
+    empty = True
+    for row in rows:
+        empty = False
+        yield _article(row)
+    if empty:
+        yield Reject(where, "holds no row; expected columns id, text")
+
+
 def _article(row: Row | Reject) -> Article | Reject:
     """Check one row; anything but text and a usable id is a reject."""
     if isinstance(row, Reject):
         return row
     text, key = row.fields.get("text"), row.fields.get("id")
     if not isinstance(text, str) or not text.strip():
-        why = "`text` is empty" if "text" in row.fields else "no `text`; expected columns id, text"
-        return Reject(row.where, why)
+        if "text" not in row.fields:
+            return Reject(row.where, "no `text`; expected columns id, text")
+        empty = text is None or isinstance(text, str)
+        return Reject(row.where, "`text` is empty" if empty else f"`text` is no text but {type(text).__name__}")
     if isinstance(key, bool) or not isinstance(key, str | int) or str(key) == "":
         return Reject(row.where, "no `id`; expected columns id, text")
     if "\0" in text:
         return Reject(row.where, "holds NUL characters, so it is no text")
     known = {name: row.fields.get(name) for name in ("title", "date", "outlet")}
-    return Article(str(key), text, **{name: str(value) for name, value in known.items() if value is not None})
+    article = Article(str(key), text, **{name: str(value) for name, value in known.items() if value is not None})
+    try:
+        "".join((article.id, article.text, article.title, article.date, article.outlet)).encode()
+    except UnicodeEncodeError:
+        return Reject(row.where, "holds half of a surrogate pair, which is no character")
+    return article
 
 
 def _read_jsonl(stream: IO[bytes], source: str) -> Iterator[Row | Reject]:
@@ -174,7 +200,7 @@ def _read_jsonl(stream: IO[bytes], source: str) -> Iterator[Row | Reject]:
         elif line.strip():
             try:
                 fields = json.loads(line.decode("utf-8-sig"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield Reject(where, f"is no JSON in UTF-8 ({error})")
                 continue
             yield Row(where, fields) if isinstance(fields, dict) else Reject(where, "is no JSON object")
@@ -183,10 +209,12 @@ def _read_jsonl(stream: IO[bytes], source: str) -> Iterator[Row | Reject]:
 def _read_csv(file: Path) -> Iterator[Row | Reject]:
     csv.field_size_limit(MOST_BYTES)
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.DictReader(stream)
+        # Strict, because a quote that is never closed would swallow all later rows without a word.
+        rows = csv.DictReader(stream, strict=True)
         try:
             for fields in rows:
-                yield Row(f"{file}:{rows.line_num}", fields)
+                where = f"{file}:{rows.line_num}"
+                yield Row(where, fields) if None not in fields else Reject(where, "more columns than the first line")
         except (csv.Error, UnicodeDecodeError) as error:
             yield Reject(f"{file}:{rows.line_num + 1}", f"the rest cannot be read ({error})")
 
@@ -202,7 +230,7 @@ def _read_parquet(file: Path) -> Iterator[Row | Reject]:
                 for fields in batch.to_pylist():
                     number += 1
                     yield Row(f"{file}:row {number}", fields)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         yield Reject(f"{file}:row {number + 1}", f"the rest is no parquet ({error})")
 
 

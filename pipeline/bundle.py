@@ -79,6 +79,7 @@ def write_bundle(
         "calibration": calibration.to_dict(),
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
+    manifest["seal"] = seal(manifest)
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
     partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
     for leftover in (partial, old):
@@ -92,6 +93,12 @@ def write_bundle(
     shutil.rmtree(old, ignore_errors=True)
 
 
+def seal(manifest: dict[str, Any]) -> str:
+    """Name the content of a manifest, its own seal apart: labels in another order would be other labels."""
+    rest = {key: value for key, value in manifest.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read and check the manifest alone."""
     try:
@@ -100,13 +107,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(folder, "holds no exported model", then="run `make train` first") from None
     except (OSError, ValueError) as error:
         raise InputError(folder / MANIFEST, f"cannot be read ({error})", then="export again: make train") from None
-    if manifest.get("format") != FORMAT:
-        raise InputError(
-            folder / MANIFEST,
-            f"format {manifest.get('format')!r}",
-            expected=str(FORMAT),
-            then="export again: make train",
-        )
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise InputError(folder / MANIFEST, f"format {found!r}", expected=str(FORMAT), then="export again: make train")
+    if manifest.get("seal") != seal(manifest):
+        raise InputError(folder / MANIFEST, "was changed after the export", then="export again: make train")
     return manifest
 
 

@@ -14,9 +14,11 @@ from rich.table import Table
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    from pipeline.config import Config
     from pipeline.evaluation import Table as Scores
     from pipeline.prediction import Summary
-    from pipeline.training import Outcome, Result
+    from pipeline.selection import Result
+    from pipeline.training import Outcome
 
 app = typer.Typer(
     name="stance",
@@ -92,9 +94,49 @@ def split(config: ConfigFile = DEFAULT_CONFIG) -> None:
     out.print(f"{len(new)} articles added to {settings.data.seeds / INDEX}; edit origin, outlet and date there")
 
 
+@app.command(
+    epilog="Examples: stance corpora    stance corpora --from clones/    "
+    "stance corpora --from ../shared/corpora/real/sentences.jsonl"
+)
+def corpora(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="A folder of clones, or tables that hold the text already; else it is downloaded."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Where training looks for them.")] = Path(".cache/corpora.jsonl"),
+    labels: Annotated[Path, typer.Option(help="Labels that name their text by place.")] = Path("labels/external"),
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Bring the texts of the external labels to this machine, each sentence checked by its sha1."""
+    from pipeline import corpora as room
+    from pipeline.config import read_config
+    from pipeline.progress import Bar
+
+    known = room.read_external(labels, read_config(config).label_names)
+    with Bar() as bar:
+        if sources and all(source.is_file() for source in sources):
+            found = room.rebuilt(sources, known, read_config(config).label_names)
+        elif sources:
+            found = room.hydrate(known, room.clones(sources[0]), bar.update)
+        else:
+            found = room.hydrate(known, room.download(output.with_name("downloads")), bar.update)
+    for name in found.vanished:
+        sys.stderr.write(f"missing: {name}\n")
+    for why, count in found.missing.most_common():
+        out.print(f"{count} sentences left out: {why}")
+    if not found.rows:
+        raise InputError(output, "not one sentence could be had", then="see the reasons above")
+    room.write_corpora(found, room.read_split(labels), output)
+    counts = ", ".join(f"{n} {name}" for name, n in found.sources.most_common())
+    out.print(f"{len(found.rows)} sentences ({counts}): {output}")
+    out.print("Next: `stance train --config configs/full.yaml` trains with them.")
+
+
 @app.command(epilog="Examples: stance train    stance train --config configs/smoke.yaml")
 def train(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
+    import numpy as np
+
     from pipeline.config import read_config
     from pipeline.progress import Bar
     from pipeline.training import train
@@ -102,31 +144,42 @@ def train(config: ConfigFile = DEFAULT_CONFIG) -> None:
     settings = read_config(config)
 
     def announce(result: Result) -> None:
-        sys.stderr.write(f"{result.candidate.name}: macro-F1 {result.macro_f1}\n")
+        found = result.macro_f1(np.ones_like(result.real), settings.selection.resamples)
+        sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
 
     with Bar() as bar:
         outcome = train(settings, bar.update, announce)
-    _print_outcome(outcome, settings.label_names)
+    _print_outcome(outcome, settings)
 
 
-def _print_outcome(outcome: Outcome, label_names: tuple[str, ...]) -> None:
-    from pipeline.metrics import confusion, f1
+def _print_outcome(outcome: Outcome, settings: Config) -> None:
+    from pipeline.training import describe_scores
 
+    title = "Candidates on held-out rows, macro-F1"
     table = _table(
-        "candidate", "macro-F1", "95 % interval", *label_names, "seconds", title="Cross-validated on the train part"
+        "candidate", "all", "95 % interval", "real", "invented", *settings.label_names, "seconds", title=title
     )
     for result in outcome.results:
-        scores = f1(confusion(result.y_true, result.y_pred, len(label_names)))
+        scores = describe_scores(result, settings)
         chosen = result is outcome.selected
+        numbers = [f"{scores[f'f1_{name}']:.3f}" for name in settings.label_names]
+        apart = [
+            f"{scores[f'macro_f1_{kind}']:.3f}" if f"macro_f1_{kind}" in scores else "" for kind in ("real", "invented")
+        ]
         table.add_row(
             result.candidate.name + (" *" if chosen else ""),
-            f"{result.macro_f1.value:.3f}",
-            f"{result.macro_f1.low:.3f} to {result.macro_f1.high:.3f}",
-            *(f"{score:.3f}" for score in scores),
+            f"{scores['macro_f1']:.3f}",
+            f"{scores['macro_f1_low']:.3f} to {scores['macro_f1_high']:.3f}",
+            *apart,
+            *numbers,
             f"{result.seconds:.0f}",
             style="bold" if chosen else None,
         )
     out.print(table)
+    real = int(outcome.results[0].real.sum())
+    out.print(
+        f"{real} of the {len(outcome.results[0].real)} rows are real text; the invented ones are no guide to news."
+    )
     out.print(f"\n* selected: {outcome.reason}.")
     out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} (champion).")
     out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")

@@ -21,6 +21,8 @@ class Data(Section):
 
     seeds: Path = Path("seeds")
     labels: Path = Path("labels")
+    # Sentences of real documents, brought here by `stance corpora`; none unless named.
+    corpora: Path | None = None
     # Share of the rows that `stance split` gives to the test part.
     test_share: float = Field(default=0.2, gt=0, lt=1)
     # Origins whose text was written for training: events, quotes and figures are invented.
@@ -30,9 +32,13 @@ class Data(Section):
 
 
 class Selection(Section):
-    """How candidates are compared."""
+    """How candidates are compared: on real text, by cross-validation or on a validation part."""
 
     folds: int = Field(default=5, ge=2)
+    # Too few real rows to calibrate on: below this all rows are used.
+    real_rows: int = Field(default=200, ge=1)
+    # Whether a simpler candidate wins when the best one is not shown to be better.
+    prefer_simple: bool = True
     resamples: int = Field(default=1000, ge=100)
 
 
@@ -90,7 +96,7 @@ def read_config(path: Path | str) -> Config:
     if not isinstance(content, dict):
         raise InputError(path, "is no mapping", expected="keys such as `candidates:`")
     try:
-        return Config(name=content.pop("name", path.stem), **content)
+        return Config.model_validate({"name": path.stem} | content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -182,33 +182,40 @@ def clones(folder: Path) -> Callable[[Source], bytes]:
     return read
 
 
-def rebuilt(file: Path, labels: Sequence[dict[str, Any]], label_names: Sequence[str]) -> Hydration:
-    """Take sentences from a table that holds them already, matched by id and checked by sha1.
+def rebuilt(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_names: Sequence[str]) -> Hydration:
+    """Take sentences from tables that hold them, or their whole articles, already; check each by its sha1.
 
-    Rows that the labels do not know (their sources have no locator) are taken with their own label.
+    A row whose id is a label's is that sentence; one whose id is an article's holds sentences at the
+    places that the labels name. Other labelled rows (their sources have no locator) are taken as they are.
     """
-    known = {row["id"]: row for row in labels}
-    result = Hydration()
-    found: set[str] = set()
-    problems = []
-    for row in read_rows(file):
-        if isinstance(row, Reject):
-            problems.append(f"{row.where}: {row.why}")
+    sentences = {row["id"]: row for row in labels}
+    articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in labels:
+        articles[row["article"]].append(row)
+    result, problems = Hydration(), []
+    for found in (row for file in files for row in read_rows(file)):
+        if isinstance(found, Reject):
+            problems.append(f"{found.where}: {found.why}")
             continue
-        text, key = row.fields.get("text"), row.fields.get("id")
+        text, key = found.fields.get("text"), found.fields.get("id")
         if not isinstance(text, str) or not isinstance(key, str):
-            problems.append(f"{row.where}: no id or text; expected id, article, source, text, label")
-        elif key in known:
-            found.add(key)
-            _take(known[key], text, result)
-        elif row.fields.get("label") in label_names:
+            problems.append(f"{found.where}: no id or text; expected id, article, source, text, label")
+        elif key in sentences:
+            _take(sentences[key], text, result)
+        elif key in articles:
+            whole = normalize(text, "")
+            for row in articles[key]:
+                _take(row, whole[row["start"] : row["start"] + row["length"]], result)
+        elif found.fields.get("label") in label_names:
             names = ("id", "article", "source", "outlet", "label", "text")
-            result.rows.append({name: row.fields.get(name) or "" for name in names})
+            result.rows.append({name: found.fields.get(name) or "" for name in names})
         else:
-            result.missing["label unknown"] += 1
+            result.missing["no label for it"] += 1
     raise_problems(problems)
-    result.missing["not in the file"] += len(known.keys() - found)
-    result.missing = +result.missing
+    # A sentence that came twice, in a table and in its article, is one.
+    result.rows = list({row["id"]: row for row in result.rows}.values())
+    lost = len(sentences.keys() - {row["id"] for row in result.rows})
+    result.missing = Counter({"not in the tables, or not as it was labelled": lost}) if lost else Counter()
     return result
 
 

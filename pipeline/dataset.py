@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 from collections import Counter, defaultdict
@@ -129,9 +130,15 @@ def load_dataset(config: Config) -> Dataset:
         for key in kept
         for position, (start, end) in enumerate(spans[key])
     )
-    leaks = splitting.leaks([(e.id, e.split, e.text) for e in examples])
+    if config.data.corpora:
+        examples += read_corpora(config.data.corpora, config.label_names)
+    found = splitting.leaks([(e.id, e.split, e.text) for e in examples])
     train = {e.id for e in examples if e.split == "train"}
-    leaks = [d if d.first in train else replace(d, first=d.second, second=d.first) for d in leaks]
+    leaks = [
+        pair if pair.first in train else replace(pair, first=pair.second, second=pair.first)
+        for pair in found
+        if (pair.first in train) != (pair.second in train)
+    ]
     return Dataset(examples, tuple(judgements), tuple(duplicates), tuple(leaks), len(texts) - len(spans))
 
 
@@ -170,22 +177,24 @@ def _read_index(folder: Path, articles: dict[str, Article]) -> dict[str, dict[st
         raise InputError(file, "no such file", expected=",".join(INDEX_COLUMNS), then="run `stance split`")
     index: dict[str, dict[str, str]] = {}
     problems = []
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if tuple(rows.fieldnames or ()) != INDEX_COLUMNS:
-            raise InputError(f"{file}:1", f"columns {rows.fieldnames}", expected=",".join(INDEX_COLUMNS))
-        for row in rows:
-            where = f"{file}:{rows.line_num}"
-            if None in row or None in row.values():
-                problems.append(f"{where}: another number of columns; expected {len(INDEX_COLUMNS)}")
-            elif row["article_id"] in index:
-                problems.append(f"{where}: {row['article_id']} stands there twice; remove one row")
-            elif row["article_id"] not in articles:
-                problems.append(f"{where}: no article {row['article_id']!r} in {folder}; remove the row")
-            elif row["split"] not in SPLITS:
-                problems.append(f"{where}: split {row['split']!r}; expected {' or '.join(SPLITS)}")
-            else:
-                index[row["article_id"]] = row
+    try:
+        rows = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
+    except UnicodeDecodeError as error:
+        raise InputError(file, f"broken UTF-8 at byte {error.start}", then="store it as UTF-8") from None
+    if tuple(rows.fieldnames or ()) != INDEX_COLUMNS:
+        raise InputError(f"{file}:1", f"columns {rows.fieldnames}", expected=",".join(INDEX_COLUMNS))
+    for row in rows:
+        where = f"{file}:{rows.line_num}"
+        if None in row or None in row.values():
+            problems.append(f"{where}: another number of columns; expected {len(INDEX_COLUMNS)}")
+        elif row["article_id"] in index:
+            problems.append(f"{where}: {row['article_id']} stands there twice; remove one row")
+        elif row["article_id"] not in articles:
+            problems.append(f"{where}: no article {row['article_id']!r} in {folder}; remove the row")
+        elif row["split"] not in SPLITS:
+            problems.append(f"{where}: split {row['split']!r}; expected {' or '.join(SPLITS)}")
+        else:
+            index[row["article_id"]] = row
     raise_problems(problems)
     return index
 
@@ -224,6 +233,18 @@ def extend_index(config: Config) -> list[dict[str, str]]:
             rows.writerows([*index.values(), *new])
         partial.replace(folder / INDEX)
     return new
+
+
+def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
+    """Read the sentences of real documents that `stance corpora` brought here."""
+    if not file.exists():
+        raise InputError(file, "no such file", then="bring the texts here with `stance corpora`")
+    rows = read_labelled(file, label_names)
+    parts = [row.fields["split"] for row in read_rows(file) if not isinstance(row, Reject)]
+    return tuple(
+        replace(row, split=f"running-{part}" if row.origin == "whole" else part)
+        for row, part in zip(rows, parts, strict=True)
+    )
 
 
 def read_labelled(path: Path, label_names: Sequence[str]) -> list[Example]:
@@ -267,7 +288,7 @@ def read_labelled(path: Path, label_names: Sequence[str]) -> list[Example]:
 
 
 def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict:
-    """Return train and test as a `datasets.DatasetDict`, `label` being a ClassLabel in label_names' order."""
+    """Return train, test, and validation where there is one, as a `datasets.DatasetDict`, `label` being a ClassLabel in label_names' order."""
     import datasets
 
     features = datasets.Features(
@@ -282,6 +303,7 @@ def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict
             split: datasets.Dataset.from_list(
                 [asdict(e) | {"id": e.id} for e in dataset.part(split)], features=features
             )
-            for split in SPLITS
+            for split in ("train", "validation", "test")
+            if dataset.part(split)
         }
     )

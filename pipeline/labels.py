@@ -84,7 +84,7 @@ def check_spans(judgements: Iterable[Judgement], texts: dict[str, str]) -> None:
         article = texts.get(row.article_id)
         if article is None:
             problems.append(f"{row.where}: no article {row.article_id!r}; add it to the seeds or remove the row")
-        elif article[row.start : row.end] != row.text or row.start < 0:
+        elif article[row.start : row.end] != row.text or not 0 <= row.start < row.end <= len(article):
             found = article[row.start : row.end][:40] if 0 <= row.start < len(article) else ""
             problems.append(
                 f"{row.where}: span {row.start}:{row.end} of {row.article_id} is {found!r}; "

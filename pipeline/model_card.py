@@ -25,8 +25,8 @@ domain expert has reviewed them. Articles of the origins `authored` and `single`
 invented events, quotes and figures: text to train on, never a source of fact.
 
 ## Scores
-Cross-validated on the train part, whole articles held out (95 % interval: bootstrap over articles):
-macro-F1 **{macro_f1:.3f}** [{macro_f1_low:.3f}, {macro_f1_high:.3f}], expected calibration error {ece:.3f}.
+On rows that were held out while candidates were compared, whole articles at a time (95 % interval:
+bootstrap over articles): macro-F1 **{macro_f1:.3f}** [{macro_f1_low:.3f}, {macro_f1_high:.3f}], expected calibration error {ece:.3f}.
 
 | label | F1 |
 |---|---|
@@ -45,7 +45,7 @@ Code and weights: Apache-2.0. Encoder: sentence-transformers/all-MiniLM-L6-v2, A
 """
 
 
-def write_card(facts: dict[str, Any], candidate: Candidate, reason: str) -> str:
+def write_card(facts: dict[str, Any], candidate: Candidate) -> str:
     """Return the card of a champion as Markdown."""
     counts: dict[str, Counter[str]] = {}
     for key, rows in facts["data"]["rows"].items():
@@ -54,7 +54,7 @@ def write_card(facts: dict[str, Any], candidate: Candidate, reason: str) -> str:
     names = facts["label_names"]
     lines = [f"| origin | part | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
     lines += [f"| {key} | {' | '.join(str(count[name]) for name in names)} |" for key, count in counts.items()]
-    scores = facts["metrics"]["cross_validated"]
+    scores = facts["selection"]["held_out"]
     return TEMPLATE.format(
         name=candidate.name,
         kind=candidate.kind,
@@ -64,6 +64,6 @@ def write_card(facts: dict[str, Any], candidate: Candidate, reason: str) -> str:
         labels=", ".join(f"`{name}`" for name in names),
         data="\n".join(lines),
         classes="\n".join(f"| {name} | {scores[f'f1_{name}']:.3f} |" for name in names),
-        reason=reason,
+        reason=facts["selection"]["reason"],
         **{name: scores[name] for name in ("macro_f1", "macro_f1_low", "macro_f1_high", "ece")},
     )

@@ -62,6 +62,9 @@ def predict(
     """
     if not output.name.endswith(SUFFIXES):
         raise InputError(output, "unknown kind of file", expected=", ".join(SUFFIXES))
+    inputs = list(inputs)
+    if any(str(entry) != "-" and Path(entry).resolve() == output.resolve() for entry in inputs):
+        raise InputError(output, "is an input too", then="choose another --output")
     begin = time.perf_counter()
     columns = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
     columns += [probability_column(name) for name in bundle.label_names]
@@ -148,9 +151,11 @@ class _Writer:
             self._schema = pa.schema(fields)
             self._parquet = ParquetWriter(self._partial, self._schema)
         else:
-            self._stream = self._partial.open("w", encoding="utf-8", newline="")
+            # A file name may hold bytes that are no UTF-8; the reject that names it must still be written.
+            self._stream = self._partial.open("w", encoding="utf-8", errors="backslashreplace", newline="")
             if self._path.name.endswith(".csv"):
-                self._csv = csv.DictWriter(self._stream, self._columns, lineterminator="\n")
+                # Lines end as RFC 4180 has it: with "\n" alone, the writer leaves a "\r" in a text unquoted.
+                self._csv = csv.DictWriter(self._stream, self._columns, lineterminator="\r\n")
                 self._csv.writeheader()
         return self
 

@@ -50,8 +50,8 @@ class Sentence:
 
 def paragraphs(text: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each paragraph: a line, or a block of lines that was wrapped at a width."""
-    for block in re.finditer(r"\S(?:.|\n(?!\s*\n))*", text):
-        lines = list(re.finditer(r"[^\n]*\S[^\n]*", block.group()))
+    for block in re.finditer(r"\S.*(?:\n(?!\s*\n).*)*", text):
+        lines = [line for line in re.finditer(r"[^\n]+", block.group()) if not line.group().isspace()]
         wrapped = len(lines) > 2 and all(40 <= len(line.group()) <= 100 for line in lines[:-1])
         for match in [re.match(r"(?s).*", block.group())] if wrapped else lines:
             assert match

@@ -105,7 +105,9 @@ def assign(
     need = {part: {s: share * n for s, n in total.items()} for part, share in shares.items()}
     order = sorted(members)
     random.Random(random_state).shuffle(order)
-    settled = {name: {fixed[k] for k in keys if k in fixed} for name, keys in members.items()}
+    settled: dict[str, set[str]] = {name: set() for name in members}
+    for key, part in fixed.items():
+        settled.setdefault(groups.get(key, key), set()).add(part)
     # Settled groups first, so that the free ones make up for what is missing; then the largest.
     order.sort(key=lambda name: (not settled[name], -sums[name].total()))
     result: dict[str, str] = {}

@@ -51,6 +51,7 @@ KINDS = {
     "start": "domain:Start",
     "anchored": "domain:Anchored",
     "finetune": "finetune:Finetune",
+    "ensemble": "ensemble:Ensemble",
 }
 
 

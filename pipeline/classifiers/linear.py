@@ -160,6 +160,7 @@ def embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:
 
 
 def encoder_blobs(classifier: Any) -> dict[str, bytes]:
+    """Return the encoder of a classifier in its exported form."""
     exported: OnnxModel | None = getattr(classifier, "_onnx", None)
     if exported is not None:
         return exported.blobs

@@ -1,0 +1,105 @@
+"""Several fitted classifiers as one: a weighted sum of their calibrated log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from pipeline.calibration import Calibration, softmax
+from pipeline.classifiers import Classifier, Report, State, create
+from pipeline.classifiers.rules import STRICT
+from pipeline.config import Candidate
+from pipeline.dataset import Example
+
+ENSEMBLE = "ensemble"
+
+
+def blend(logs: Sequence[np.ndarray], y_true: np.ndarray) -> list[float]:
+    """Return the non-negative weights of members that minimize log-loss on rows none of them has seen.
+
+    Args:
+        logs: log-probabilities of each member, each of shape (n, k).
+        y_true: label indices, shape (n,).
+
+    """
+    from scipy.optimize import minimize
+
+    stacked, rows = np.stack(logs), np.arange(len(y_true))
+
+    def loss(weights: np.ndarray) -> float:
+        probabilities = softmax(np.tensordot(weights, stacked, axes=1))
+        # A little shrinkage to equal weights: members are alike, so their weights are loosely determined.
+        away = ((weights - 1 / len(logs)) ** 2).sum()
+        return float(-np.log(np.clip(probabilities[rows, y_true], 1e-12, None)).mean() + 0.01 * away)
+
+    start = np.full(len(logs), 1 / len(logs))
+    return [float(w) for w in minimize(loss, start, bounds=[(0, None)] * len(logs), method="L-BFGS-B").x]
+
+
+@dataclass(config=STRICT)
+class Ensemble:
+    """Members that were fitted apart; their weights come from rows that none of them has seen."""
+
+    members: tuple[str, ...] = ()
+    random_state: int = 0
+
+    @staticmethod
+    def members_of(candidate: Candidate) -> tuple[str, ...]:
+        """Return the names of a candidate's members, after checking its options."""
+        built = create(candidate)
+        assert isinstance(built, Ensemble)
+        return built.members
+
+    @classmethod
+    def of(cls, fitted: Sequence[tuple[Candidate, Classifier, Calibration]], weights: Sequence[float]) -> Ensemble:
+        """Build from fitted members."""
+        ensemble = cls(tuple(candidate.name for candidate, _, _ in fitted))
+        ensemble._fitted, ensemble._weights = list(fitted), list(weights)
+        return ensemble
+
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+        """Do nothing: the members are fitted apart."""
+        raise NotImplementedError("an ensemble is built of fitted members")
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return weighted log-probabilities, shape (n, k)."""
+        parts = [
+            weight * np.log(np.clip(calibration.apply(member.decision_function(texts)), 1e-9, None))
+            for weight, (_, member, calibration) in zip(self._weights, self._fitted, strict=True)
+        ]
+        return np.sum(parts, axis=0)
+
+    def state(self) -> State:
+        """Return the members' states side by side, each under its number."""
+        whole = State(values={"weights": self._weights, "members": []})
+        for number, (candidate, member, calibration) in enumerate(self._fitted):
+            part = member.state()
+            whole.values["members"].append(
+                {
+                    "candidate": candidate.model_dump(mode="json"),
+                    "calibration": calibration.to_dict(),
+                    "values": part.values,
+                    "arrays": sorted(part.arrays),
+                    "blobs": sorted(part.blobs),
+                }
+            )
+            whole.arrays |= {f"{number}.{name}": array for name, array in part.arrays.items()}
+            whole.blobs |= {f"{number}.{name}": blob for name, blob in part.blobs.items()}
+        return whole
+
+    def restore(self, state: State) -> None:
+        """Take over the members."""
+        self._weights, self._fitted = state.values["weights"], []
+        for number, stored in enumerate(state.values["members"]):
+            candidate = Candidate(**stored["candidate"])
+            member = create(candidate)
+            member.restore(
+                State(
+                    stored["values"],
+                    {name: state.arrays[f"{number}.{name}"] for name in stored["arrays"]},
+                    {name: state.blobs[f"{number}.{name}"] for name in stored["blobs"]},
+                )
+            )
+            self._fitted.append((candidate, member, Calibration.from_dict(stored["calibration"])))

@@ -1,0 +1,247 @@
+"""Compare candidates on rows that none of them has seen, and choose one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import metrics
+from pipeline.calibration import Calibration, fit_calibration
+from pipeline.classifiers import Classifier, Report, create, index_labels
+from pipeline.classifiers.ensemble import ENSEMBLE, Ensemble, blend
+from pipeline.config import Candidate, Config
+from pipeline.dataset import Example
+from pipeline.errors import InputError, raise_problems
+
+# A change in one of these can change what a candidate learns.
+LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "tokenizers", "onnxruntime")
+# The fold of rows that are trained on in every fold, and scored in none.
+ALWAYS = -1
+
+
+@dataclass(frozen=True)
+class Result:
+    """A candidate as found on held-out rows; arrays run over `examples`."""
+
+    candidate: Candidate
+    examples: tuple[Example, ...]
+    y_true: np.ndarray  # label indices, shape (n,)
+    folds: np.ndarray  # shape (n,)
+    scores: np.ndarray  # shape (n, k)
+    calibration: Calibration
+    seconds: float
+    real: np.ndarray  # whether a row is real text, shape (n,)
+    members: tuple[Result, ...] = ()
+    fitted: Classifier | None = None  # where the fit that was scored is the one to export
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Calibrated, shape (n, k)."""
+        return self.calibration.apply(self.scores)
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        """Label indices, shape (n,)."""
+        return self.probabilities.argmax(1)
+
+    def macro_f1(self, rows: np.ndarray, resamples: int) -> metrics.Interval | None:
+        """Return macro-F1 on some rows, None where there are none."""
+        if not rows.any():
+            return None
+        groups = [example.group for example, kept in zip(self.examples, rows, strict=True) if kept]
+        size = self.scores.shape[1]
+        return metrics.interval(self.y_true[rows], self.y_pred[rows], groups, size, resamples=resamples)
+
+
+def make_folds(train: Sequence[Example], validation: Sequence[Example], config: Config) -> np.ndarray:
+    """Return the fold of each row of train and validation, whole articles together; shape (n,).
+
+    With a validation part, candidates learn from the train part and are scored on the other, once:
+    a start that has seen the train part's real text cannot be cross-validated on it.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if validation:
+        return np.array([ALWAYS] * len(train) + [0] * len(validation))
+    splitter = StratifiedGroupKFold(config.selection.folds, shuffle=True, random_state=config.random_state)
+    y, groups = index_labels(train, config.label_names), [example.group for example in train]
+    folds = np.empty(len(train), dtype=np.int64)
+    for number, (_, held_out) in enumerate(splitter.split(y, y, groups)):
+        folds[held_out] = number
+    return folds
+
+
+def check_candidates(candidates: Sequence[Candidate]) -> None:
+    """Check kinds, options, and that ensembles name earlier candidates; before any work is spent."""
+    names: list[str] = []
+    for candidate in candidates:
+        if candidate.kind == ENSEMBLE:
+            members = Ensemble.members_of(candidate)
+            unknown = [name for name in members if name not in names]
+            if unknown or len(members) < 2:
+                where, what = f"candidate {candidate.name!r}", f"members {', '.join(members) or 'none'}"
+                raise InputError(where, what, expected=f"two or more of the candidates before it: {', '.join(names)}")
+        else:
+            create(candidate)
+        names.append(candidate.name)
+
+
+def check_classes(examples: Sequence[Example], config: Config) -> None:
+    """Check that every label has examples in as many articles as there are folds."""
+    problems = []
+    for label in config.label_names:
+        groups = {example.group for example in examples if example.label == label}
+        if len(groups) < config.selection.folds:
+            problems.append(
+                f"{config.data.labels}: {label!r} has examples in {len(groups)} articles of the train part; "
+                f"expected at least {config.selection.folds}, one for each fold; label more or lower selection.folds"
+            )
+    raise_problems(problems)
+
+
+def cross_validate(
+    candidate: Candidate, rows: Sequence[Example], folds: np.ndarray, config: Config, report: Report
+) -> Result:
+    """Score each fold by a fit on all other rows; a fold whose inputs did not change comes from the cache."""
+    scored = folds != ALWAYS
+    scores = np.empty((len(rows), len(config.label_names)))
+    numbers = np.unique(folds[scored])
+    seconds = 0.0
+    fitted = None
+    for position, number in enumerate(numbers):
+        inside = [e for e, fold in zip(rows, folds, strict=True) if fold != number]
+        outside = [e for e, fold in zip(rows, folds, strict=True) if fold == number]
+        file = config.cache / "folds" / f"{_digest(candidate, inside, outside, config)}.npz"
+        if not file.exists():
+
+            def told(share: float, words: str, position: int = position) -> None:
+                report((position + share) / len(numbers), f"fold {position + 1} of {len(numbers)}, {words}")
+
+            told(0.0, "fit")
+            begin = time.perf_counter()
+            classifier = create(candidate, config.random_state)
+            classifier.fit(inside, config.label_names, told)
+            found = classifier.decision_function([example.text for example in outside])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".partial")
+            with partial.open("wb") as stream:
+                np.savez(stream, scores=found, seconds=time.perf_counter() - begin)
+            partial.replace(file)
+            fitted = classifier if not scored.all() else None
+        with np.load(file, allow_pickle=False) as stored:
+            scores[folds == number] = stored["scores"]
+            seconds += float(stored["seconds"])
+    examples = tuple(example for example, kept in zip(rows, scored, strict=True) if kept)
+    return _result(candidate, examples, folds[scored], scores[scored], seconds, config, fitted=fitted)
+
+
+def combine(candidate: Candidate, members: Sequence[Result], config: Config) -> Result:
+    """Score an ensemble from what its members scored; its weights are fitted without the fold they score."""
+    first = members[0]
+    # One fold (a validation part) is divided by article, so that no row's weights know its label.
+    folds = first.folds
+    if len(np.unique(folds)) == 1:
+        names = sorted({example.group for example in first.examples})
+        numbers = {name: position % config.selection.folds for position, name in enumerate(names)}
+        folds = np.array([numbers[example.group] for example in first.examples])
+    logs = [np.log(np.clip(member.probabilities, 1e-9, None)) for member in members]
+    scores = np.empty_like(first.scores)
+    for number in np.unique(folds):
+        inside = folds != number
+        weights = blend([log[inside] for log in logs], first.y_true[inside])
+        scores[~inside] = sum(weight * log[~inside] for weight, log in zip(weights, logs, strict=True))
+    seconds = sum(member.seconds for member in members)
+    return _result(candidate, first.examples, folds, scores, seconds, config, members=tuple(members))
+
+
+def _result(
+    candidate: Candidate,
+    examples: tuple[Example, ...],
+    folds: np.ndarray,
+    scores: np.ndarray,
+    seconds: float,
+    config: Config,
+    *,
+    members: tuple[Result, ...] = (),
+    fitted: Classifier | None = None,
+) -> Result:
+    y_true = index_labels(examples, config.label_names)
+    real = np.array([example.origin not in config.data.invented for example in examples])
+    if real.sum() >= config.selection.real_rows:
+        calibration = fit_calibration(scores[real], y_true[real], folds[real])
+    elif candidate.kind in ("start", "anchored"):
+        calibration = Calibration()  # on real text, by what ships with it; invented text would undo that
+    else:
+        calibration = fit_calibration(scores, y_true, folds)
+    return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, members, fitted)
+
+
+def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[Example], config: Config) -> str:
+    """Name everything that a fold's scores depend on: data, options, our code, library versions."""
+    total = hashlib.sha256()
+    package = Path(__file__).parent
+    for file in sorted([*package.glob("classifiers/*.py"), *package.glob("adapter/*")]):
+        total.update(file.read_bytes())
+    lexicon = Path(candidate.options.get("lexicon", "configs/lexicon.yaml"))
+    if candidate.kind == "keywords" and lexicon.exists():
+        total.update(lexicon.read_bytes())
+    names = [candidate.kind, candidate.options, config.random_state, config.label_names]
+    names += [version(library) for library in LIBRARIES]
+    rows = [[e.text, e.label, e.group, e.origin] for e in inside], [e.text for e in outside]
+    total.update(json.dumps([names, rows], sort_keys=True, default=str).encode())
+    return total.hexdigest()[:24]
+
+
+def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
+    """Choose by macro-F1 on real text; on a tie the shipped start stays, else the simplest wins.
+
+    A tie is a paired bootstrap interval of the difference that holds zero.
+
+    Returns:
+        The selected result, and the reason in words.
+
+    """
+    rows = results[0].real if results[0].real.any() else np.ones(len(results[0].y_true), bool)
+    groups = [example.group for example, kept in zip(results[0].examples, rows, strict=True) if kept]
+    size, resamples = len(config.label_names), config.selection.resamples
+    values = [float(metrics.macro_f1(metrics.confusion(r.y_true[rows], r.y_pred[rows], size))) for r in results]
+    best = results[int(np.argmax(values))]
+    on = f"on {int(rows.sum())} rows of real text" if results[0].real.any() else f"on {int(rows.sum())} rows"
+    if not config.selection.prefer_simple:
+        return best, f"{best.candidate.name} has the highest macro-F1 {on}, and the config asks for the highest"
+    starts = [result for result in results if result.candidate.kind == "start"]
+    for result in [*starts, *results]:
+        if result is best:
+            break
+        gain = metrics.paired_difference(
+            best.y_true[rows], result.y_pred[rows], best.y_pred[rows], groups, size, resamples=resamples
+        )
+        if gain.low <= 0:
+            kept = "the shipped start stays" if result in starts else "the simpler one is taken"
+            return result, (
+                f"{best.candidate.name} scores {100 * gain.value:.1f} points more than {result.candidate.name} {on}, "
+                f"but the 95 % interval of the gain, {100 * gain.low:.1f} to {100 * gain.high:.1f}, holds zero: {kept}"
+            )
+    return best, f"{best.candidate.name} has the highest macro-F1 {on}, and no simpler candidate ties with it"
+
+
+def refit(result: Result, train: Sequence[Example], config: Config, report: Report) -> Classifier:
+    """Fit the selected candidate, or the members of an ensemble, on the whole train part."""
+    if result.members:
+        logs = [np.log(np.clip(member.probabilities, 1e-9, None)) for member in result.members]
+        return Ensemble.of(
+            [(member.candidate, refit(member, train, config, report), member.calibration) for member in result.members],
+            blend(logs, result.y_true),
+        )
+    if result.fitted is not None:
+        return result.fitted
+    classifier = create(result.candidate, config.random_state)
+    classifier.fit(train, config.label_names, report)
+    return classifier
