@@ -156,30 +156,25 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     from pipeline.training import describe_scores
 
     title = "Candidates on held-out rows, macro-F1"
-    table = _table(
-        "candidate", "all", "95 % interval", "real", "invented", *settings.label_names, "seconds", title=title
-    )
+    columns = ("all", "95 % interval", "real", "invented", *settings.label_names, "seconds")
+    table = _table("candidate", *columns, title=title)
     for result in outcome.results:
         scores = describe_scores(result, settings)
         chosen = result is outcome.selected
         numbers = [f"{scores[f'f1_{name}']:.3f}" for name in settings.label_names]
-        apart = [
-            f"{scores[f'macro_f1_{kind}']:.3f}" if f"macro_f1_{kind}" in scores else "" for kind in ("real", "invented")
-        ]
+        apart = [scores.get(f"macro_f1_{kind}") for kind in ("real", "invented")]
         table.add_row(
             result.candidate.name + (" *" if chosen else ""),
             f"{scores['macro_f1']:.3f}",
             f"{scores['macro_f1_low']:.3f} to {scores['macro_f1_high']:.3f}",
-            *apart,
+            *("" if score is None else f"{score:.3f}" for score in apart),
             *numbers,
             f"{result.seconds:.0f}",
             style="bold" if chosen else None,
         )
     out.print(table)
-    real = int(outcome.results[0].real.sum())
-    out.print(
-        f"{real} of the {len(outcome.results[0].real)} rows are real text; the invented ones are no guide to news."
-    )
+    real = outcome.results[0].real
+    out.print(f"{int(real.sum())} of the {len(real)} rows are real text; scores on invented text are no guide to news.")
     out.print(f"\n* selected: {outcome.reason}.")
     out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} (champion).")
     out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")

@@ -288,7 +288,7 @@ def read_labelled(path: Path, label_names: Sequence[str]) -> list[Example]:
 
 
 def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict:
-    """Return train, test, and validation where there is one, as a `datasets.DatasetDict`, `label` being a ClassLabel in label_names' order."""
+    """Return train, test, and validation where there is one, as a DatasetDict; `label` is a ClassLabel."""
     import datasets
 
     features = datasets.Features(

@@ -26,7 +26,8 @@ invented events, quotes and figures: text to train on, never a source of fact.
 
 ## Scores
 On rows that were held out while candidates were compared, whole articles at a time (95 % interval:
-bootstrap over articles): macro-F1 **{macro_f1:.3f}** [{macro_f1_low:.3f}, {macro_f1_high:.3f}], expected calibration error {ece:.3f}.
+bootstrap over articles): macro-F1 **{macro_f1:.3f}** [{macro_f1_low:.3f}, {macro_f1_high:.3f}],
+expected calibration error {ece:.3f}.
 
 | label | F1 |
 |---|---|

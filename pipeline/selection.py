@@ -200,34 +200,41 @@ def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[E
 
 
 def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
-    """Choose by macro-F1 on real text; on a tie the shipped start stays, else the simplest wins.
+    """Choose by macro-F1 on real text; a simpler candidate wins unless the best is shown to be better.
 
-    A tie is a paired bootstrap interval of the difference that holds zero.
+    Where there is too little real text to choose by, the shipped start stays (it was chosen on real
+    text), and without one all rows count.
 
     Returns:
         The selected result, and the reason in words.
 
     """
-    rows = results[0].real if results[0].real.any() else np.ones(len(results[0].y_true), bool)
+    real, least = results[0].real, config.selection.real_rows
+    starts = [result for result in results if result.candidate.kind == "start"]
+    if real.sum() < least and starts:
+        return starts[0], (
+            f"{int(real.sum())} rows of real text are too few to choose by ({least} are needed), and scores on "
+            f"invented text mislead: the shipped start, which was chosen on real text, stays"
+        )
+    rows = real if real.sum() >= least else np.ones_like(real)
+    on = f"on {int(rows.sum())} rows" + (" of real text" if rows.sum() == real.sum() else "")
     groups = [example.group for example, kept in zip(results[0].examples, rows, strict=True) if kept]
     size, resamples = len(config.label_names), config.selection.resamples
     values = [float(metrics.macro_f1(metrics.confusion(r.y_true[rows], r.y_pred[rows], size))) for r in results]
     best = results[int(np.argmax(values))]
-    on = f"on {int(rows.sum())} rows of real text" if results[0].real.any() else f"on {int(rows.sum())} rows"
     if not config.selection.prefer_simple:
         return best, f"{best.candidate.name} has the highest macro-F1 {on}, and the config asks for the highest"
-    starts = [result for result in results if result.candidate.kind == "start"]
-    for result in [*starts, *results]:
+    for result in results:
         if result is best:
             break
         gain = metrics.paired_difference(
             best.y_true[rows], result.y_pred[rows], best.y_pred[rows], groups, size, resamples=resamples
         )
         if gain.low <= 0:
-            kept = "the shipped start stays" if result in starts else "the simpler one is taken"
             return result, (
                 f"{best.candidate.name} scores {100 * gain.value:.1f} points more than {result.candidate.name} {on}, "
-                f"but the 95 % interval of the gain, {100 * gain.low:.1f} to {100 * gain.high:.1f}, holds zero: {kept}"
+                f"but the 95 % interval of the gain, {100 * gain.low:.1f} to {100 * gain.high:.1f}, holds zero: "
+                f"the simpler one is taken"
             )
     return best, f"{best.candidate.name} has the highest macro-F1 {on}, and no simpler candidate ties with it"
 
