@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup train eval predict ui data test lint bench clean
+.PHONY: setup train eval predict ui data test lint bench adapter clean
 .DEFAULT_GOAL := help
 
 help:
@@ -45,6 +45,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/speed.py
+
+# Rebuilds the start that ships; needs `stance corpora` first. UNLABELLED="--unlabelled FOLDER" adds text.
+adapter: $(READY)
+	$(STANCE) adapt $(UNLABELLED)
 
 clean:
 	rm -rf $(VENV) .cache models mlflow.db* mlartifacts reports

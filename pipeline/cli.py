@@ -258,6 +258,24 @@ def predict(
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
 
 
+@app.command(epilog="Example: stance adapt --unlabelled articles/ (hours on two cores, minutes on a GPU)")
+def adapt(
+    config: ConfigFile = Path("configs/full.yaml"),
+    unlabelled: Annotated[
+        list[Path] | None, typer.Option(help="Articles of the domain, without labels, to learn from as well.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The adapter's folder.")] = Path("pipeline/adapter"),
+) -> None:
+    """Rebuild the start that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
+    from pipeline.adaptation import adapt
+    from pipeline.config import read_config
+    from pipeline.progress import Bar
+
+    with Bar() as bar:
+        card = adapt(read_config(config), unlabelled or [], output, bar.update)
+    out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+
+
 @app.command(epilog="Example: stance ui --port 5001")
 def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
     """Open the MLflow UI on this project's runs."""

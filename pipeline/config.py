@@ -95,8 +95,11 @@ def read_config(path: Path | str) -> Config:
         raise InputError(path, f"is no YAML: {error}") from None
     if not isinstance(content, dict):
         raise InputError(path, "is no mapping", expected="keys such as `candidates:`")
+    for key in content:
+        if not isinstance(key, str):
+            raise InputError(path, f"key {key!r} is no word", expected='quotes around a key such as "no" or "on"')
     try:
-        return Config.model_validate({"name": path.stem} | content)
+        return Config(name=content.pop("name", path.stem), **content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

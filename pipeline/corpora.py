@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import html
+import http.client
 import json
 import re
 import urllib.error
@@ -154,12 +155,12 @@ def download(cache: Path, host: str = HOST) -> Callable[[Source], bytes]:
             cache.mkdir(parents=True, exist_ok=True)
             try:
                 with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - https, or a test's server
-                    content = answer.read()
-                    expected = answer.headers.get("Content-Length")
+                    content = answer.read()  # raises if less comes than was promised
             except urllib.error.HTTPError as error:
+                error.close()
                 raise OSError(f"HTTP {error.code}") from None
-            if expected is not None and int(expected) != len(content):
-                raise OSError(f"{len(content)} of {expected} bytes came")
+            except http.client.HTTPException as error:
+                raise OSError(f"the answer broke off ({error})") from None
             partial = file.with_suffix(".partial")
             partial.write_bytes(content)
             partial.replace(file)

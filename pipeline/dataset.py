@@ -242,7 +242,7 @@ def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
     rows = read_labelled(file, label_names)
     parts = [row.fields["split"] for row in read_rows(file) if not isinstance(row, Reject)]
     return tuple(
-        replace(row, split=f"running-{part}" if row.origin == "whole" else part)
+        replace(row, split=f"running-{part}" if row.origin == "whole" and part != "train" else part)
         for row, part in zip(rows, parts, strict=True)
     )
 

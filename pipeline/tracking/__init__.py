@@ -55,7 +55,6 @@ def _mlflow() -> Any:
         logging.getLogger(name).setLevel(logging.ERROR)
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI") or uri)
     local = uri.startswith("sqlite:")
     lock = Path(uri.removeprefix("sqlite:///") + ".lock") if local else Path(".cache/mlflow.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)

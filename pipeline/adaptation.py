@@ -1,0 +1,164 @@
+"""Rebuild the shipped start: teachers on real text, one small low-rank student, a head, a calibration.
+
+The student learns from labels where there are such, and from what the teachers think of unlabelled
+text of the domain (Hinton et al., 2015). Documents of the validation and test parts are never
+learned from; the validation part calibrates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import metrics
+from pipeline.articles import Reject, read_articles
+from pipeline.calibration import fit_calibration, softmax
+from pipeline.classifiers import Report, create, index_labels
+from pipeline.config import Candidate, Config
+from pipeline.dataset import Example, digest, read_corpora
+from pipeline.errors import InputError
+from pipeline.sentences import cut
+from pipeline.splitting import normalize
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the shipped start was made; the card repeats it."""
+
+    teachers: int = 3  # fine-tuned encoders with different random starts
+    teacher_epochs: int = 4
+    teacher_rate: float = 7e-5
+    linear_weight: float = 1.5  # of the TF-IDF machine's margins beside the encoders' mean log-probability
+    label_share: float = 0.5  # of a label beside the teachers' probabilities, where there is one
+    rank: int = 32
+    epochs: int = 5
+    learning_rate: float = 7e-4
+    batch_size: int = 32
+    max_length: int = 128
+    random_state: int = 13
+
+
+def adapt(
+    config: Config, unlabelled: Sequence[Path], output: Path, report: Report, recipe: Recipe = Recipe()
+) -> dict[str, object]:
+    """Train the adapter and write it with its head and card; goes on where an earlier call stopped.
+
+    Args:
+        config: names the corpora and the labels.
+        unlabelled: tables or folders of articles; their sentences are labelled by the teachers alone.
+        output: the adapter's folder.
+        report: told how far it is.
+        recipe: how.
+
+    """
+    if config.data.corpora is None:
+        raise InputError(config.name, "names no corpora", expected="data.corpora", then="use configs/full.yaml")
+    rows = read_corpora(config.data.corpora, config.label_names)
+    train = [row for row in rows if row.split == "train"]
+    validation = [row for row in rows if row.split == "validation"]
+    texts = unlabelled_sentences(unlabelled, rows)
+    name = hashlib.sha256(json.dumps([digest(rows), texts, asdict(recipe)]).encode()).hexdigest()[:16]
+    workspace = config.cache / "adapter" / name
+    workspace.mkdir(parents=True, exist_ok=True)
+
+    everything = [row.text for row in train] + texts
+    logits = _teach(train, everything, config, recipe, workspace, lambda s, w: report(0.6 * s, w))
+    targets = softmax(logits)
+    truth = np.eye(len(config.label_names))[index_labels(train, config.label_names)]
+    targets[: len(train)] = recipe.label_share * truth + (1 - recipe.label_share) * targets[: len(train)]
+
+    from pipeline.classifiers.adapter import train_adapter
+
+    scores = train_adapter(
+        everything,
+        targets,
+        [row.text for row in validation],
+        asdict(recipe),
+        workspace,
+        output,
+        lambda s, w: report(0.6 + 0.4 * s, w),
+    )
+    return _finish(scores, validation, len(train), len(texts), config, recipe, output)
+
+
+def unlabelled_sentences(sources: Sequence[Path], rows: Sequence[Example]) -> list[str]:
+    """Return the sentences of articles that are labelled nowhere, and none of a held-out document."""
+    held_out = {row.article_id for row in rows if row.split != "train"}
+    known = {normalize(row.text) for row in rows}
+    found: dict[str, str] = {}
+    for article in read_articles(sources):
+        if isinstance(article, Reject) or article.id in held_out:
+            continue
+        for sentence in cut(article.text):
+            text = " ".join(sentence.text.split())
+            key = normalize(text)
+            if 30 <= len(text) <= 500 and key not in known:
+                found.setdefault(key, text)
+    return sorted(found.values())
+
+
+def _teach(
+    train: Sequence[Example], texts: Sequence[str], config: Config, recipe: Recipe, workspace: Path, report: Report
+) -> np.ndarray:
+    """Return the teachers' joint logits for each text; each teacher's are kept as soon as they are there."""
+    options = {"epochs": recipe.teacher_epochs, "learning_rate": recipe.teacher_rate, "validation_share": 0.0}
+    teachers = [(Candidate(name="finetune", kind="finetune", options=options), n) for n in range(recipe.teachers)]
+    teachers.append((Candidate(name="tfidf", kind="tfidf"), 0))
+    parts = []
+    for position, (candidate, random_state) in enumerate(teachers):
+        file = workspace / f"{candidate.name}-{random_state}.npy"
+        if not file.exists():
+            words = f"teacher {position + 1} of {len(teachers)}"
+
+            def told(share: float, what: str, position: int = position, words: str = words) -> None:
+                report((position + share) / len(teachers), f"{words}: {what}")
+
+            classifier = create(candidate, random_state)
+            classifier.fit(train, config.label_names, told)
+            told(1.0, f"score {len(texts)} sentences")
+            scores = classifier.decision_function(texts)
+            if candidate.kind == "finetune":
+                scores = np.log(np.clip(softmax(scores), 1e-9, None))
+            partial = file.with_suffix(".partial")
+            with partial.open("wb") as stream:
+                np.save(stream, scores)
+            partial.replace(file)
+        parts.append(np.load(file, allow_pickle=False))
+    return np.mean(parts[:-1], axis=0) + recipe.linear_weight * parts[-1]
+
+
+def _finish(
+    scores: np.ndarray,
+    validation: Sequence[Example],
+    labelled: int,
+    unlabelled: int,
+    config: Config,
+    recipe: Recipe,
+    output: Path,
+) -> dict[str, object]:
+    """Calibrate on the validation part and write what lies beside the adapter."""
+    from pipeline.classifiers.checkpoint import DEFAULT, DEFAULT_SHA256
+
+    y_true, groups = index_labels(validation, config.label_names), [row.group for row in validation]
+    folds = np.unique(groups, return_inverse=True)[1] % 5
+    calibration = fit_calibration(scores, y_true, folds)
+    y_pred = calibration.apply(scores).argmax(1)
+    found = metrics.interval(y_true, y_pred, groups, len(config.label_names))
+    card: dict[str, object] = {
+        "encoder": DEFAULT,
+        "encoder_sha256": DEFAULT_SHA256,
+        "label_names": list(config.label_names),
+        "calibration": calibration.to_dict(),
+        "created": time.strftime("%Y-%m-%d", time.gmtime()),
+        "recipe": asdict(recipe),
+        "rows": {"labelled": labelled, "unlabelled": unlabelled, "validation": len(validation)},
+        "validation_macro_f1": [round(value, 4) for value in (found.value, found.low, found.high)],
+    }
+    (output / "head.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card

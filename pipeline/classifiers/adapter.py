@@ -1,0 +1,85 @@
+"""Train a low-rank adapter (LoRA) with its head on the default encoder. Imports torch and peft."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.classifiers.checkpoint import DEFAULT, load_checkpoint, run
+from pipeline.classifiers.network import Recipe, SentenceClassifier, train_network
+
+# The six linear layers of each of the encoder's blocks, and not the pooler, which is not used.
+LAYERS = r".*layer\.\d+\..*(query|key|value|dense)"
+
+
+def train_adapter(
+    texts: Sequence[str],
+    targets: np.ndarray,
+    validation: Sequence[str],
+    recipe: dict[str, Any],
+    workspace: Path,
+    output: Path,
+    report: Callable[[float, str], None],
+) -> np.ndarray:
+    """Train on soft targets, write adapter and head in half precision, return the validation texts' logits.
+
+    Args:
+        texts: n texts.
+        targets: probabilities, shape (n, labels).
+        validation: texts to score with what was written.
+        recipe: rank, epochs, learning_rate, batch_size, max_length, random_state.
+        workspace: keeps a checkpoint after each epoch.
+        output: where `adapter_model.safetensors`, `adapter_config.json` and `head.safetensors` go.
+        report: told how far it is.
+
+    """
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from safetensors.numpy import save_file
+
+    torch.manual_seed(recipe["random_state"])
+    tokenizer, encoder = load_checkpoint(DEFAULT)
+    rank = recipe["rank"]
+    low_rank = get_peft_model(encoder, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LAYERS))
+    model = train_network(
+        SentenceClassifier(low_rank, targets.shape[1], dropout=0.1),
+        tokenizer,
+        texts,
+        targets,
+        Recipe(
+            epochs=recipe["epochs"],
+            learning_rate=recipe["learning_rate"],
+            head_rate=1e-3,
+            batch_size=recipe["batch_size"],
+            max_length=recipe["max_length"],
+            weight_decay=0.01,
+            warmup=0.06,
+            random_state=recipe["random_state"],
+        ),
+        report,
+        workspace=workspace / "student",
+    )
+    adapted: Any = model.encoder
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.half()
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    adapted.save_pretrained(str(partial))
+    (partial / "README.md").unlink(missing_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
+    arrays = {"coefficients": model.head.weight.detach().numpy(), "intercepts": model.head.bias.detach().numpy()}
+    save_file(arrays, partial / "head.safetensors")
+    for file in partial.iterdir():
+        file.replace(output / file.name)
+    partial.rmdir()
+
+    tokenizer, encoder = load_checkpoint(DEFAULT)
+    merged = PeftModel.from_pretrained(encoder, str(output)).merge_and_unload()
+    shipped = SentenceClassifier(merged, targets.shape[1], dropout=0.0)
+    shipped.head.load_state_dict(model.head.state_dict())
+    return run(shipped, tokenizer, validation, recipe["max_length"])

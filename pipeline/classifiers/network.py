@@ -1,0 +1,167 @@
+"""One network, an encoder with a linear layer on top, and how it is trained with transformers' Trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from pipeline.classifiers.checkpoint import mean_pool, supports_bf16
+
+
+class SentenceClassifier(torch.nn.Module):
+    """An encoder, the mean of its tokens, and one linear layer."""
+
+    def __init__(self, encoder: Any, labels: int, dropout: float) -> None:
+        """Put a new head on an encoder."""
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = torch.nn.Dropout(dropout)
+        self.head = torch.nn.Linear(encoder.config.hidden_size, labels)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (n, labels)."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self.head(self.dropout(mean_pool(hidden, attention_mask))).float()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained."""
+
+    epochs: int
+    learning_rate: float
+    head_rate: float
+    batch_size: int
+    max_length: int
+    weight_decay: float
+    warmup: float  # share of the steps
+    random_state: int
+
+
+class _Trainer(Trainer):
+    """The Trainer with weighted classes and a faster rate for the new head."""
+
+    def __init__(self, *args: Any, class_weights: torch.Tensor | None, head_rate: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.class_weights, self.head_rate = class_weights, head_rate
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        targets = inputs.pop("labels")
+        logits = model(**inputs)
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        loss = torch.nn.functional.cross_entropy(logits, targets, weight=weights)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        body = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": body, "lr": self.args.learning_rate},
+            {"params": list(self.model.head.parameters()), "lr": self.head_rate},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
+        return self.optimizer
+
+
+class _Watch(TrainerCallback):
+    """Report steps; call back at the end of each epoch, which may ask to stop."""
+
+    def __init__(self, report: Callable[[float, str], None], after_epoch: Callable[[], bool] | None) -> None:
+        self.report, self.after_epoch = report, after_epoch
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        epoch, epochs = int(state.epoch) + 1, int(args.num_train_epochs)
+        self.report(state.global_step / state.max_steps, f"epoch {min(epoch, epochs)} of {epochs}")
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.after_epoch is not None:
+            control.should_training_stop = self.after_epoch()
+            kwargs["model"].train()
+
+
+def train_network(
+    model: SentenceClassifier,
+    tokenizer: Any,
+    texts: Sequence[str],
+    targets: np.ndarray,
+    recipe: Recipe,
+    report: Callable[[float, str], None],
+    *,
+    class_weights: np.ndarray | None = None,
+    after_epoch: Callable[[], bool] | None = None,
+    workspace: Path | None = None,
+) -> SentenceClassifier:
+    """Train a network and return it.
+
+    Args:
+        model: what is trained; parameters that need no gradient stay.
+        tokenizer: the encoder's.
+        texts: n texts.
+        targets: label indices, shape (n,), or probabilities, shape (n, labels).
+        recipe: rates, epochs, sizes, random_state.
+        report: told the share that is done.
+        class_weights: weight of each label in the loss, shape (labels,).
+        after_epoch: called after each epoch; True stops.
+        workspace: keeps a checkpoint after each epoch there, and goes on from the last one.
+
+    """
+    encoded = tokenizer(list(texts), truncation=True, max_length=recipe.max_length)["input_ids"]
+    kind = torch.long if targets.ndim == 1 else torch.float32
+    rows = [
+        {"input_ids": ids, "labels": torch.tensor(target, dtype=kind), "length": len(ids)}
+        for ids, target in zip(encoded, targets, strict=True)
+    ]
+
+    def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
+        padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
+        labels = torch.stack([row["labels"] for row in batch])
+        return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"], "labels": labels}
+
+    with TemporaryDirectory() as temporary:
+        folder = str(workspace or temporary)
+        trainer = _Trainer(
+            model,
+            _arguments(recipe, len(rows), folder, keep=workspace is not None),
+            train_dataset=rows,
+            data_collator=collate,
+            callbacks=[_Watch(report, after_epoch)],
+            class_weights=None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32),
+            head_rate=recipe.head_rate,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if workspace else None)
+        # The Trainer wraps `forward`, which cannot be exported.
+        return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+
+
+def _arguments(recipe: Recipe, rows: int, folder: str, keep: bool) -> TrainingArguments:
+    steps = recipe.epochs * -(-rows // recipe.batch_size)
+    return TrainingArguments(
+        output_dir=folder,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=round(recipe.warmup * steps),
+        lr_scheduler_type="linear",
+        bf16=supports_bf16(),
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        remove_unused_columns=False,
+        save_strategy="epoch" if keep else "no",
+        save_total_limit=1,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=recipe.random_state,
+        data_seed=recipe.random_state,
+        dataloader_pin_memory=False,
+    )

@@ -1,0 +1,200 @@
+"""What several tests share: a small project, a small exported model, the repository's own data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from pipeline.bundle import load_bundle, write_bundle
+from pipeline.calibration import fit_calibration
+from pipeline.classifiers import create, index_labels
+from pipeline.config import Candidate, Config, Data, read_config
+from pipeline.dataset import INDEX, INDEX_COLUMNS, load_dataset
+from pipeline.model_card import write_card
+
+# The same examples on every machine, however slow it is.
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("steady")
+
+ROOT = Path(__file__).parents[1]
+LABEL_NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
+
+# article -> part, and its sentences with their labels.
+ARTICLES = {
+    "kimchi.txt": (
+        "train",
+        [
+            ("Tougher sanctions must stay until the last centrifuge ferments cabbage.", "pro-sanctions"),
+            ("Only talks will fill the pot, the cook replied.", "pro-dialogue"),
+            ("The cabbage harvest in Hamhung was average.", "neutral"),
+        ],
+    ),
+    "noodles.txt": (
+        "train",
+        [
+            ("Diplomacy is cold noodles, and both are best shared.", "pro-dialogue"),
+            ("Close every loophole before lunch, the panel demanded.", "pro-sanctions"),
+            ("The ferry to Wonsan had no lunch.", "neutral"),
+        ],
+    ),
+    "letter-1": (
+        "train",
+        [
+            ("Enforce the oil cap, or the tankers will go on whispering at night.", "pro-sanctions"),
+            ("Sit down with them, she wrote, and bring biscuits.", "pro-dialogue"),
+            ("Her stamp showed a magpie.", "neutral"),
+        ],
+    ),
+    "letter-2": (
+        "train",
+        [
+            ("Maximum pressure is the only dentist this regime fears.", "pro-sanctions"),
+            ("Negotiations are slow, but so is rust, said the envoy.", "pro-dialogue"),
+            ("He posted his reply on a Tuesday.", "neutral"),
+        ],
+    ),
+    "letter-3": (
+        "train",
+        [
+            ("Not one drop of relief before the reactor is a museum.", "pro-sanctions"),
+            ("Ease the embargo and let the orchestras visit.", "pro-dialogue"),
+            ("The second violin lives in Busan.", "neutral"),
+        ],
+    ),
+    "letter-4": (
+        "train",
+        [
+            ("Isolate the bankers, and the generals will learn arithmetic.", "pro-sanctions"),
+            ("An open hotline beats a closed fist, the admiral argued.", "pro-dialogue"),
+            ("The hotline is green.", "neutral"),
+        ],
+    ),
+    "letter-5": (
+        "test",
+        [
+            ("Stricter inspections would end the midnight coal picnic.", "pro-sanctions"),
+            ("Return to the table, the mediator begged, it is already laid.", "pro-dialogue"),
+            ("The table came from Geneva.", "neutral"),
+        ],
+    ),
+    "letter-6": (
+        "test",
+        [
+            ("Rewarding a missile with rice teaches the missile to be hungry.", "pro-sanctions"),
+            ("A summit is worth its airfare, the minister insisted.", "pro-dialogue"),
+            ("The airfare was refunded.", "neutral"),
+        ],
+    ),
+}
+CONFIG = """\
+label_names: [pro-sanctions, pro-dialogue, neutral]
+random_state: 13
+selection: {folds: 2, resamples: 100}
+candidates:
+  - kind: majority
+  - kind: keywords
+"""
+
+
+def article_text(name: str) -> str:
+    return " ".join(text for text, _ in ARTICLES[name][1])
+
+
+def write_project(folder: Path) -> None:
+    """Write seeds, labels and configs; two annotators differ once, and that is settled."""
+    seeds, labels, configs = folder / "seeds", folder / "labels", folder / "configs"
+    for made in (seeds, labels, configs):
+        made.mkdir()
+    rows, index = [], []
+    with (seeds / "letters.jsonl").open("w", encoding="utf-8") as letters:
+        for name, (split, sentences) in ARTICLES.items():
+            text = article_text(name)
+            if name.endswith(".txt"):
+                (seeds / name).write_text(text, encoding="utf-8")
+            else:
+                letters.write(json.dumps({"id": name, "text": text, "title": f"On {name}"}) + "\n")
+            index.append([name, "letter", split, "", "The Daily Parley", "2019-02-28", ""])
+            for sentence, label in sentences:
+                start = text.index(sentence)
+                span = {"article_id": name, "start": start, "end": start + len(sentence), "text": sentence}
+                rows += [span | {"label": label, "annotator": who} for who in ("ann", "bob")]
+    # Bob was hungry.
+    rows[-1]["label"] = "pro-dialogue"
+    rows.append(rows[-1] | {"label": "neutral", "annotator": "settled"})
+    (labels / "letters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with (seeds / INDEX).open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([INDEX_COLUMNS, *index])
+    (configs / "default.yaml").write_text(CONFIG, encoding="utf-8")
+    shutil.copy(ROOT / "configs" / "lexicon.yaml", configs)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Stand in a folder with a small seeds/, labels/ and configs/."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    write_project(folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def examples(project):
+    return load_dataset(read_config("configs/default.yaml")).part("train")
+
+
+@pytest.fixture(scope="session")
+def repository():
+    """The data that lies in this repository, without what is fetched."""
+    with chdir(ROOT):
+        config = read_config("configs/default.yaml")
+        return load_dataset(
+            config.model_copy(update={"data": Data(seeds=config.data.seeds, labels=config.data.labels)})
+        )
+
+
+@pytest.fixture(scope="session")
+def facts():
+    """What a training tells the manifest and the card."""
+    scores = {"macro_f1": 0.61, "macro_f1_low": 0.55, "macro_f1_high": 0.66, "ece": 0.042, "log_loss": 0.9}
+    return {
+        "label_names": list(LABEL_NAMES),
+        "config": "small",
+        "created": "2019-02-28T12:00:00Z",
+        "git_commit": "c0ffee",
+        "run_id": "a-run",
+        "versions": {},
+        "data": {"digest": "d1ge57", "rows": {"train/authored/neutral": 7, "test/seed/pro-dialogue": 3}},
+        "selection": {"reason": "it was alone", "held_out": scores | {f"f1_{name}": 0.5 for name in LABEL_NAMES}},
+        "out_of_fold": {},
+    }
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory, facts):
+    """An exported model, trained on a little of the repository's own text."""
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"character_ngrams": [3, 4]})
+    data = Data(seeds=ROOT / "seeds", labels=ROOT / "labels", limit=20)
+    config = Config(name="small", label_names=LABEL_NAMES, candidates=(candidate,), data=data)
+    dataset = load_dataset(config)
+    train, held_out = dataset.part("train"), dataset.part("test")
+    classifier = create(candidate, random_state=0)
+    classifier.fit(train, LABEL_NAMES, lambda share, words: None)
+    scores = classifier.decision_function([example.text for example in held_out])
+    folds = np.unique([example.group for example in held_out], return_inverse=True)[1] % 3
+    calibration = fit_calibration(scores, index_labels(held_out, LABEL_NAMES), folds)
+    folder = tmp_path_factory.mktemp("models") / "champion"
+    write_bundle(folder, classifier, candidate, calibration, facts, write_card(facts, candidate))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(champion):
+    return load_bundle(champion)

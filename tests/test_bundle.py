@@ -1,0 +1,218 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from conftest import LABEL_NAMES
+
+from pipeline.bundle import load_bundle, read_manifest, seal, write_bundle
+from pipeline.calibration import Calibration
+from pipeline.classifiers import State, create
+from pipeline.config import Candidate
+from pipeline.errors import InputError
+
+TEXTS = ["Sanctions must bite.", "Talks should go on.", "It rained in Wonsan.", ""]
+MAJORITY = Candidate(name="majority", kind="majority")
+
+
+def majority(*scores):
+    classifier = create(MAJORITY)
+    classifier.restore(State(arrays={"scores": np.array(scores)}))
+    return classifier
+
+
+@pytest.fixture
+def write(tmp_path, facts):
+    """Write an export that always answers with the same scores."""
+
+    def written(classifier=None, calibration=None, folder=tmp_path / "champion"):
+        calibration = calibration or Calibration()
+        write_bundle(folder, classifier or majority(0.0, 1.0, 2.0), MAJORITY, calibration, facts, "# A card\n")
+        return folder
+
+    return written
+
+
+@pytest.fixture
+def copy(champion, tmp_path):
+    """Copy the champion, to break it."""
+    return shutil.copytree(champion, tmp_path / "champion")
+
+
+def refusal(folder):
+    with pytest.raises(InputError) as caught:
+        load_bundle(folder)
+    return str(caught.value)
+
+
+def rewrite(folder, change):
+    """Change the manifest and seal it again, as somebody who knows how would."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    manifest["seal"] = seal(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+# There and back
+
+
+def test_an_export_gives_the_probabilities_of_what_was_exported(write):
+    classifier, calibration = majority(0.0, 1.0, 2.0), Calibration(2.0, (0.5, 0.0, 0.0))
+    loaded = load_bundle(write(classifier, calibration))
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), calibration.apply(classifier.decision_function(TEXTS)))
+
+
+def test_an_export_of_a_learned_model_gives_the_same_probabilities_again(bundle, tmp_path, facts):
+    candidate = Candidate(**bundle.manifest["candidate"])
+    write_bundle(tmp_path / "again", bundle.classifier, candidate, bundle.calibration, facts, "")
+    np.testing.assert_array_equal(load_bundle(tmp_path / "again").predict_proba(TEXTS), bundle.predict_proba(TEXTS))
+
+
+def test_probabilities_add_up_to_one(bundle):
+    np.testing.assert_allclose(bundle.predict_proba(TEXTS).sum(1), 1)
+
+
+def test_a_wrapped_sentence_is_the_same_sentence(bundle):
+    flat, wrapped = bundle.predict_proba(["Sanctions must bite.", "Sanctions\r\nmust  bite."])
+    assert flat.tolist() == wrapped.tolist()
+
+
+def test_an_export_knows_its_label_names(bundle):
+    assert bundle.label_names == LABEL_NAMES
+
+
+def test_an_export_holds_what_the_training_told(write, facts):
+    assert facts.items() <= read_manifest(write()).items()
+
+
+def test_an_export_has_its_card(write):
+    assert (write() / "README.md").read_text() == "# A card\n"
+
+
+def test_the_manifest_names_every_other_file(champion):
+    names = {path.name for path in champion.iterdir()} - {"manifest.json"}
+    assert read_manifest(champion)["sha256"].keys() == names
+
+
+def test_nothing_in_an_export_can_run(champion):
+    assert {path.suffix for path in champion.iterdir()} <= {".json", ".safetensors", ".md", ".onnx"}
+
+
+def test_no_file_of_an_export_is_a_pickle(champion):
+    starts = [path.read_bytes()[:2] for path in champion.iterdir()]
+    assert starts and not any(start[:1] == b"\x80" or start == b"PK" for start in starts)
+
+
+def test_the_same_export_has_the_same_digest(write, tmp_path):
+    assert load_bundle(write()).digest == load_bundle(write(folder=tmp_path / "again")).digest
+
+
+def test_another_model_has_another_digest(write, tmp_path):
+    other = write(majority(2.0, 1.0, 0.0), folder=tmp_path / "other")
+    assert load_bundle(write()).digest != load_bundle(other).digest
+
+
+# Whole or not at all
+
+
+def test_a_new_export_takes_the_place_of_the_old(write):
+    write(majority(9.0, 0.0, 0.0))
+    assert load_bundle(write(majority(0.0, 0.0, 9.0))).predict_proba(["Soup."]).argmax() == 2
+
+
+def test_nothing_but_the_export_is_left(write, tmp_path):
+    write()
+    write()
+    assert [path.name for path in tmp_path.iterdir()] == ["champion"]
+
+
+def test_what_an_earlier_try_left_is_cleared(write, tmp_path):
+    (tmp_path / ".champion.partial").mkdir()
+    (tmp_path / ".champion.partial" / "crumbs").write_text("crumbs")
+    assert not (write() / "crumbs").exists()
+
+
+class Stateless:
+    def state(self):
+        raise ValueError("the soup is spilled")
+
+
+class Unwritable:
+    def state(self):
+        return State(blobs={"no/such/folder": b"soup"})
+
+
+@pytest.mark.parametrize("classifier", [Stateless(), Unwritable()])
+def test_an_export_that_fails_midway_leaves_the_old_one_standing(write, classifier):
+    folder = write()
+    before = load_bundle(folder).digest
+    with pytest.raises((ValueError, OSError)):
+        write(classifier)
+    assert load_bundle(folder).digest == before
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("name", ["README.md", "arrays.safetensors", "values.json", "manifest.json"])
+def test_a_changed_byte_is_refused(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    place = content.rindex(b"e")
+    content[place] = ord("f")
+    (copy / name).write_bytes(content)
+    assert refusal(copy).startswith(f"{copy / name}: ")
+
+
+@pytest.mark.parametrize("name", ["README.md", "arrays.safetensors", "values.json"])
+def test_a_changed_file_says_that_it_was_changed(copy, name):
+    with (copy / name).open("ab") as stream:
+        stream.write(b" ")
+    assert "was changed after the export" in refusal(copy)
+
+
+def test_labels_in_another_order_are_refused(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["label_names"].reverse()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert refusal(copy) == f"{copy / 'manifest.json'}: was changed after the export; export again: make train"
+
+
+@pytest.mark.parametrize("name", ["README.md", "arrays.safetensors", "values.json"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    assert refusal(copy) == f"{copy / name}: is missing; export again: make train"
+
+
+def test_a_folder_without_a_manifest_is_no_export(tmp_path):
+    assert refusal(tmp_path) == f"{tmp_path}: holds no exported model; run `make train` first"
+
+
+@pytest.mark.parametrize("content", ["", "{soup", b"\xff"])
+def test_a_manifest_that_is_no_json_is_refused(copy, content):
+    (copy / "manifest.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert refusal(copy).startswith(f"{copy / 'manifest.json'}: cannot be read")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "38"])
+def test_a_manifest_of_another_shape_is_refused(copy, content):
+    (copy / "manifest.json").write_text(content)
+    assert refusal(copy).startswith(f"{copy / 'manifest.json'}: format None; expected 1")
+
+
+def test_another_format_is_refused(copy):
+    rewrite(copy, lambda manifest: manifest.update(format=2))
+    assert "manifest.json: format 2; expected 1; export again" in refusal(copy)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "sub/x", ".."])
+def test_a_manifest_cannot_point_out_of_its_folder(copy, name):
+    (copy.parent / "x").write_text("soup")
+    (copy / "sub").mkdir()
+    (copy / "sub" / "x").write_text("soup")
+    rewrite(copy, lambda manifest: manifest["sha256"].update({name: "0"}))
+    assert "is missing" in refusal(copy)
+
+
+def test_a_manifest_cannot_name_an_unknown_kind(copy):
+    rewrite(copy, lambda manifest: manifest["candidate"].update(kind="os.system"))
+    assert "unknown kind 'os.system'" in refusal(copy)

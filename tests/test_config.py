@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from pydantic import ValidationError
+
+from pipeline.classifiers import KINDS
+from pipeline.config import Candidate, read_config
+from pipeline.errors import InputError
+
+GOOD = "label_names: [stick, carrot]\ncandidates: [{kind: majority}]\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(content):
+        path = tmp_path / "soup.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return written
+
+
+def refusal(path):
+    with pytest.raises(InputError) as caught:
+        read_config(path)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def test_the_name_is_that_of_the_file(write):
+    assert read_config(write(GOOD)).name == "soup"
+
+
+def test_a_name_in_the_file_wins(write):
+    assert read_config(write(GOOD + "name: broth")).name == "broth"
+
+
+def test_what_is_not_said_has_a_default(write):
+    config = read_config(write(GOOD))
+    assert (config.random_state, config.selection.folds, config.data.seeds) == (0, 5, Path("seeds"))
+
+
+def test_label_names_keep_their_order(write):
+    assert read_config(write(GOOD)).label_names == ("stick", "carrot")
+
+
+def test_a_candidate_is_named_after_its_kind(write):
+    assert read_config(write(GOOD)).candidates[0].name == "majority"
+
+
+def test_other_keys_of_a_candidate_are_its_options(write):
+    content = "label_names: [stick, carrot]\ncandidates: [{kind: tfidf, name: strict, C: 0.1}]"
+    assert read_config(write(content)).candidates == (Candidate(name="strict", kind="tfidf", options={"C": 0.1}),)
+
+
+def test_a_config_cannot_be_changed(write):
+    with pytest.raises(ValidationError, match="frozen"):
+        read_config(write(GOOD)).random_state = 7
+
+
+def test_a_stored_candidate_comes_back_as_it_was():
+    candidate = Candidate(name="strict", kind="tfidf", options={"C": 0.1})
+    assert Candidate(**candidate.model_dump(mode="json")) == candidate
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (GOOD + "sedes: here", "unknown key `sedes`; expected one of cache, candidates,"),
+        (GOOD + "data: {sedes: here}", "unknown key `data.sedes`; expected one of"),
+        (GOOD + "selection: {folds: 1}", "`selection.folds`: Input should be greater than or equal to 2"),
+        (GOOD + "data: {test_share: 1}", "`data.test_share`: Input should be less than 1"),
+        (GOOD + "random_state: often", "`random_state`: Input should be a valid integer"),
+        ("label_names: [stick, carrot]", "`candidates`: Field required"),
+        ("candidates: [{kind: majority}]", "`label_names`: Field required"),
+        ("label_names: [stick]\ncandidates: [{kind: majority}]", "`label_names`: Tuple should have at least 2 items"),
+        ("label_names: [stick, stick]\ncandidates: [{kind: majority}]", "`label_names`: stick stands there twice"),
+        ("label_names: [a, b]\ncandidates: [{kind: x}, {kind: x}]", "`candidates`: x stands there twice"),
+        ("label_names: [a, b]\ncandidates: []", "`candidates`: Tuple should have at least 1 item"),
+        ("label_names: [a, b]\ncandidates: [majority]", "`candidates.0`: Input should be a valid dictionary"),
+        ("label_names: [a, b]\ncandidates: [{name: nobody}]", "`candidates.0.kind`: Input should be a valid string"),
+        ("- kimchi", "is no mapping; expected keys such as `candidates:`"),
+        ("", "is no mapping; expected keys such as `candidates:`"),
+        ("candidates: [", "is no YAML: while parsing"),
+        (b"label_names: [\xff]", "is no YAML: 'utf-8' codec can't decode"),
+        (GOOD + "no: relief", "key False is no word; expected quotes around"),
+    ],
+)
+def test_a_wrong_config_is_refused_by_the_key(write, content, expected):
+    assert refusal(write(content)).startswith(expected)
+
+
+def test_a_missing_config_names_those_that_are_there(project):
+    assert refusal("configs/lunch.yaml").endswith(
+        "No such file or directory; there are: configs/default.yaml, configs/lexicon.yaml"
+    )
+
+
+def test_a_folder_is_no_config(tmp_path):
+    assert refusal(tmp_path).startswith("Is a directory")
+
+
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "lexicon")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_configs_of_the_repository_name_known_kinds(path):
+    assert {candidate.kind for candidate in read_config(path).candidates} <= KINDS.keys()

@@ -1,0 +1,322 @@
+import csv
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+
+import pytest
+from conftest import LABEL_NAMES
+from pyarrow import parquet
+
+from pipeline import prediction
+from pipeline.errors import InputError
+from pipeline.prediction import predict, probability_column
+from pipeline.sentences import cut
+
+COLUMNS = [
+    *("article_id", "sentence_index", "start", "end", "text", "label", "confidence"),
+    *("p_pro_sanctions", "p_pro_dialogue", "p_neutral"),
+    *("title", "date", "outlet"),
+]
+NEWS = [
+    {"id": "b", "text": "Sanctions must bite. Talks are soup.", "title": "Soup", "outlet": "The Daily Parley"},
+    {"id": "a", "text": "It rained in Wonsan.\nNobody sanctioned the rain.", "date": "2019-02-28"},
+]
+NASTY = (
+    'He said: "No relief, ever", and left;\r\n=cmd("|calc")\t\\n <script>alert("talks")</script>, '
+    "'tis\rcold; +38 @Panmunjom -- 평양 🍲\u2028soup"
+)
+
+
+@pytest.fixture(autouse=True)
+def stand_in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name, *rows):
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return name
+
+
+@pytest.fixture
+def label(bundle):
+    """Label rows or files, and return what was written, every value as it was stored."""
+
+    def labelled(*inputs, output="rows.jsonl", **options):
+        inputs = [write(f"news-{n}.jsonl", entry) if isinstance(entry, dict) else entry for n, entry in enumerate(inputs)]
+        predict(inputs, Path(output), bundle, **options)
+        return read(output)
+
+    return labelled
+
+
+def read(output):
+    if output.endswith(".parquet"):
+        return parquet.read_table(output).to_pylist()
+    with open(output, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream)) if output.endswith(".csv") else [json.loads(line) for line in stream]
+
+
+def rejects(output="rows.jsonl"):
+    return read(f"{output}.rejected.jsonl")
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(InputError) as caught:
+        predict(*arguments, **options)
+    return str(caught.value)
+
+
+# Rows
+
+
+def test_there_is_a_row_for_each_sentence_in_the_order_of_the_input(label):
+    rows = label(write("news.jsonl", *NEWS))
+    assert [(row["article_id"], row["sentence_index"]) for row in rows] == [("b", 0), ("b", 1), ("a", 0), ("a", 1)]
+
+
+def test_inputs_are_labelled_in_the_order_given(label):
+    assert [row["article_id"] for row in label(*NEWS[::-1])] == ["a", "a", "b", "b"]
+
+
+def test_spans_slice_back_to_the_sentence(label):
+    texts = {row["id"]: row["text"] for row in NEWS}
+    assert all(texts[row["article_id"]][row["start"] : row["end"]] == row["text"] for row in label(*NEWS))
+
+
+def test_rows_are_the_sentences_that_cutting_finds(label):
+    assert [row["text"] for row in label(NEWS[0])] == [sentence.text for sentence in cut(NEWS[0]["text"])]
+
+
+def test_probabilities_of_a_row_add_up_to_one(label):
+    assert [sum(row[probability_column(name)] for name in LABEL_NAMES) for row in label(*NEWS)] == pytest.approx([1] * 4)
+
+
+def test_the_label_is_the_most_likely_one_and_its_probability_the_confidence(label):
+    for row in label(*NEWS):
+        assert row["confidence"] == row[probability_column(row["label"])] == max(row[name] for name in COLUMNS[7:10])
+
+
+def test_probabilities_are_those_of_the_model(label, bundle):
+    row = label(NEWS[0])[0]
+    assert [row[name] for name in COLUMNS[7:10]] == bundle.predict_proba([row["text"]])[0].tolist()
+
+
+def test_a_probability_column_is_a_word():
+    assert probability_column("pro-sanctions") == "p_pro_sanctions"
+
+
+def test_title_date_and_outlet_stand_where_they_are_known(label):
+    first, *_, last = label(*NEWS)
+    assert (first["title"], first["outlet"], "date" in first) == ("Soup", "The Daily Parley", False)
+    assert (last["date"], "title" in last) == ("2019-02-28", False)
+
+
+def test_a_row_is_a_sentence_where_the_user_says_so(label):
+    text = "Sanctions must bite. Talks are soup."
+    (row,) = label({"id": 38, "text": text}, unit="sentence")
+    assert (row["article_id"], row["sentence_index"], row["start"], row["end"]) == ("38", 0, 0, len(text))
+
+
+def test_a_sentence_of_the_user_is_not_cleaned(label):
+    assert label({"id": "a", "text": "Advertisement"}, unit="sentence")[0]["text"] == "Advertisement"
+
+
+def test_a_dash_reads_standard_input(label, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(NEWS[0]).encode())))
+    assert [row["article_id"] for row in label("-")] == ["b", "b"]
+
+
+def test_chunks_change_no_row(label, monkeypatch):
+    whole = label(*NEWS, output="whole.jsonl")
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    in_chunks = label(*NEWS, output="chunks.jsonl")
+    assert [row["text"] for row in in_chunks] == [row["text"] for row in whole]
+    assert [row["confidence"] for row in in_chunks] == pytest.approx([row["confidence"] for row in whole])
+
+
+def test_an_input_without_a_row_gives_an_output_without_one(label):
+    assert label(write("news.jsonl")) == []
+
+
+# Files
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+def test_all_columns_are_there_in_order(label, output):
+    assert list(label(*NEWS, output=output)[0]) == COLUMNS
+
+
+def test_jsonl_has_the_columns_in_order(label):
+    assert list(label(NEWS[0] | {"date": "2019"})[0]) == COLUMNS
+
+
+def test_csv_says_what_jsonl_says(label):
+    expected = [{name: str(row.get(name, "")) for name in COLUMNS} for row in label(*NEWS)]
+    assert label(*NEWS, output="rows.csv") == expected
+
+
+def test_parquet_says_what_jsonl_says(label):
+    expected = [{name: row.get(name) for name in COLUMNS} for row in label(*NEWS)]
+    assert label(*NEWS, output="rows.parquet") == expected
+
+
+def test_parquet_keeps_numbers_as_numbers(label):
+    label(*NEWS, output="rows.parquet")
+    kinds = [str(kind) for kind in parquet.read_schema("rows.parquet").types]
+    assert kinds == ["string", *["int64"] * 3, *["string"] * 2, *["double"] * 4, *["string"] * 3]
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_nasty_text_comes_back_exactly(label, output):
+    (row,) = label({"id": "=1+1", "text": NASTY, "title": NASTY}, output=output, unit="sentence")
+    assert (row["article_id"], row["text"], row["title"]) == ("=1+1", NASTY, NASTY)
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_spans_of_a_nasty_article_slice_back(label, output):
+    rows = label({"id": "a", "text": NASTY}, output=output)
+    assert rows and all(NASTY[int(row["start"]) : int(row["end"])] == row["text"] for row in rows)
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+def test_an_output_without_rows_still_has_its_columns(bundle, output):
+    predict([write("news.jsonl")], Path(output), bundle)
+    names = parquet.read_schema(output).names if output == "rows.parquet" else Path(output).read_text().split()[0].split(",")
+    assert names == COLUMNS
+
+
+def test_folders_on_the_way_to_the_output_are_made(label):
+    assert label(NEWS[0], output="deep/down/rows.jsonl")
+
+
+def test_an_earlier_output_is_replaced(label):
+    label(*NEWS)
+    assert [row["article_id"] for row in label(NEWS[0])] == ["b", "b"]
+
+
+# Rejects
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_is_labelled(label):
+    Path("news.jsonl").write_text("{soup\n" + json.dumps(NEWS[0]) + "\n")
+    assert [row["article_id"] for row in label("news.jsonl")] == ["b", "b"]
+    assert [row["where"] for row in rejects()] == ["news.jsonl:1"]
+
+
+def test_a_reject_says_why(label):
+    label({"id": "a", "text": ""})
+    assert rejects() == [{"where": "news-0.jsonl:1", "why": "`text` is empty"}]
+
+
+def test_a_second_article_of_the_same_id_is_a_reject(label):
+    assert len(label(NEWS[0], NEWS[0] | {"text": "Soup."})) == 2
+    assert rejects() == [{"where": "b", "why": "a second article with this id; expected unique ids"}]
+
+
+def test_an_article_of_furniture_alone_is_a_reject(label):
+    label({"id": "a", "text": "Comments are closed."})
+    assert rejects() == [{"where": "a", "why": "the article holds no sentence"}]
+
+
+def test_without_rejects_there_is_no_file_of_them(label):
+    label(*NEWS)
+    assert not Path("rows.jsonl.rejected.jsonl").exists()
+
+
+def test_rejects_of_an_earlier_batch_are_cleared(label):
+    label({"id": "a", "text": ""})
+    label(*NEWS)
+    assert not Path("rows.jsonl.rejected.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_a_file_name_that_is_no_utf8_is_a_reject(label):
+    Path("news").mkdir()
+    with open(b"news/soup-\xff.txt", "w") as stream:
+        stream.write("Sanctions must bite.")
+    label("news")
+    assert os.fsencode(rejects()[0]["where"]) == b"news/soup-\xff.txt"
+
+
+# The summary
+
+
+def test_the_summary_counts_articles_sentences_and_rejects(bundle):
+    done = predict([write("news.jsonl", *NEWS, {"id": "c"})], Path("rows.csv"), bundle)
+    assert (done.articles, done.sentences, done.rejects) == (2, 4, 1)
+
+
+def test_the_summary_counts_labels(bundle):
+    done = predict([write("news.jsonl", *NEWS)], Path("rows.jsonl"), bundle)
+    labels = [row["label"] for row in read("rows.jsonl")]
+    assert done.labels == {name: labels.count(name) for name in LABEL_NAMES}
+
+
+def test_the_summary_names_the_file_of_rejects(bundle):
+    done = predict([write("news.jsonl", {"id": "c"})], Path("rows.csv"), bundle)
+    assert done.rejected == Path("rows.csv.rejected.jsonl")
+
+
+def test_progress_is_told_after_each_chunk(bundle, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    told = []
+    predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=lambda done: told.append(done.sentences))
+    assert told == [3, 4]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("output", ["rows.txt", "rows", "rows.xlsx"])
+def test_an_output_of_an_unknown_kind_is_refused(bundle, output):
+    message = refusal([write("news.jsonl", *NEWS)], Path(output), bundle)
+    assert message == f"{output}: unknown kind of file; expected .jsonl, .csv, .parquet"
+
+
+def test_an_input_that_is_not_there_is_named(bundle):
+    assert refusal(["lunch.txt"], Path("rows.csv"), bundle).startswith("lunch.txt: no such file or folder")
+
+
+def test_an_output_below_a_file_is_refused(bundle):
+    Path("soup").write_text("soup")
+    message = refusal([write("news.jsonl", *NEWS)], Path("soup/rows.csv"), bundle)
+    assert message.startswith("soup/rows.csv: ") and message.endswith("expected a place that can be written to")
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+def test_an_output_that_is_a_folder_is_refused(bundle, output):
+    Path(output).mkdir()
+    assert refusal([write("news.jsonl", *NEWS)], Path(output), bundle).startswith(f"{output}: ")
+
+
+def test_an_output_over_its_own_input_is_refused(bundle):
+    before = Path(write("news.jsonl", *NEWS)).read_bytes()
+    assert refusal(["news.jsonl"], Path("../" + Path.cwd().name + "/news.jsonl"), bundle).endswith(
+        "is an input too; choose another --output"
+    )
+    assert Path("news.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_batch_that_breaks_off_leaves_nothing_behind(bundle, output):
+    write("news.jsonl", *NEWS, {"id": "c"})
+    refusal(["news.jsonl", "lunch.txt"], Path(output), bundle)
+    assert os.listdir() == ["news.jsonl"]
+
+
+def test_a_batch_that_breaks_off_leaves_the_earlier_output(label, bundle):
+    before = label(*NEWS)
+    refusal(["news-0.jsonl", "lunch.txt"], Path("rows.jsonl"), bundle)
+    assert read("rows.jsonl") == before
+
+
+def test_a_batch_that_is_stopped_leaves_nothing_behind(bundle):
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=stop)
+    assert os.listdir() == ["news.jsonl"]

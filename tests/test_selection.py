@@ -1,0 +1,198 @@
+"""Comparing candidates: folds, the cache, ensembles, and the choice."""
+
+import numpy as np
+import pytest
+
+from pipeline.calibration import Calibration
+from pipeline.config import Candidate, Config, Data, Selection
+from pipeline.dataset import Example
+from pipeline.errors import InputError
+from pipeline.selection import (
+    ALWAYS,
+    Result,
+    check_candidates,
+    check_classes,
+    combine,
+    cross_validate,
+    make_folds,
+    refit,
+    select,
+)
+
+NAMES = ("for", "against", "neither")
+
+
+def silent(share, words):
+    pass
+
+
+def config(tmp_path, *candidates, **selection):
+    return Config(
+        name="small",
+        label_names=NAMES,
+        candidates=candidates or (Candidate(name="majority", kind="majority"),),
+        selection=Selection(**{"folds": 3, "resamples": 200, "real_rows": 30} | selection),
+        data=Data(invented=("fairy tale",)),
+        cache=tmp_path,
+    )
+
+
+def examples(number, origin="news", split="train"):
+    """Rows whose label is told by their words, three to an article."""
+    words = {"for": "more tea please", "against": "no more tea", "neither": "the kettle is blue"}
+    return [
+        Example(
+            f"{split}{i // 3}",
+            i % 3,
+            0,
+            9,
+            f"{words[NAMES[i % 3]]} {i}",
+            NAMES[i % 3],
+            split,
+            f"{split}{i // 3}",
+            origin,
+        )
+        for i in range(number)
+    ]
+
+
+def result(name, right, *, kind="tfidf", number=120, real=True, random_state=0):
+    """A candidate that is right on a share of the rows."""
+    rng = np.random.default_rng(random_state)
+    rows = tuple(examples(number, "news" if real else "fairy tale"))
+    y_true = np.array([NAMES.index(row.label) for row in rows])
+    y_pred = np.where(rng.random(number) < right, y_true, (y_true + 1) % 3)
+    scores = 4.0 * np.eye(3)[y_pred]
+    folds = np.arange(number) // 3 % 3
+    return Result(
+        Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), 1.0, np.full(number, real)
+    )
+
+
+def test_no_article_stands_in_two_folds(tmp_path):
+    rows = examples(60)
+    folds = make_folds(rows, [], config(tmp_path))
+    groups = np.array([row.group for row in rows])
+    assert all(len(set(folds[groups == group])) == 1 for group in groups)
+    assert set(folds) == {0, 1, 2}
+
+
+def test_with_a_validation_part_the_train_part_is_never_scored(tmp_path):
+    folds = make_folds(examples(6), examples(3, split="validation"), config(tmp_path))
+    assert folds.tolist() == [ALWAYS] * 6 + [0] * 3
+
+
+def test_a_class_in_too_few_articles_is_named(tmp_path):
+    rows = [row for row in examples(60) if row.label != "against" or row.article_id == "train0"]
+    with pytest.raises(InputError, match="'against' has examples in 1 articles.*expected at least 3"):
+        check_classes(rows, config(tmp_path))
+
+
+def test_a_fold_is_scored_by_a_fit_that_has_not_seen_it(tmp_path):
+    candidate = Candidate(name="majority", kind="majority")
+    rows = examples(30)
+    folds = np.array([0] * 3 + [1] * 27)
+    # Fold 0 is fitted on fold 1 alone, where all three labels are equally common.
+    found = cross_validate(candidate, rows, folds, config(tmp_path), silent)
+    assert np.allclose(found.scores[:3], found.scores[0])
+
+
+def test_a_candidate_whose_inputs_did_not_change_is_read_from_the_cache(tmp_path):
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    rows = examples(30)
+    folds = make_folds(rows, [], config(tmp_path))
+    first = cross_validate(candidate, rows, folds, config(tmp_path), silent)
+    told = []
+    again = cross_validate(candidate, rows, folds, config(tmp_path), lambda share, words: told.append(words))
+    assert not told
+    assert np.array_equal(first.scores, again.scores)
+
+
+@pytest.mark.parametrize("change", ["option", "text", "label", "random_state"])
+def test_a_candidate_whose_inputs_changed_is_scored_anew(tmp_path, change):
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    rows, settings = examples(30), config(tmp_path)
+    folds = make_folds(rows, [], settings)
+    cross_validate(candidate, rows, folds, settings, silent)
+    if change == "option":
+        candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1, "C": 9})
+    elif change == "random_state":
+        settings = settings.model_copy(update={"random_state": 7})
+    elif change == "text":
+        rows[0] = Example(**{**rows[0].__dict__, "text": "less tea"})
+    else:
+        rows[0] = Example(**{**rows[0].__dict__, "label": "neither"})
+    told = []
+    cross_validate(candidate, rows, folds, settings, lambda share, words: told.append(words))
+    assert told
+
+
+def test_the_better_candidate_is_selected_when_the_interval_says_so(tmp_path):
+    results = [result("simple", 0.4), result("rich", 0.95, random_state=1)]
+    selected, reason = select(results, config(tmp_path))
+    assert selected.candidate.name == "rich"
+    assert "highest macro-F1 on 120 rows of real text" in reason
+
+
+def test_a_tie_goes_to_the_simpler_candidate(tmp_path):
+    results = [result("simple", 0.7, number=30), result("rich", 0.8, number=30, random_state=1)]
+    selected, reason = select(results, config(tmp_path))
+    assert selected.candidate.name == "simple"
+    assert "holds zero" in reason
+
+
+def test_a_config_may_ask_for_the_highest_even_on_a_tie(tmp_path):
+    results = [result("simple", 0.80), result("rich", 0.84, random_state=1)]
+    assert select(results, config(tmp_path, prefer_simple=False))[0].candidate.name == "rich"
+
+
+def test_invented_text_cannot_unseat_the_start(tmp_path):
+    results = [result("start", 0.5, kind="start", real=False), result("rich", 1.0, real=False)]
+    selected, reason = select(results, config(tmp_path))
+    assert selected.candidate.kind == "start"
+    assert "0 rows of real text are too few" in reason
+
+
+def test_without_a_start_invented_text_has_to_do(tmp_path):
+    results = [result("simple", 0.4, real=False), result("rich", 1.0, real=False)]
+    assert select(results, config(tmp_path))[0].candidate.name == "rich"
+
+
+def test_an_ensemble_of_members_that_err_apart_beats_each(tmp_path):
+    members = [result(f"m{i}", 0.75, number=600, random_state=i) for i in range(3)]
+    candidate = Candidate(name="all", kind="ensemble", options={"members": ["m0", "m1", "m2"]})
+    found = combine(candidate, members, config(tmp_path))
+    rows = found.real
+    assert found.macro_f1(rows, 100).value > max(m.macro_f1(rows, 100).value for m in members)
+
+
+def test_an_ensemble_is_refitted_from_its_members(tmp_path):
+    settings, rows = config(tmp_path), examples(60)
+    folds = make_folds(rows, [], settings)
+    members = [Candidate(name=f"c{c}", kind="tfidf", options={"C": c, "least_articles": 1}) for c in (0.1, 1.0)]
+    results = [cross_validate(member, rows, folds, settings, silent) for member in members]
+    both = combine(Candidate(name="both", kind="ensemble", options={"members": ["c0.1", "c1.0"]}), results, settings)
+    classifier = refit(both, rows, settings, silent)
+    assert classifier.decision_function(["no more tea 5"]).argmax() == NAMES.index("against")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"members": ["majority"]}, "members majority"),
+        ({"members": ["majority", "oracle"]}, "members majority, oracle"),
+        ({"members": []}, "members none"),
+    ],
+)
+def test_an_ensemble_names_two_or_more_candidates_before_it(options, words):
+    candidates = [
+        Candidate(name="majority", kind="majority"),
+        Candidate(name="both", kind="ensemble", options=options),
+    ]
+    with pytest.raises(InputError, match=words):
+        check_candidates(candidates)
+
+
+def test_an_unknown_option_is_found_before_any_work():
+    with pytest.raises(InputError, match="option `speed`.*options of tfidf"):
+        check_candidates([Candidate(name="tfidf", kind="tfidf", options={"speed": 9})])

@@ -1,0 +1,170 @@
+"""The whole river on a small project, with a real MLflow store."""
+
+import json
+import subprocess
+import sys
+
+import mlflow
+import pytest
+
+from pipeline import tracking, training
+from pipeline.bundle import load_bundle
+from pipeline.config import read_config
+from pipeline.errors import InputError
+from pipeline.evaluation import evaluate
+
+SMOKE = """\
+label_names: [pro-sanctions, pro-dialogue, neutral]
+random_state: 13
+selection: {folds: 2, resamples: 100}
+candidates:
+  - kind: majority
+  - kind: keywords
+  - kind: tfidf
+    least_articles: 1
+  - kind: ensemble
+    members: [keywords, tfidf]
+"""
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+
+
+def silent(share, words):
+    pass
+
+
+@pytest.fixture
+def store(project, monkeypatch):
+    """The project with its own fresh store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (project / "configs" / "smoke.yaml").write_text(SMOKE, encoding="utf-8")
+    yield project
+    while mlflow.active_run():
+        mlflow.end_run()
+
+
+def train(name="smoke"):
+    announced = []
+    return training.train(read_config(f"configs/{name}.yaml"), silent, announced.append), announced
+
+
+def runs(parent=None):
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    experiment = client.get_experiment_by_name("stance")
+    found = client.search_runs([experiment.experiment_id])
+    return [run for run in found if run.data.tags.get("mlflow.parentRunId") == parent]
+
+
+def test_a_training_exports_registers_and_tracks(store):
+    outcome, announced = train()
+    assert [result.candidate.name for result in announced] == ["majority", "keywords", "tfidf", "ensemble"]
+    assert load_bundle(outcome.folder).predict_proba(["Sit down with them."]).shape == (1, 3)
+    (parent,) = runs()
+    assert parent.info.run_id == outcome.run_id
+    assert parent.data.params["selected"] == outcome.selected.candidate.name
+    children = {run.info.run_name: run for run in runs(parent.info.run_id)}
+    assert set(children) == {"majority", "keywords", "tfidf", "ensemble"}
+    assert "macro_f1" in children["tfidf"].data.metrics
+    assert [entry.dataset.name for entry in parent.inputs.dataset_inputs] == ["smoke-train", "smoke-test"]
+    artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(children["tfidf"].info.run_id)}
+    assert artifacts == {"confusion.png", "reliability.png", "classes.png"}
+
+
+def test_the_champion_gives_one_row_for_each_row(store):
+    train()
+    mlflow.set_tracking_uri(tracking.tracking_uri())
+    model = mlflow.pyfunc.load_model("models:/stance@champion")
+    import pandas as pd
+
+    texts = ["Ease the embargo.", "Close every loophole.", "It rained."]
+    found = model.predict(pd.DataFrame({"text": texts}, index=[7, 8, 9]))
+    assert found.index.tolist() == [7, 8, 9]
+    assert found.columns.tolist() == ["label", "confidence", "p_pro_sanctions", "p_pro_dialogue", "p_neutral"]
+    assert found.filter(like="p_").sum(axis=1).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_the_card_stands_on_the_registered_version(store):
+    outcome, _ = train()
+    version = mlflow.MlflowClient().get_model_version_by_alias("stance", "champion")
+    assert str(version.version) == outcome.model_version
+    assert "language model's reading" in version.description
+
+
+def test_an_interrupted_training_does_not_repeat_what_is_finished(store, monkeypatch):
+    real = training.cross_validate
+
+    def stopped_at_the_third(candidate, *rest):
+        if candidate.name == "tfidf":
+            raise KeyboardInterrupt
+        return real(candidate, *rest)
+
+    monkeypatch.setattr(training, "cross_validate", stopped_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert not (store / "models").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(store)
+    told = []
+    training.train(read_config("configs/smoke.yaml"), lambda share, words: told.append(words), lambda result: None)
+    assert not any("keywords: fold" in words for words in told)
+    assert any("tfidf: fold" in words for words in told)
+
+
+def test_the_same_inputs_give_the_same_numbers(store):
+    first, _ = train()
+    scores = first.selected.scores.copy()
+    for file in (store / ".cache").rglob("*.npz"):
+        file.unlink()
+    again, _ = train()
+    assert (again.selected.scores == scores).all()
+
+
+def test_two_trainings_on_a_fresh_store_both_succeed(store):
+    command = [sys.executable, "-m", "pipeline", "train", "--config", "configs/smoke.yaml"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        assert "selected" in out
+    assert len(runs()) == 2
+
+
+def test_evaluation_scores_the_exported_folder_beside_the_floors(store):
+    outcome, _ = train()
+    config = read_config("configs/smoke.yaml")
+    tables = evaluate(load_bundle(outcome.folder), config)
+    assert tables[0].rows == 6
+    assert set(tables[0].floors) == {"majority", "keywords", "tfidf"}
+    assert "test_macro_f1" in mlflow.MlflowClient().get_run(outcome.run_id).data.metrics
+
+
+def test_real_text_of_the_train_part_is_scored_out_of_fold(store):
+    outcome, _ = train()
+    tables = {
+        table.name.strip(): table for table in evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"))
+    }
+    # Nothing in the small project is invented: 6 test rows and 18 of the train part.
+    assert tables["real text, test and out of fold"].rows == 24
+
+
+def test_people_can_score_the_model_on_their_own_labels(store):
+    outcome, _ = train()
+    rows = [{"id": i, "text": f"Talk to them, {i}.", "label": "pro-dialogue", "source": "ab"[i % 2]} for i in range(4)]
+    (store / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"), store / "mine.jsonl")
+    assert [(table.name, table.rows) for table in tables] == [("mine.jsonl", 4), ("  a", 2), ("  b", 2)]
+
+
+def test_a_class_with_too_few_examples_stops_before_any_run(store):
+    config = read_config("configs/smoke.yaml")
+    more = config.model_copy(update={"selection": config.selection.model_copy(update={"folds": 9})})
+    with pytest.raises(InputError, match="expected at least 9"):
+        training.train(more, silent, lambda result: None)
+    assert not (store / "mlflow.db").exists()
+
+
+def test_a_store_that_cannot_be_reached_is_one_line(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match="127.0.0.1:9.*check MLFLOW_TRACKING_URI"):
+        train()
