@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 # Lines that a web page puts around an article's own prose. Each is tested on a text that has it.
@@ -79,7 +79,7 @@ def cut(text: str) -> list[Sentence]:
     for start, end in prose(text):
         position = start
         # Wrapped lines read as one: a space is as long as the line break that it stands for.
-        for piece in segment("en", text[start:end].replace("\n", " ")):
+        for piece in _join(segment("en", text[start:end].replace("\n", " "))):
             stripped = piece.strip()
             if any(character.isalnum() for character in stripped):
                 begin = position + piece.index(stripped)
@@ -87,3 +87,15 @@ def cut(text: str) -> list[Sentence]:
                 sentences.append(Sentence(len(sentences), begin, stop, text[begin:stop]))
             position += len(piece)
     return sentences
+
+
+def _join(pieces: Iterable[str]) -> Iterator[str]:
+    """Put together what was cut inside an abbreviation: "the North Korea-U." and "S. summit"."""
+    held = ""
+    for piece in pieces:
+        if held and not (held[-1] == "." and held[-2:-1].isupper() and piece[:1].isupper()):
+            yield held
+            held = ""
+        held += piece
+    if held:
+        yield held

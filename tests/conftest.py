@@ -17,7 +17,6 @@ from pipeline.calibration import fit_calibration
 from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.dataset import INDEX, INDEX_COLUMNS, load_dataset
-from pipeline.model_card import write_card
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
@@ -171,8 +170,14 @@ def facts():
         "git_commit": "c0ffee",
         "run_id": "a-run",
         "versions": {},
-        "data": {"digest": "d1ge57", "rows": {"train/authored/neutral": 7, "test/seed/pro-dialogue": 3}},
-        "selection": {"reason": "it was alone", "held_out": scores | {f"f1_{name}": 0.5 for name in LABEL_NAMES}},
+        "data": {
+            "digest": "d1ge57",
+            "rows": {"train/authored/neutral": 7, "train/authored/pro-dialogue": 2, "test/seed/pro-sanctions": 3},
+        },
+        "selection": {
+            "reason": "it was the only one that came",
+            "held_out": scores | {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)},
+        },
         "out_of_fold": {},
     }
 
@@ -191,7 +196,7 @@ def champion(tmp_path_factory, facts):
     folds = np.unique([example.group for example in held_out], return_inverse=True)[1] % 3
     calibration = fit_calibration(scores, index_labels(held_out, LABEL_NAMES), folds)
     folder = tmp_path_factory.mktemp("models") / "champion"
-    write_bundle(folder, classifier, candidate, calibration, facts, write_card(facts, candidate))
+    write_bundle(folder, classifier, candidate, calibration, facts, "# A card\n")
     return folder
 
 

@@ -5,7 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-
 import pytest
 from conftest import LABEL_NAMES
 from pyarrow import parquet
@@ -45,7 +44,9 @@ def label(bundle):
     """Label rows or files, and return what was written, every value as it was stored."""
 
     def labelled(*inputs, output="rows.jsonl", **options):
-        inputs = [write(f"news-{n}.jsonl", entry) if isinstance(entry, dict) else entry for n, entry in enumerate(inputs)]
+        inputs = [
+            write(f"news-{n}.jsonl", entry) if isinstance(entry, dict) else entry for n, entry in enumerate(inputs)
+        ]
         predict(inputs, Path(output), bundle, **options)
         return read(output)
 
@@ -91,7 +92,9 @@ def test_rows_are_the_sentences_that_cutting_finds(label):
 
 
 def test_probabilities_of_a_row_add_up_to_one(label):
-    assert [sum(row[probability_column(name)] for name in LABEL_NAMES) for row in label(*NEWS)] == pytest.approx([1] * 4)
+    assert [sum(row[probability_column(name)] for name in LABEL_NAMES) for row in label(*NEWS)] == pytest.approx(
+        [1] * 4
+    )
 
 
 def test_the_label_is_the_most_likely_one_and_its_probability_the_confidence(label):
@@ -184,7 +187,11 @@ def test_spans_of_a_nasty_article_slice_back(label, output):
 @pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
 def test_an_output_without_rows_still_has_its_columns(bundle, output):
     predict([write("news.jsonl")], Path(output), bundle)
-    names = parquet.read_schema(output).names if output == "rows.parquet" else Path(output).read_text().split()[0].split(",")
+    names = (
+        parquet.read_schema(output).names
+        if output == "rows.parquet"
+        else Path(output).read_text().split()[0].split(",")
+    )
     assert names == COLUMNS
 
 
