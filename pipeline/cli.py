@@ -258,6 +258,31 @@ def predict(
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
 
 
+@app.command(epilog="Example: stance compare models/champion models/full --data held-out.jsonl")
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="An exported model.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    data: Annotated[Path | None, typer.Option(help="A labelled table; else the test part.")] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Say whether model B is better than model A on the same rows, and how sure that is."""
+    from pipeline.bundle import load_bundle
+    from pipeline.comparison import compare as judge
+    from pipeline.config import read_config
+    from pipeline.dataset import load_dataset, read_labelled
+
+    a, b = load_bundle(first), load_bundle(second)
+    rows = read_labelled(data, a.label_names) if data else load_dataset(read_config(config)).part("test")
+    found = judge(a, b, rows)
+    table = _table("model", "macro-F1", "95 % interval", "right where the other is wrong")
+    lines = [(f"A {first}", found.first, found.only_first), (f"B {second}", found.second, found.only_second)]
+    for name, score, alone in lines:
+        table.add_row(name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", str(alone))
+    out.print(table)
+    out.print(f"\nOn {len(rows)} sentences: {found.verdict}.")
+    out.print(f"McNemar's exact test on the rows where one alone is right: p = {found.p_value:.3g}.")
+
+
 @app.command(epilog="Example: stance adapt --unlabelled articles/ (hours on two cores, minutes on a GPU)")
 def adapt(
     config: ConfigFile = Path("configs/full.yaml"),
