@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup train eval predict ui data test lint bench adapter clean
+.PHONY: setup train eval predict ui data test test-browser test-server rollback lint bench bench-labelling adapter clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +38,16 @@ data: $(READY)
 test: $(READY)
 	$(VENV)/bin/pytest
 
+# Needs Chromium (Debian: apt-get install chromium); pictures go to build/screenshots/.
+test-browser: $(READY)
+	$(VENV)/bin/pytest -m browser
+
+test-server: $(READY)
+	$(VENV)/bin/pytest -m server
+
+rollback: $(READY)
+	$(STANCE) rollback --config $(CONFIG)
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -45,6 +55,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/speed.py
+
+bench-labelling: $(READY)
+	$(VENV)/bin/python benchmarks/labelling.py
 
 # Rebuilds the start that ships; needs `stance corpora` first. UNLABELLED="--unlabelled FOLDER" adds text.
 adapter: $(READY)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli_label import app as label
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +41,23 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says what to do.")]
 Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.")]
 DEFAULT_CONFIG, DEFAULT_MODEL = Path("configs/default.yaml"), Path("models/champion")
+
+
+@contextmanager
+def _stoppable(then: str) -> Iterator[None]:
+    """End on Ctrl-C and SIGTERM with one line and the shell's exit code, 130 and 143."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write(f"stance: stopped; {then}\n")
+        raise typer.Exit(128 + (stopped.args or (signal.SIGINT,))[0]) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _table(*columns: str, title: str = "") -> Table:
@@ -133,7 +155,10 @@ def corpora(
 
 
 @app.command(epilog="Examples: stance train    stance train --config configs/smoke.yaml")
-def train(config: ConfigFile = DEFAULT_CONFIG) -> None:
+def train(
+    config: ConfigFile = DEFAULT_CONFIG,
+    promote: Annotated[bool, typer.Option("--promote", help="Make it champion even if it is worse.")] = False,
+) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
     import numpy as np
 
@@ -148,7 +173,7 @@ def train(config: ConfigFile = DEFAULT_CONFIG) -> None:
         sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
 
     with Bar() as bar:
-        outcome = train(settings, bar.update, announce)
+        outcome = train(settings, bar.update, announce, promote=promote)
     _print_outcome(outcome, settings)
 
 
@@ -176,7 +201,11 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     real = outcome.results[0].real
     out.print(f"{int(real.sum())} of the {len(real)} rows are real text; scores on invented text are no guide to news.")
     out.print(f"\n* selected: {outcome.reason}.")
-    out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} (champion).")
+    alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
+    out.print(f"{outcome.verdict}", markup=False)
+    out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} ({alias}).")
+    if not outcome.verdict.promoted:
+        out.print(f"{settings.output}/ is unchanged; `stance train --promote` would replace it all the same.")
     out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")
 
 
@@ -189,11 +218,16 @@ def evaluate(
     """Score the exported model on the test part, or on your own labelled file."""
     from pipeline.bundle import load_bundle
     from pipeline.config import read_config
-    from pipeline.evaluation import FLOORS
-    from pipeline.evaluation import evaluate as score
+    from pipeline.evaluation import FLOORS, review
+    from pipeline.progress import Bar
+    from pipeline.report import publish
 
-    bundle = load_bundle(model)
-    tables = score(bundle, read_config(config), data)
+    bundle, settings = load_bundle(model), read_config(config)
+    with Bar() as bar:
+        whole = review(bundle, settings, data, bar.update)
+        bar.update(0.9, "write the report")
+        page, unlogged = publish(whole, bundle, settings, data)
+    tables = whole.tables
     table = _table("rows", "articles", "sentences", "macro-F1", "95 % interval", *FLOORS, "ECE", "Brier")
     for found in tables:
         table.add_row(
@@ -211,7 +245,17 @@ def evaluate(
         out.print("† fewer than ten articles: the interval is over sentences.")
     for found in tables:
         _print_classes(found, bundle.label_names)
-    out.print("\nLabels are a language model's reading under the codebook; authored articles are invented.")
+    for part in whole.weakest[:4]:
+        out.print(f"Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} sentences")
+    if whole.behaviour and whole.floor_behaviour:
+        cases, rates = len(whole.behaviour.trials), (whole.behaviour.rate, whole.floor_behaviour.rate)
+        out.print(f"Behaviour: {rates[0]:.0%} of {cases} cases pass; a keyword list passes {rates[1]:.0%}.")
+    out.print(
+        f"Keywords: {whole.audit.change.value:+.3f} macro-F1 with the obvious words hidden; "
+        f"{whole.audit.share:.0%} of {whole.audit.looked_at} stance predictions hang on one word."
+    )
+    out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
+    out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
 
 
 def _print_classes(found: Scores, label_names: tuple[str, ...]) -> None:
@@ -239,19 +283,23 @@ def predict(
     unit: Annotated[
         Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
     ] = "article",
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away what a stopped run has done.")] = False,
 ) -> None:
-    """Label every sentence of new articles, one row each."""
+    """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
     from pipeline.bundle import load_bundle
     from pipeline.prediction import predict as label
     from pipeline.progress import Bar
 
-    with Bar() as bar:
+    with _stoppable(f"the same command goes on where {output} was stopped"), Bar() as bar:
 
         def report(done: Summary) -> None:
-            rate = done.sentences / max(done.seconds, 1e-9)
-            bar.update(0.5, f"{done.articles:,} articles, {done.sentences:,} sentences, {rate:,.0f} a second")
+            left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
+            counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
+            bar.update(done.share or 0.0, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), unit=unit, report=report)
+        summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart)
+    if summary.resumed:
+        sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
     if summary.rejected:
@@ -308,6 +356,31 @@ def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000)
 
     out.print(f"MLflow's UI: http://localhost:{port} (Ctrl-C stops it)")
     serve_ui(port)
+
+
+@app.command(epilog="Example: stance rollback")
+def rollback(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Return to the champion before this one; a second time comes back."""
+    from pipeline import promotion, tracking
+    from pipeline.config import read_config
+
+    folder = read_config(config).output
+    now, before = promotion.rollback(folder)
+    version = tracking.set_alias(tracking.CHAMPION, now)
+    tracking.set_alias(tracking.PREVIOUS, before)
+    registered = f"models:/stance/{version} (champion)" if version else "not registered in this store"
+    out.print(f"{folder}/ is the model of run {now} again, {registered}.")
+
+
+@app.command(epilog="Example: MLFLOW_TRACKING_URI=http://tracking:5000 stance sync")
+def sync() -> None:
+    """Send the runs that a tracking server did not take when it was down."""
+    from pipeline.tracking import sync as send
+
+    out.print(f"{send()} runs sent")
+
+
+app.add_typer(label, name="label")
 
 
 def main() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import figures, metrics, tracking
+from pipeline.behaviour import FOLDER, Suite, read_cases, try_cases
 from pipeline.bundle import Bundle
+from pipeline.calibration import softmax
 from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Example, load_dataset, read_labelled
+from pipeline.errors import InputError
+from pipeline.mistakes import Row, read_worthy
+from pipeline.slices import Slice, score_slices, weakest
+from pipeline.words import Audit, audit
 
 FLOORS = ("majority", "keywords", "tfidf")
 
@@ -32,44 +38,174 @@ class Table:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """What remains right when only the surest rows are answered; arrays run from few rows to all."""
+
+    share: np.ndarray  # of the rows that is answered
+    accuracy: np.ndarray  # on these
+    confidence: np.ndarray  # of the least sure of them
+
+    def above(self, confidence: float) -> tuple[float, float]:
+        """Return the share of rows at least this sure, and the accuracy on them."""
+        last = int(np.searchsorted(-self.confidence, -confidence, side="right")) - 1
+        return (float(self.share[last]), float(self.accuracy[last])) if last >= 0 else (0.0, float("nan"))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was found out about a model on one set of rows; arrays run over `examples`."""
+
+    label_names: tuple[str, ...]
+    tables: list[Table]  # the first one is about all rows
+    examples: tuple[Example, ...]
+    y_true: np.ndarray
+    probabilities: np.ndarray
+    gain: metrics.Interval  # over the best floor, paired
+    best_floor: str
+    reliability: metrics.Reliability
+    coverage: Coverage
+    slices: list[Slice]
+    behaviour: Suite | None
+    floor_behaviour: Suite | None  # the keyword floor on the same cases
+    audit: Audit
+    mistakes: list[Row]
+    unsure: list[Row]
+
+    @property
+    def weakest(self) -> list[Slice]:
+        """Slices that are shown to be worse than the whole."""
+        return weakest(self.slices, self.tables[0].macro_f1.value)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Tables, and what the first of them was made of."""
+
+    tables: list[Table]
+    examples: tuple[Example, ...]
+    probabilities: np.ndarray
+    floors: Mapping[str, Callable[[Sequence[str]], np.ndarray]]  # texts to scores
+
+
 def evaluate(bundle: Bundle, config: Config, data: Path | None = None) -> list[Table]:
     """Score the exported model on the test part, or on a labelled file, beside floors fitted on the train part.
 
-    Without `data`: all of the test part, its real and its invented text apart, and all real text
-    in the repository (the train part's scored out of fold). The test scores are logged to the
-    run that made the model.
+    Without `data`: all of the test part, its real and its invented text apart, whole articles of
+    running text where there are any, and all real text in the repository (the train part's scored out
+    of fold). The test scores are logged to the run that made the model.
     """
+    tables = _score(bundle, config, data).tables
+    if data is None:
+        with tracking.run("", run_id=bundle.manifest["run_id"]) as run:
+            log(run, tables[0], bundle.label_names)
+    return tables
+
+
+def review(
+    bundle: Bundle,
+    config: Config,
+    data: Path | None = None,
+    report: Callable[[float, str], None] = lambda share, words: None,
+) -> Evaluation:
+    """Find out what people ask before they trust a model: where it fails, is it calibrated, what it rests on.
+
+    Args:
+        bundle: the exported model.
+        config: says where articles, labels and the floors' data are.
+        data: a labelled table to score instead of the test part.
+        report: told the share that is done, and what is being done.
+
+    """
+    names = bundle.label_names
+    cases = read_cases(FOLDER, names)
+    report(0.0, "score rows")
+    scored = _score(bundle, config, data)
+    y_true, y_pred = index_labels(scored.examples, names), scored.probabilities.argmax(1)
+    texts, groups = [e.text for e in scored.examples], [e.article_id for e in scored.examples]
+    best = max(FLOORS, key=lambda kind: scored.tables[0].floors[kind].value)
+    floor = scored.floors[best](texts).argmax(1)
+    report(0.2, "score slices")
+    slices = score_slices(scored.examples, y_true, y_pred, len(names))
+    report(0.3, "try behaviour cases")
+    behaviour = try_cases(cases, bundle.predict_proba, names)
+    keywords = try_cases(cases, lambda texts: softmax(scored.floors["keywords"](texts)), names)
+    report(0.4, "audit keywords")
+    audited = audit(bundle, texts, y_true, groups)
+    report(0.7, "weigh the words of mistakes")
+    mistakes, unsure = read_worthy(bundle, scored.examples, y_true, scored.probabilities)
+    return Evaluation(
+        label_names=names,
+        tables=scored.tables,
+        examples=scored.examples,
+        y_true=y_true,
+        probabilities=scored.probabilities,
+        gain=metrics.paired_difference(y_true, floor, y_pred, groups, len(names)),
+        best_floor=best,
+        reliability=metrics.reliability(y_true, scored.probabilities),
+        coverage=measure_coverage(y_true, scored.probabilities),
+        slices=slices,
+        behaviour=behaviour,
+        floor_behaviour=keywords,
+        audit=audited,
+        mistakes=mistakes,
+        unsure=unsure,
+    )
+
+
+def measure_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> Coverage:
+    """Order rows from surest to least sure and score each beginning (El-Yaniv and Wiener, 2010)."""
+    confidence = probabilities.max(1)
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    hits = (probabilities.argmax(1) == y_true)[order].cumsum()
+    return Coverage(answered / len(order), hits / answered, confidence[order])
+
+
+def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     dataset = load_dataset(config)
     train = dataset.part("train")
-    floors = {kind: create(Candidate(name=kind, kind=kind), config.random_state) for kind in FLOORS}
-    for floor in floors.values():
-        floor.fit(train, bundle.label_names, lambda share, words: None)
+    kinds = {kind: create(Candidate(name=kind, kind=kind), config.random_state) for kind in FLOORS}
+    for kind in kinds.values():
+        kind.fit(train, bundle.label_names, lambda share, words: None)
+    floors = {kind: floor.decision_function for kind, floor in kinds.items()}
+    main = tuple(read_labelled(data, bundle.label_names) if data is not None else dataset.part("test"))
+    if not main:
+        empty, then = config.data.seeds / "index.csv", "label more articles and run `stance split`"
+        raise InputError(empty, "no labelled sentence is in the test part", then=then)
+    texts = [example.text for example in main]
+    probabilities = bundle.predict_proba(texts)
+    found = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
 
-    def score(name: str, examples: Sequence[Example]) -> Table:
-        texts = [example.text for example in examples]
-        found = {kind: floor.decision_function(texts).argmax(1) for kind, floor in floors.items()}
-        return _table(name, examples, bundle.predict_proba(texts), bundle, found)
+    def part(name: str, rows: Sequence[int]) -> Table:
+        own = {kind: floor[rows] for kind, floor in found.items()}
+        return _table(name, [main[row] for row in rows], probabilities[rows], bundle, own)
 
+    def where(name: str, kept: Callable[[Example], bool]) -> list[Table]:
+        rows = [row for row, example in enumerate(main) if kept(example)]
+        return [part(name, rows)] if rows else []
+
+    everything = range(len(main))
     if data is not None:
-        rows = read_labelled(data, bundle.label_names)
-        sources = sorted({example.origin for example in rows})
-        parts = [score(f"  {name}", [e for e in rows if e.origin == name]) for name in sources]
-        return [score(data.name, rows), *(parts if len(parts) > 1 else [])]
-    test = dataset.part("test")
-    invented = [e for e in test if e.origin in config.data.invented]
-    real = [e for e in test if e.origin not in config.data.invented]
-    tables = [score("test part", test)]
-    if invented:
-        tables.append(score("  authored (invented text)", invented))
-    if real:
-        tables.append(score("  real text", real))
+        sources = sorted({example.origin for example in main})
+        rows_of = {name: [row for row in everything if main[row].origin == name] for name in sources}
+        parts = [part(f"  {name}", rows) for name, rows in rows_of.items()]
+        return _Scored([part(data.name, everything), *(parts if len(parts) > 1 else [])], main, probabilities, floors)
+    tables = [part("test part", everything)]
+    tables += where("  authored (invented text)", lambda e: e.origin in config.data.invented)
+    tables += where("  real text", lambda e: e.origin not in config.data.invented)
+    if running := dataset.part("running-test"):
+        texts = [example.text for example in running]
+        own = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
+        tables.append(_table("whole articles, all sentences", running, bundle.predict_proba(texts), bundle, own))
+    real = [row for row, example in enumerate(main) if example.origin not in config.data.invented]
     folded = [e for e in train if e.id in bundle.manifest["out_of_fold"]]
     if real and folded:
         stored = np.array([bundle.manifest["out_of_fold"][example.id] for example in folded])
-        probabilities = np.vstack([bundle.predict_proba([e.text for e in real]), stored])
-        tables.append(_table("real text, test and out of fold", [*real, *folded], probabilities, bundle, {}))
-    _log(tables[0], bundle)
-    return tables
+        both = [*(main[row] for row in real), *folded]
+        stacked = np.vstack([probabilities[real], stored])
+        tables.append(_table("real text, test and out of fold", both, stacked, bundle, {}))
+    return _Scored(tables, main, probabilities, floors)
 
 
 def _table(
@@ -96,13 +232,12 @@ def _table(
     )
 
 
-def _log(table: Table, bundle: Bundle) -> None:
-    names = bundle.label_names
-    with tracking.run("", run_id=bundle.manifest["run_id"]) as run:
-        run.metrics({"test_macro_f1": table.macro_f1.value, "test_ece": table.ece})
-        run.figures(
-            {
-                "test_confusion": figures.draw_confusion(table.matrix, names, "test part"),
-                "test_classes": figures.draw_classes(table.matrix, names, "test part"),
-            }
-        )
+def log(run: tracking.Run, table: Table, label_names: Sequence[str]) -> None:
+    """Log the test scores to the run that made the model."""
+    run.metrics({"test_macro_f1": table.macro_f1.value, "test_ece": table.ece})
+    run.figures(
+        {
+            "test_confusion": figures.draw_confusion(table.matrix, label_names, "test part"),
+            "test_classes": figures.draw_classes(table.matrix, label_names, "test part"),
+        }
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,13 @@ from pipeline.errors import InputError, raise_problems
 
 # The annotator whose word ends a disagreement.
 SETTLED = "settled"
+# What a row may say beside the judgement itself.
+OPTIONAL = ("codebook", "time", "note", "sampling")
+
+
+def probability_column(label: str) -> str:
+    """Return the column of a label's probability: `p_pro_sanctions`."""
+    return "p_" + label.replace("-", "_").replace(" ", "_")
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,10 @@ class Judgement:
     label: str
     annotator: str
     where: str  # file:line
+    codebook: str = ""  # the version that was read
+    time: str = ""  # of the judgement, ISO 8601 in UTC
+    note: str = ""  # why
+    sampling: str = ""  # how the sentence was chosen; "random" rows estimate shares and scores
 
     @property
     def span(self) -> tuple[str, int, int]:
@@ -74,7 +85,11 @@ def _judgement(line: bytes, where: str, label_names: Sequence[str]) -> Judgement
     for name, kind in (("article_id", str), ("start", int), ("end", int), ("text", str), ("annotator", str)):
         if type(fields[name]) is not kind:
             raise InputError(where, f"`{name}` is {fields[name]!r}", expected=f"a value of type {kind.__name__}")
-    return Judgement(**fields, where=where)
+    extra = {name: row[name] for name in OPTIONAL if row.get(name) is not None}
+    for name, value in extra.items():
+        if not isinstance(value, str):
+            raise InputError(where, f"`{name}` is {value!r}", expected="a text")
+    return Judgement(**fields, where=where, **extra)
 
 
 def check_spans(judgements: Iterable[Judgement], texts: dict[str, str]) -> None:
@@ -163,3 +178,66 @@ def _alpha(coincidences: np.ndarray) -> np.ndarray:
     expected = (n**2 - (totals**2).sum(-1)) / (n - 1)
     # One label only, and no disagreement: agreement is complete.
     return 1 - np.divide(observed, expected, out=np.zeros_like(observed), where=expected > 0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two annotators on the sentences that both judged: rows are the first one's labels, columns the second's."""
+
+    first: str
+    second: str
+    matrix: np.ndarray  # counts, shape (k, k)
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa (1960); 1 where both know one label alone."""
+        shares = self.matrix / self.matrix.sum()
+        chance = float(shares.sum(1) @ shares.sum(0))
+        return 1.0 if chance == 1 else (float(np.trace(shares)) - chance) / (1 - chance)
+
+
+def pairs(judgements: Iterable[Judgement], label_names: Sequence[str]) -> list[Pair]:
+    """Return each two annotators who share a sentence, those who share most first."""
+    votes: dict[tuple[str, int, int], list[tuple[str, int]]] = defaultdict(list)
+    for row in judgements:
+        if row.annotator != SETTLED:
+            votes[row.span].append((row.annotator, label_names.index(row.label)))
+    size = len(label_names)
+    matrices: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros((size, size), dtype=np.int64))
+    for own in votes.values():
+        own.sort()
+        for position, (first, mine) in enumerate(own):
+            for second, theirs in own[position + 1 :]:
+                matrices[first, second][mine, theirs] += 1
+    found = [Pair(*names, matrix) for names, matrix in matrices.items()]
+    return sorted(found, key=lambda pair: (-pair.matrix.sum(), pair.first, pair.second))
+
+
+def agreement_by_label(
+    judgements: Iterable[Judgement], label_names: Sequence[str], *, random_state: int = 0
+) -> dict[str, Agreement | None]:
+    """Measure agreement on each label against all others."""
+    rows = list(judgements)
+    return {
+        name: agreement(
+            [replace(row, label=name if row.label == name else "") for row in rows],
+            (name, ""),
+            random_state=random_state,
+        )
+        for name in label_names
+    }
+
+
+def agreement_by(
+    judgements: Iterable[Judgement],
+    label_names: Sequence[str],
+    key: Callable[[Judgement], str],
+    *,
+    random_state: int = 0,
+) -> dict[str, Agreement]:
+    """Measure agreement within each value of a key, say the month; without what nobody judged twice."""
+    groups: dict[str, list[Judgement]] = defaultdict(list)
+    for row in judgements:
+        groups[key(row)].append(row)
+    found = {name: agreement(groups[name], label_names, random_state=random_state) for name in sorted(groups)}
+    return {name: value for name, value in found.items() if value}

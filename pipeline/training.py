@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import __version__, figures, metrics, tracking
+from pipeline import __version__, figures, metrics, promotion, tracking
 from pipeline.bundle import write_bundle
 from pipeline.classifiers import Report
 from pipeline.classifiers.ensemble import ENSEMBLE
@@ -42,15 +42,17 @@ class Outcome:
     folder: Path
     run_id: str
     model_version: str
+    verdict: promotion.Verdict
 
 
-def train(config: Config, report: Report, announce: Callable[[Result], None]) -> Outcome:
+def train(config: Config, report: Report, announce: Callable[[Result], None], *, promote: bool = False) -> Outcome:
     """Run a training from data to registered champion.
 
     Args:
         config: what to do.
         report: told the share that is done, and what is being done.
         announce: told each candidate's result as soon as there is one.
+        promote: make the new model champion even if it is worse than the standing one.
 
     """
     # Everything that can be wrong with the input is found before the first minute of work is spent.
@@ -91,12 +93,32 @@ def train(config: Config, report: Report, announce: Callable[[Result], None]) ->
             "out_of_fold": _out_of_fold(selected, rows, config),
         }
         card = write_card(facts, selected.candidate)
-        write_bundle(config.output, classifier, selected.candidate, selected.calibration, facts, card)
         _log(parent, selected, config)
         parent.params({"selected": selected.candidate.name})
-        report((steps - 0.1) / steps, "register the model in MLflow")
-        registered = tracking.register(config.output, config.label_names, card)
-    return Outcome(tuple(results.values()), selected, reason, config.output, parent.id, registered)
+        with promotion.turn(config.output):
+            challenger = promotion.challenger_of(config.output)
+            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card)
+            report((steps - 0.2) / steps, "compare with the standing champion")
+            verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
+            report((steps - 0.1) / steps, "register the model in MLflow")
+            registered = _register(parent, challenger, verdict, config, card)
+            if verdict.promoted:
+                promotion.install(config.output)
+    folder = config.output if verdict.promoted else challenger
+    return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict)
+
+
+def _register(run: tracking.Run, folder: Path, verdict: promotion.Verdict, config: Config, card: str) -> str:
+    """Register the new model, as champion if it was promoted, and log why it was or was not."""
+    registered = run.register(folder, config.label_names, card)
+    run.params({"promoted": verdict.name})
+    run.text(f"{verdict}\n", "promotion.txt")
+    # A model for another place (models/full) has the alias of that place, and leaves the champion alone.
+    place = config.output.name
+    if verdict.promoted and place == tracking.CHAMPION:
+        run.set_alias(tracking.PREVIOUS, promotion.run_of(config.output))
+    run.set_alias(place if verdict.promoted else tracking.CHALLENGER)
+    return registered
 
 
 def _prefixed(report: Report, position: int, steps: int, prefix: str) -> Report:

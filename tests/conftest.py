@@ -176,7 +176,8 @@ def facts():
         },
         "selection": {
             "reason": "it was the only one that came",
-            "held_out": scores | {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)},
+            "held_out": scores
+            | {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)},
         },
         "out_of_fold": {},
     }
@@ -196,7 +197,7 @@ def champion(tmp_path_factory, facts):
     folds = np.unique([example.group for example in held_out], return_inverse=True)[1] % 3
     calibration = fit_calibration(scores, index_labels(held_out, LABEL_NAMES), folds)
     folder = tmp_path_factory.mktemp("models") / "champion"
-    write_bundle(folder, classifier, candidate, calibration, facts, "# A card\n")
+    write_bundle(folder, classifier, candidate, calibration, facts, "# The card\n")
     return folder
 
 

@@ -4,13 +4,24 @@ import io
 import json
 import os
 import sys
+import tracemalloc
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from pipeline import articles
-from pipeline.articles import Article, Reject, decode, find_files, read_articles, read_rows
+from pipeline.articles import (
+    Article,
+    Meter,
+    Reject,
+    decode,
+    find_files,
+    find_sources,
+    read_articles,
+    read_rows,
+    read_source,
+    tables,
+)
 from pipeline.errors import InputError
 
 SANCTIONS, TALKS = "Sanctions are a slow dinner.", "Talks are a long one."
@@ -147,6 +158,21 @@ def test_a_link_in_a_circle_is_not_followed(tmp_path, write):
     assert ids(read_articles([tmp_path])) == ["a.txt"]
 
 
+def test_a_link_to_a_folder_is_a_reject(tmp_path, write):
+    write("north/a.txt", TALKS)
+    (tmp_path / "south").symlink_to(tmp_path / "north")
+    found = list(read_articles([tmp_path]))
+    assert ids(found) == ["north/a.txt"]
+    assert whys(found) == ["is a link to a folder, which is not followed; name the folder as an input"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["pipe.txt", "pipe.jsonl"])
+def test_a_named_pipe_is_a_reject_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert whys(read_articles([tmp_path])) == ["is no regular file"]
+
+
 @pytest.mark.parametrize("name", ["echo.txt", "echo.jsonl"])
 def test_a_link_to_itself_is_rejected(tmp_path, name):
     (tmp_path / name).symlink_to(tmp_path / name)
@@ -199,6 +225,25 @@ def test_western_text_from_windows_is_read(text):
 def test_text_in_another_alphabet_is_guessed():
     text = "Посол сказал, что санкции похожи на холодный суп, а переговоры на тёплый хлеб. " * 3
     assert decode(text.encode("cp1251")) == text
+
+
+def test_bytes_in_no_known_encoding_are_no_text():
+    with pytest.raises(ValueError, match="is in no known encoding"):
+        decode(bytes(range(128, 256)) * 3)
+
+
+@pytest.mark.parametrize("encoding", ["euc-kr", "utf-8", "windows-1252"])
+@pytest.mark.parametrize("declared", ['<meta charset="{}">', '<meta http-equiv=a content="text/html; charset={}">'])
+def test_a_page_is_read_as_it_declares_itself(read, encoding, declared):
+    word = "café" if encoding == "windows-1252" else "회담"
+    page = PAGE.replace("<head>", "<head>" + declared.format(encoding)).replace("Tuesday", word)
+    assert f"agreed on {word} that" in read("soup.html", page.encode(encoding))[0].text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "klingon"])
+def test_a_page_that_declares_what_it_is_not_is_read_all_the_same(read, encoding):
+    page = PAGE.replace("<head>", f'<head><meta charset="{encoding}">').replace("Tuesday", "café")
+    assert "agreed on café that" in read("soup.html", page.encode("cp1252"))[0].text
 
 
 # Rejects
@@ -269,6 +314,18 @@ def test_a_reject_of_a_parquet_row_names_file_and_row(write):
     assert list(read_articles([path]))[1] == Reject(f"{path}:row 2", "`text` is empty")
 
 
+@pytest.mark.parametrize(("column", "missing"), [("id", "text"), ("text", "id")])
+def test_a_parquet_without_a_column_is_one_reject(write, column, missing):
+    path = write("soup.parquet", b"")
+    parquet.write_table(pyarrow.table({column: ["a", "b"], "spice": ["salt", "salt"]}), path)
+    assert list(read_articles([path])) == [Reject(str(path), f"no `{missing}`; expected columns id, text")]
+
+
+def test_a_csv_without_a_column_is_one_reject(tmp_path, read):
+    found = read("soup.csv", "id,body\na,Talks.\nb,Soup.\n")
+    assert found == [Reject(str(tmp_path / "soup.csv"), "no `text`; expected columns id, text")]
+
+
 def test_broken_utf8_inside_parquet_is_rejected(write):
     path = write("soup.parquet", b"")
     good = pyarrow.array(["soup"])
@@ -301,23 +358,61 @@ def test_a_compressed_file_with_a_flipped_byte_is_rejected(read):
 
 
 def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(monkeypatch, read):
-    monkeypatch.setattr(articles, "MOST_BYTES", 60)
+    monkeypatch.setattr(tables, "MOST_BYTES", 60)
     found = read("soup.jsonl", lines({"id": "a", "text": "soup " * 100}, {"id": "b", "text": TALKS}))
     assert whys(found) == ["is longer than 60 bytes"] and ids(found) == ["b"]
 
 
+@pytest.mark.parametrize("name", ["soup.txt", "soup.html", "soup.jsonl", "soup.csv"])
+def test_a_line_of_200_megabytes_is_a_reject_and_never_in_memory(tmp_path, name):
+    before = csv.field_size_limit()
+    with (tmp_path / name).open("wb") as stream:
+        stream.write(b'id,text,"' if name.endswith(".csv") else b'{"text": "')
+        for _ in range(200):
+            stream.write(b"soup " * 200_000)
+    tracemalloc.start()
+    try:
+        (why,) = whys(read_articles([tmp_path]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        csv.field_size_limit(before)
+    assert "longer than 20,000,000" in why or "larger than 20,000,000" in why
+    assert peak < 110_000_000
+
+
+def test_the_meter_counts_the_bytes_of_all_files(tmp_path, write):
+    row = lines({"id": "a", "text": TALKS}).encode()
+    files = {"a.txt": TALKS.encode(), "b.jsonl": row, "c.jsonl.gz": gzip.compress(row), "d.csv": b"id,text\nd,Soup.\n"}
+    meter = Meter()
+    for name, content in files.items():
+        write(name, content)
+    assert len([found for source in find_sources([tmp_path]) for found in read_source(source, meter)]) == 4
+    assert meter.read == sum(map(len, files.values()))
+
+
 def test_a_document_that_is_too_long_is_rejected(monkeypatch, read):
-    monkeypatch.setattr(articles, "MOST_BYTES", 60)
+    monkeypatch.setattr(tables, "MOST_BYTES", 60)
     assert whys(read("soup.txt", "soup " * 100)) == ["is larger than 60 bytes, so it is no article"]
 
 
 def test_a_csv_field_that_is_too_long_is_rejected(monkeypatch, read):
-    monkeypatch.setattr(articles, "MOST_BYTES", 60)
+    monkeypatch.setattr(tables, "MOST_BYTES", 60)
     before = csv.field_size_limit()
     try:
-        assert "larger than field limit (60)" in whys(read("soup.csv", "id,text\na," + "soup " * 100))[0]
+        assert "larger than field limit (60)" in whys(read("soup.csv", 'id,text\na,"' + "soup\n" * 100))[0]
     finally:
         csv.field_size_limit(before)
+
+
+def test_a_csv_line_that_is_too_long_is_rejected(monkeypatch, read):
+    monkeypatch.setattr(tables, "MOST_BYTES", 60)
+    before = csv.field_size_limit()
+    try:
+        found = read("soup.csv", "id,text\na,Talks.\nb," + "soup," * 100)
+    finally:
+        csv.field_size_limit(before)
+    assert ids(found) == ["a"] and whys(found) == ["the rest cannot be read (a line is longer than 60 characters)"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")

@@ -69,6 +69,8 @@ def test_a_stored_candidate_comes_back_as_it_was():
         (GOOD + "sedes: here", "unknown key `sedes`; expected one of cache, candidates,"),
         (GOOD + "data: {sedes: here}", "unknown key `data.sedes`; expected one of"),
         (GOOD + "selection: {folds: 1}", "`selection.folds`: Input should be greater than or equal to 2"),
+        (GOOD + "selection: {resamples: 99}", "`selection.resamples`: Input should be greater than or equal to 100"),
+        (GOOD + "data: {limit: -1}", "`data.limit`: Input should be greater than or equal to 0"),
         (GOOD + "data: {test_share: 1}", "`data.test_share`: Input should be less than 1"),
         (GOOD + "random_state: often", "`random_state`: Input should be a valid integer"),
         ("label_names: [stick, carrot]", "`candidates`: Field required"),

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.labels import SETTLED, Judgement, agreement, check_spans, read_labels, settle
+from pipeline.labels import (
+    SETTLED,
+    Judgement,
+    agreement,
+    agreement_by,
+    agreement_by_label,
+    check_spans,
+    pairs,
+    read_labels,
+    settle,
+)
 
 ROW = {"article_id": "soup", "start": 0, "end": 5, "text": "Soup.", "label": "neutral", "annotator": "ann"}
 
@@ -225,3 +235,64 @@ def test_alpha_is_that_of_the_krippendorff_package(opinions):
     else:
         # The package refuses what is judged twice nowhere, or with one label alone.
         assert found is None or found.alpha == 1
+
+
+# Pairs, labels, months
+
+
+def test_kappa_is_that_of_a_worked_example():
+    # Cohen (1960): agreement of 70 % where 50 % is chance.
+    opinions = [("neutral", "neutral")] * 35 + [("pro-dialogue", "pro-dialogue")] * 35
+    opinions += [("neutral", "pro-dialogue")] * 15 + [("pro-dialogue", "neutral")] * 15
+    rows = [
+        judgement(label, who, f"soup-{number}")
+        for number, both in enumerate(opinions)
+        for who, label in zip(("ann", "bob"), both, strict=True)
+    ]
+    assert pairs(rows, LABEL_NAMES)[0].kappa == pytest.approx(0.4)
+
+
+def test_the_confusion_of_a_pair_has_the_first_annotator_in_its_rows():
+    rows = [judgement("pro-sanctions", "ann"), judgement("neutral", "bob")]
+    found = pairs(rows, LABEL_NAMES)[0]
+    assert (found.first, found.second, found.matrix.tolist()) == ("ann", "bob", [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+
+
+def test_each_two_annotators_are_a_pair_and_the_settlement_is_none():
+    rows = [judgement("neutral", who) for who in ("ann", "bob", "cho", SETTLED)]
+    assert [(pair.first, pair.second) for pair in pairs(rows, LABEL_NAMES)] == [
+        ("ann", "bob"),
+        ("ann", "cho"),
+        ("bob", "cho"),
+    ]
+
+
+def test_annotators_who_know_one_label_alone_have_a_kappa_of_one():
+    rows = [judgement("neutral", "ann"), judgement("neutral", "bob")]
+    assert pairs(rows, LABEL_NAMES)[0].kappa == 1
+
+
+def test_agreement_on_a_label_forgets_the_quarrel_about_others():
+    rows = []
+    for number, (first, second) in enumerate(
+        [("pro-sanctions", "pro-sanctions"), ("neutral", "pro-dialogue"), ("pro-dialogue", "neutral")]
+    ):
+        rows += [judgement(first, "ann", f"soup-{number}"), judgement(second, "bob", f"soup-{number}")]
+    found = agreement_by_label(rows, LABEL_NAMES)
+    assert found["pro-sanctions"].alpha == 1 and found["neutral"].alpha < 0
+
+
+def test_agreement_is_measured_by_any_key():
+    rows = [judgement("neutral", "ann", "may"), judgement("neutral", "bob", "may")]
+    rows += [judgement("neutral", "ann", "june"), judgement("pro-dialogue", "bob", "june")]
+    rows += [judgement("neutral", "ann", "july")]
+    found = agreement_by(rows, LABEL_NAMES, lambda row: row.article_id)
+    assert {name: value.differ for name, value in found.items()} == {"june": 1, "may": 0}
+
+
+def test_a_row_may_say_how_its_sentence_was_chosen(read):
+    assert read(ROW | {"sampling": "random"})[0].sampling == "random"
+
+
+def test_what_a_row_says_beside_must_be_text(tmp_path, read):
+    assert "`codebook` is 3; expected a text" in refusal(read, ROW | {"codebook": 3})

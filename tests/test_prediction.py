@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from pipeline import prediction
 from pipeline.errors import InputError
-from pipeline.prediction import predict, probability_column
+from pipeline.labels import probability_column
+from pipeline.prediction import Summary, predict
 from pipeline.sentences import cut
 
 COLUMNS = [
@@ -178,6 +179,12 @@ def test_a_nasty_text_comes_back_exactly(label, output):
     assert (row["article_id"], row["text"], row["title"]) == ("=1+1", NASTY, NASTY)
 
 
+@pytest.mark.parametrize("text", ["Soup\rand talks.", "Soup\nand talks.", "Soup\r\nand talks.", '"', ",", " soup "])
+def test_each_character_that_csv_must_quote_comes_back(label, text):
+    (row,) = label({"id": "a", "text": text}, output="rows.csv", unit="sentence")
+    assert row["text"] == text
+
+
 @pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
 def test_spans_of_a_nasty_article_slice_back(label, output):
     rows = label({"id": "a", "text": NASTY}, output=output)
@@ -274,6 +281,26 @@ def test_progress_is_told_after_each_chunk(bundle, monkeypatch):
     assert told == [3, 4]
 
 
+def test_the_share_of_bytes_that_were_read_is_told(bundle, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 2)
+    sources = [write(f"news-{n}.jsonl", {"id": f"{n}", "text": NEWS[0]["text"]}) for n in range(4)]
+    told = []
+    predict(sources, Path("rows.csv"), bundle, report=lambda done: told.append(done.share))
+    assert told == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_of_standard_input_nobody_knows_the_share(bundle, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(NEWS[0]).encode())))
+    told = []
+    predict(["-"], Path("rows.csv"), bundle, report=lambda done: told.append((done.share, done.left)))
+    assert told == [(None, None)]
+
+
+def test_the_rate_and_the_time_left_are_those_of_this_run():
+    done = Summary(sentences=3000, resumed=1000, seconds=20.0, share=0.75)
+    assert (done.rate, done.left) == (100.0, pytest.approx(10.0))
+
+
 # What is refused
 
 
@@ -290,7 +317,7 @@ def test_an_input_that_is_not_there_is_named(bundle):
 def test_an_output_below_a_file_is_refused(bundle):
     Path("soup").write_text("soup")
     message = refusal([write("news.jsonl", *NEWS)], Path("soup/rows.csv"), bundle)
-    assert message.startswith("soup/rows.csv: ") and message.endswith("expected a place that can be written to")
+    assert message.startswith("soup/rows.csv: Not a directory; expected a place that can be written to")
 
 
 @pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
@@ -320,10 +347,10 @@ def test_a_batch_that_breaks_off_leaves_the_earlier_output(label, bundle):
     assert read("rows.jsonl") == before
 
 
-def test_a_batch_that_is_stopped_leaves_nothing_behind(bundle):
+def test_a_batch_that_is_stopped_shows_no_output(bundle):
     def stop(done):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=stop)
-    assert os.listdir() == ["news.jsonl"]
+    assert sorted(os.listdir()) == [".rows.csv.partial", "news.jsonl"]

@@ -102,6 +102,7 @@ def test_a_line_is_a_paragraph():
     [
         "Mr. Kim met Dr. Pak at 5 p.m. to talk about soup.",
         "The U.S. envoy ordered 3.5 litres.",
+        "The North Korea-U.S. summit was soup.",
         "“Is it soup?” he asked.",
     ],
 )
@@ -139,6 +140,15 @@ def test_line_ends_of_windows_change_no_sentence():
 def test_line_ends_of_windows_change_no_wrapped_sentence():
     words = [[text.split() for text in texts(article)] for article in (WRAPPED, WRAPPED.replace("\n", "\r\n"))]
     assert words[0] == words[1]
+
+
+@pytest.mark.parametrize(("width", "count"), [(39, 3), (40, 1), (100, 1), (101, 3)])
+def test_lines_are_wrapped_where_they_are_as_long_as_a_column(width, count):
+    assert len(list(paragraphs("\n".join(letter * width for letter in "abc")))) == count
+
+
+def test_two_lines_are_no_wrapped_paragraph():
+    assert len(list(paragraphs("\n".join(letter * 60 for letter in "ab")))) == 2
 
 
 def test_a_blank_line_ends_a_wrapped_paragraph():

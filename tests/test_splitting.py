@@ -49,6 +49,10 @@ def test_a_copied_text_is_found():
     assert near_duplicates({"a": RECIPE, "b": RECIPE}) == [Duplicate("a", "b", 1.0)]
 
 
+def test_an_overlap_of_just_the_threshold_is_enough():
+    assert near_duplicates({"a": RECIPE, "b": RECIPE}, threshold=1.0) == [Duplicate("a", "b", 1.0)]
+
+
 def test_a_copy_with_other_punctuation_and_case_is_found():
     assert near_duplicates({"a": RECIPE, "b": RECIPE.upper() + "!"}) == [Duplicate("a", "b", 1.0)]
 

@@ -25,6 +25,7 @@ def train_adapter(
     workspace: Path,
     output: Path,
     report: Callable[[float, str], None],
+    start: Path | None = None,
 ) -> np.ndarray:
     """Train on soft targets, write adapter and head in half precision, return the validation texts' logits.
 
@@ -36,17 +37,26 @@ def train_adapter(
         workspace: keeps a checkpoint after each epoch.
         output: where `adapter_model.safetensors`, `adapter_config.json` and `head.safetensors` go.
         report: told how far it is.
+        start: an adapter to go on from; none begins anew.
 
     """
     from peft import LoraConfig, PeftModel, get_peft_model
-    from safetensors.numpy import save_file
+    from safetensors.numpy import load_file, save_file
 
     torch.manual_seed(recipe["random_state"])
     tokenizer, encoder = load_checkpoint(DEFAULT)
     rank = recipe["rank"]
-    low_rank = get_peft_model(encoder, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LAYERS))
+    if start is None:
+        low_rank: Any = get_peft_model(encoder, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LAYERS))
+    else:
+        low_rank = PeftModel.from_pretrained(encoder, str(start), is_trainable=True)
+    model = SentenceClassifier(low_rank, targets.shape[1], dropout=0.1)
+    if start is not None:
+        head = load_file(start / "head.safetensors")
+        model.head.weight.data = torch.tensor(head["coefficients"])
+        model.head.bias.data = torch.tensor(head["intercepts"])
     model = train_network(
-        SentenceClassifier(low_rank, targets.shape[1], dropout=0.1),
+        model,
         tokenizer,
         texts,
         targets,
@@ -61,7 +71,7 @@ def train_adapter(
             random_state=recipe["random_state"],
         ),
         report,
-        workspace=workspace / "student",
+        workspace=workspace,
     )
     adapted: Any = model.encoder
     for parameter in adapted.parameters():

@@ -1,14 +1,11 @@
-"""MLflow: the one door to experiments, runs and the registered model.
-
-A store is opened under a file lock: processes that create a fresh sqlite store at once break it.
-"""
+"""MLflow: the one door to experiments, runs and the registered model."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
 from io import StringIO
@@ -16,13 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.tracking.store import EXPERIMENT, Store, tracking_uri
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from matplotlib.figure import Figure
 
-EXPERIMENT = MODEL = "stance"
-CHAMPION = "champion"
+__all__ = ["EXPERIMENT", "Run", "describe", "run", "serve_ui", "set_alias", "sync", "tracking_uri"]
+
+MODEL = "stance"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+# Tags of a run that was kept here: the run of the server that it goes on from; and, on the server, its id here.
+CONTINUES, KEPT_AS = "stance.continues", "stance.kept_as"
 # What the registered model needs to run: no torch, no transformers.
 SERVING = (
     "mlflow",
@@ -37,93 +39,140 @@ SERVING = (
 )
 
 
-def tracking_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, or the sqlite store in this folder by its absolute path."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
-
-
-def _mlflow() -> Any:
-    """Import mlflow, silent and without telemetry, and open the store."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import logging
-
-    import mlflow
-    from filelock import FileLock
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    uri = tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    local = uri.startswith("sqlite:")
-    lock = Path(uri.removeprefix("sqlite:///") + ".lock") if local else Path(".cache/mlflow.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock):
-            if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-                place = lock.with_name("mlartifacts").as_uri() if local else None
-                mlflow.create_experiment(EXPERIMENT, artifact_location=place)
-            mlflow.set_experiment(EXPERIMENT)
-    except mlflow.exceptions.MlflowException as error:
-        why = str(error).splitlines()[0][:200]
-        raise InputError(f"MLflow store {uri}", why, then="check MLFLOW_TRACKING_URI") from None
-    return mlflow
-
-
 class Run:
-    """A run that is open: what is logged goes to it."""
+    """A run that is open: what is logged goes to it, wherever its store is now."""
 
-    def __init__(self, mlflow: Any, run_id: str) -> None:
-        """Wrap an open run."""
-        self._mlflow, self.id = mlflow, run_id
+    def __init__(self, store: Store, name: str, tags: Mapping[str, str], parent: Run | None, run_id: str = "") -> None:
+        """Create it, or open an earlier one."""
+        self._store, self._name, self._tags, self._parent = store, name, tags, parent
+        self._ids: dict[str, str] = {store.uri: run_id} if run_id else {}
+        self.id: str = store.attempt(self.here)
+
+    def here(self) -> str:
+        """Return the run's id in the present store; create it there if need be."""
+        if self._store.uri not in self._ids:
+            from mlflow.tracking.context.registry import resolve_tags
+
+            tags = resolve_tags(dict(self._tags))
+            if self._parent:
+                tags["mlflow.parentRunId"] = self._parent.here()
+            if self._ids:
+                tags[CONTINUES] = self.id
+            made = self._store.client.create_run(self._store.experiment, tags=tags, run_name=self._name or None)
+            self._ids[self._store.uri] = made.info.run_id
+        return self._ids[self._store.uri]
+
+    def _log(self, action: Callable[[Any, str], None]) -> None:
+        self._store.attempt(lambda: action(self._store.client, self.here()))
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters."""
-        self._mlflow.log_params({name: str(value)[:500] for name, value in values.items()})
+        from mlflow.entities import Param
+
+        rows = [Param(name, str(value)[:500]) for name, value in values.items()]
+        self._log(lambda client, run_id: client.log_batch(run_id, params=rows))
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Log metrics in one call."""
-        self._mlflow.log_metrics({name: float(value) for name, value in values.items()})
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        rows = [Metric(name, float(value), get_current_time_millis(), 0) for name, value in values.items()]
+        self._log(lambda client, run_id: client.log_batch(run_id, metrics=rows))
 
     def figures(self, figures: Mapping[str, Figure]) -> None:
         """Log pictures as `NAME.png`."""
         for name, figure in figures.items():
-            self._mlflow.log_figure(figure, f"{name}.png")
+            self._figure(figure, f"{name}.png")
+
+    def _figure(self, figure: Figure, name: str) -> None:
+        self._log(lambda client, run_id: client.log_figure(run_id, figure, name))
 
     def text(self, content: str, name: str) -> None:
         """Log a text file."""
-        self._mlflow.log_text(content, name)
+        self._log(lambda client, run_id: client.log_text(run_id, content, name))
+
+    def folder(self, path: Path, name: str) -> None:
+        """Log all files of a folder."""
+        self._log(lambda client, run_id: client.log_artifacts(run_id, str(path), name))
+
+    def table(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
+        """Log rows as a table that the UI shows, in place of an earlier one."""
+        import json
+
+        columns = list(rows[0]) if rows else []
+        content = json.dumps({"columns": columns, "data": [[row[c] for c in columns] for row in rows]})
+
+        def action(client: Any, run_id: str) -> None:
+            client.log_text(run_id, content, f"{name}.json")
+            client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": f"{name}.json", "type": "table"}]))
+
+        self._log(action)
 
     def inputs(self, name: str, dataset: Dataset, digest: str, context: str) -> None:
         """Log a dataset as an input of the run, by name and digest."""
         from mlflow.data.pandas_dataset import from_pandas
+        from mlflow.entities import DatasetInput, InputTag
 
         names = dataset.features["label"].names
         frame = dataset.select_columns(["id", "text", "label", "origin"]).to_pandas()
         frame["label"] = [names[label] for label in frame["label"]]
-        self._mlflow.log_input(from_pandas(frame, name=name, targets="label", digest=digest), context=context)
+        entity = from_pandas(frame, name=name, targets="label", digest=digest)._to_mlflow_entity()
+        given = DatasetInput(entity, [InputTag("mlflow.data.context", context)])
+        self._log(lambda client, run_id: client.log_inputs(run_id, datasets=[given]))
+
+    def register(self, folder: Path, label_names: Sequence[str], card: str) -> str:
+        """Log the exported folder and register it; return its version."""
+        return self._store.attempt(lambda: _register(self._store, self.here(), folder, label_names, card))
+
+    def set_alias(self, alias: str, run_id: str | None = None) -> str:
+        """Give the version that this run, or another, registered an alias; return it, empty where there is none."""
+        return self._store.attempt(lambda: _set_alias(self._store, alias, self.here() if run_id is None else run_id))
+
+    def close(self, status: str) -> None:
+        """End the run."""
+        self._log(lambda client, run_id: client.set_terminated(run_id, status))
+
+
+_open: list[Run] = []
 
 
 @contextmanager
 def run(name: str, *, tags: Mapping[str, str] | None = None, nested: bool = False, run_id: str = "") -> Iterator[Run]:
-    """Open a run, a child of the one that is open, or an earlier one again."""
-    mlflow = _mlflow()
-    opened = (
-        mlflow.start_run(run_id=run_id)
-        if run_id
-        else mlflow.start_run(run_name=name, tags=dict(tags or {}), nested=nested)
-    )
-    with opened as active:
-        yield Run(mlflow, active.info.run_id)
+    """Open a run, a child of the one that is open, or an earlier one again; InputError if the store has it not."""
+    parent = _open[-1] if nested and _open else None
+    store = parent._store if parent else Store(tracking_uri())
+    opened = Run(store, name, tags or {}, parent, _known(store, run_id) if run_id else "")
+    _open.append(opened)
+    status = "FAILED"
+    try:
+        yield opened
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        _open.remove(opened)
+        opened.close(status)
 
 
-def register(folder: Path, label_names: Sequence[str], card: str) -> str:
-    """Log the exported folder to the open run, register it, and make it the champion; return its version."""
-    mlflow = _mlflow()
+def _known(store: Store, run_id: str) -> str:
+    """Return the id of an earlier run in this store, by itself or as it was kept before it was sent."""
+    try:
+        return str(store.client.get_run(run_id).info.run_id)
+    except store.mlflow.exceptions.MlflowException:
+        found = store.client.search_runs([store.experiment], f"tags.`{KEPT_AS}` = '{run_id}'", max_results=1)
+    if not found:
+        then = "the model came from another store; set MLFLOW_TRACKING_URI to log there"
+        raise InputError(f"MLflow store {store.uri}", f"has no run {run_id}", then=then)
+    return str(found[0].info.run_id)
+
+
+def _register(store: Store, run_id: str, folder: Path, label_names: Sequence[str], card: str) -> str:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    from pipeline.prediction import probability_column
+    from pipeline.labels import probability_column
 
     package = Path(__file__).parents[1]
     outputs = [ColSpec("string", "label"), ColSpec("double", "confidence")]
@@ -131,25 +180,62 @@ def register(folder: Path, label_names: Sequence[str], card: str) -> str:
     with redirect_stderr(StringIO()), warnings.catch_warnings():
         # It hints at an input example (the signature says it all) and announces each version.
         warnings.simplefilter("ignore")
-        info = mlflow.pyfunc.log_model(
-            name=MODEL,
-            python_model=str(package / "tracking" / "served.py"),
-            artifacts={"bundle": str(folder)},
-            code_paths=[str(package)],
-            signature=ModelSignature(inputs=Schema([ColSpec("string", "text")]), outputs=Schema(outputs)),
-            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVING],
-            registered_model_name=MODEL,
-        )
-    client = mlflow.MlflowClient()
+        with store.mlflow.start_run(run_id=run_id):
+            info = store.mlflow.pyfunc.log_model(
+                name=MODEL,
+                python_model=str(package / "tracking" / "served.py"),
+                artifacts={"bundle": str(folder)},
+                code_paths=[str(package)],
+                signature=ModelSignature(inputs=Schema([ColSpec("string", "text")]), outputs=Schema(outputs)),
+                pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVING],
+                registered_model_name=MODEL,
+            )
     registered = str(info.registered_model_version)
-    client.update_model_version(MODEL, registered, description=card)
-    client.set_registered_model_alias(MODEL, CHAMPION, registered)
+    store.client.update_model_version(MODEL, registered, description=card)
+    store.client.set_model_version_tag(MODEL, registered, "label_names", ", ".join(label_names))
     return registered
+
+
+def _version_of(store: Store, run_id: str) -> Any:
+    found = store.client.search_model_versions(f"run_id = '{run_id}'") if run_id else []
+    return max(found, key=lambda entry: int(entry.version), default=None)
+
+
+def _set_alias(store: Store, alias: str, run_id: str) -> str:
+    found = _version_of(store, run_id)
+    if found is not None:
+        store.client.set_registered_model_alias(MODEL, alias, found.version)
+    return str(found.version) if found is not None else ""
+
+
+def set_alias(alias: str, run_id: str) -> str:
+    """Give the version that a run registered an alias; return the version, empty where the store has none."""
+    store = Store(tracking_uri())
+    try:
+        return _set_alias(store, alias, _known(store, run_id))
+    except InputError:
+        return ""
+
+
+def describe(run_id: str, heading: str, words: str) -> None:
+    """Write a section at the end of a registered version's description, in place of an earlier one."""
+    store = Store(tracking_uri())
+    found = _version_of(store, _known(store, run_id))
+    if found is not None:
+        card = (found.description or "").partition(f"\n{heading}\n")[0]
+        store.client.update_model_version(MODEL, found.version, description=f"{card}\n{heading}\n{words}")
+
+
+def sync() -> int:
+    """Send what a server did not take; return the number of runs."""
+    from pipeline.tracking.unsent import send
+
+    return send(Store(tracking_uri()))
 
 
 def serve_ui(port: int) -> None:
     """Become MLflow's UI on this store, with one worker and no jobs: a third of the memory."""
-    _mlflow()
+    Store(tracking_uri())
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     words = ["-m", "mlflow", "server", "--backend-store-uri", tracking_uri(), "--workers", "1", "--port", str(port)]
     if tracking_uri().startswith("sqlite:"):

@@ -21,7 +21,7 @@ class StanceModel(mlflow.pyfunc.PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return columns label, confidence and a probability per label."""
-        from pipeline.prediction import probability_column
+        from pipeline.labels import probability_column
 
         probabilities = self.bundle.predict_proba([str(text) for text in model_input["text"]])
         names = self.bundle.label_names

@@ -1,0 +1,141 @@
+"""Behaviour tests: small sentences whose answer is beyond doubt, written by people who know the field.
+
+Three kinds (Ribeiro et al., 2020, "Beyond Accuracy"): a sentence must get a label; sentences that
+differ in nothing that matters must get the same label; a change must move a probability one way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import InputError, raise_problems
+
+FOLDER = Path("configs/behaviour")
+# Keys of a case, by its kind.
+SHAPES = {"minimum": {"text", "label"}, "invariance": {"same"}, "direction": {"text", "than", "more"}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test: its texts, and the label that it is about ("" for an invariance)."""
+
+    capability: str
+    kind: str
+    texts: tuple[str, ...]
+    label: str = ""
+
+    @property
+    def wanted(self) -> str:
+        """Say in words what passes."""
+        if self.kind == "minimum":
+            return f"is {self.label}"
+        return "all get the same label" if self.kind == "invariance" else f"the first is more {self.label}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A case as a model met it: probabilities of shape (texts, k)."""
+
+    case: Case
+    probabilities: np.ndarray
+    labels: tuple[str, ...]
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Suite:
+    """All cases as a model met them."""
+
+    trials: tuple[Trial, ...]
+
+    @property
+    def rate(self) -> float:
+        """The share that passes."""
+        return sum(trial.passed for trial in self.trials) / len(self.trials)
+
+    @property
+    def capabilities(self) -> dict[str, tuple[int, int]]:
+        """Passed cases and all cases by capability, in the order of the files."""
+        total = Counter(trial.case.capability for trial in self.trials)
+        passed = Counter(trial.case.capability for trial in self.trials if trial.passed)
+        return {name: (passed[name], count) for name, count in total.items()}
+
+    @property
+    def failures(self) -> list[Trial]:
+        """The trials that did not pass."""
+        return [trial for trial in self.trials if not trial.passed]
+
+
+def read_cases(folder: Path, label_names: Sequence[str]) -> list[Case]:
+    """Read every `*.yaml` of a folder (capability -> list of cases); InputError lists what is wrong."""
+    import yaml
+
+    cases, problems = [], []
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(file, f"is no YAML: {error}") from None
+        if not isinstance(content, dict):
+            raise InputError(file, "is no mapping", expected="capability: list of cases")
+        for capability, rows in content.items():
+            for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
+                where = f"{file}: {capability!r}, case {number}"
+                try:
+                    cases.append(_case(str(capability), row, where, label_names))
+                except InputError as error:
+                    problems.append(str(error))
+    raise_problems(problems)
+    return cases
+
+
+def _case(capability: str, row: Any, where: str, label_names: Sequence[str]) -> Case:
+    keys = set(row) if isinstance(row, dict) else set()
+    kind = next((kind for kind, shape in SHAPES.items() if shape == keys), None)
+    if kind is None:
+        known = " or ".join("{" + ", ".join(sorted(shape)) + "}" for shape in SHAPES.values())
+        raise InputError(where, f"has the keys {', '.join(sorted(map(str, keys))) or 'none'}", expected=known)
+    label = row.get("label", row.get("more", ""))
+    if label and label not in label_names:
+        raise InputError(where, f"unknown label {label!r}", expected=", ".join(label_names))
+    texts = row["same"] if kind == "invariance" else [row["text"], *([row["than"]] if kind == "direction" else [])]
+    if not isinstance(texts, list) or any(not isinstance(text, str) or not text.strip() for text in texts):
+        raise InputError(where, "holds something that is no text", expected="sentences, quoted where they hold a colon")
+    if kind == "invariance" and len(texts) < 2:
+        raise InputError(where, f"`same` holds {len(texts)} sentence", expected="two or more")
+    return Case(capability, kind, tuple(texts), label)
+
+
+def try_cases(
+    cases: Sequence[Case], predict_proba: Callable[[Sequence[str]], np.ndarray], label_names: Sequence[str]
+) -> Suite | None:
+    """Put all cases to a model in one batch; None where there is no case.
+
+    Args:
+        cases: what to try.
+        predict_proba: maps texts to probabilities, shape (n, k).
+        label_names: the labels, in the order of the probabilities.
+
+    """
+    if not cases:
+        return None
+    found = predict_proba([text for case in cases for text in case.texts])
+    trials, begin = [], 0
+    for case in cases:
+        own = found[begin : (begin := begin + len(case.texts))]
+        labels = tuple(label_names[best] for best in own.argmax(1))
+        if case.kind == "minimum":
+            passed = labels[0] == case.label
+        elif case.kind == "invariance":
+            passed = len(set(labels)) == 1
+        else:
+            column = list(label_names).index(case.label)
+            passed = bool(own[0, column] > own[1, column])
+        trials.append(Trial(case, own, labels, passed))
+    return Suite(tuple(trials))

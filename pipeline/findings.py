@@ -1,0 +1,80 @@
+"""What an evaluation says, in sentences: for the report and for the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.evaluation import Evaluation
+
+
+def summary(found: Evaluation) -> str:
+    """Return what a model card says about the test part, as Markdown."""
+    table = found.tables[0]
+    lines = [f"- macro-F1 {table.macro_f1} on {table.rows} sentences of {table.articles} articles, ECE {table.ece:.3f}"]
+    lines += [f"- {part.name.strip()}: macro-F1 {part.macro_f1} on {part.rows} sentences" for part in found.tables[1:]]
+    lines += [f"- {found.best_floor}, the best floor: {table.floors[found.best_floor]}"]
+    lines += [f"- weak on {s.dimension}: {s.value} ({s.macro_f1}, {len(s.rows)} sentences)" for s in found.weakest[:4]]
+    if found.behaviour:
+        lines.append(f"- {found.behaviour.rate:.0%} of {len(found.behaviour.trials)} behaviour cases pass")
+    return "\n".join([*lines, f"- {describe_audit(found)}"]) + "\n"
+
+
+def accuracy(matrix: np.ndarray) -> float:
+    """Return the share of rows on the diagonal of a confusion matrix."""
+    return float(np.trace(matrix) / matrix.sum())
+
+
+def describe_verdict(found: Evaluation, config: Config) -> str:
+    """Say whether the model beats its best floor, and how much of the text is invented."""
+    gain, low, high = (100 * value for value in (found.gain.value, found.gain.low, found.gain.high))
+    words = f"It scores {gain:+.1f} points against its best floor, {found.best_floor}"
+    words += f" (95 % interval {low:+.1f} to {high:+.1f}"
+    words += "): the gain is real." if low > 0 else "): no gain is shown." if high > 0 else "): it is worse."
+    invented = sum(example.origin in config.data.invented for example in found.examples)
+    if invented:
+        words += f" {invented / len(found.examples):.0%} of these sentences were written for this project;"
+        words += " believe the rows of real text below first."
+    return words
+
+
+def describe_confusion(matrix: np.ndarray, label_names: Sequence[str]) -> str:
+    """Name the commonest mistake."""
+    wrong = matrix.astype(float).copy()
+    np.fill_diagonal(wrong, 0)
+    if not wrong.any():
+        return "Every sentence got its label."
+    row, column = divmod(int(wrong.argmax()), len(label_names))
+    return (
+        f"Its commonest mistake: {int(wrong[row, column])} sentences labelled {label_names[row]} are taken for "
+        f"{label_names[column]}, {wrong[row, column] / wrong.sum():.0%} of all mistakes."
+    )
+
+
+def describe_calibration(found: Evaluation) -> str:
+    """Say whether confidence can be believed."""
+    ece = found.tables[0].ece
+    gap = float(np.average(found.reliability.confidence - found.reliability.accuracy, weights=found.reliability.rows))
+    if ece < 0.05:
+        words = f"Yes: confidence and accuracy differ by {100 * ece:.1f} points on average."
+    else:
+        side = "too sure" if gap > 0 else "too unsure"
+        words = f"With care: confidence and accuracy differ by {100 * ece:.1f} points on average; it is mostly {side}."
+    share, accuracy = found.coverage.above(0.8)
+    if share:
+        words += f" Where it is at least 80 % sure ({share:.0%} of sentences) it is right {accuracy:.0%} of the time."
+    return words
+
+
+def describe_audit(found: Evaluation) -> str:
+    """Say how much hangs on single words."""
+    seen, change = found.audit, found.audit.change
+    points, low, high = (100 * value for value in (change.value, change.low, change.high))
+    words = (
+        f"With the obvious words hidden (sanctions, talks, ease and the like, in {seen.touched} sentences), macro-F1 "
+        f"goes from {found.tables[0].macro_f1.value:.2f} to {seen.masked.value:.2f} ({points:+.1f} points, "
+        f"95 % interval {low:+.1f} to {high:+.1f}). "
+    )
+    return words + f"Of {seen.looked_at} stance predictions, {seen.decided} change when one word is left out."

@@ -1,0 +1,1 @@
+"""The labelling loop: suggest what to label, label it, take the labels in, settle, review."""

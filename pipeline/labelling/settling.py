@@ -1,0 +1,95 @@
+"""Where annotators differ, what a decision would be about, and all labels as rows to take elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.articles import Article
+from pipeline.errors import InputError, raise_problems
+from pipeline.labelling.importing import decided, votes
+from pipeline.labelling.project import Project
+from pipeline.labelling.rows import RANDOM, Contexts, make_row
+from pipeline.labels import SETTLED, Judgement
+from pipeline.metrics import Interval
+
+
+def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:
+    """Return the sentences on which annotators are evenly split, as rows to decide.
+
+    Args:
+        project: what there is.
+        every: also those that a majority decides; never those that are settled.
+
+    """
+    contexts = Contexts(project.articles)
+    rows = []
+    for (article_id, start, end), own in votes(project.judgements).items():
+        differ = len({row.label for row in own}) > 1 and all(row.annotator != SETTLED for row in own)
+        if differ and (every or decided(own) is None):
+            said = ", ".join(f"{row.annotator}: {row.label}" for row in own)
+            article = _article(project, own[0])
+            rows.append(
+                make_row(article, start, end, previous=contexts.previous(article_id, start), votes=said)
+                | {"sampling": own[0].sampling}
+            )
+    return rows
+
+
+def _article(project: Project, row: Judgement) -> Article:
+    if row.article_id not in project.articles:
+        raise InputError(row.where, f"no article {row.article_id!r}", then="add it to the seeds")
+    return project.articles[row.article_id]
+
+
+def judgement_rows(project: Project) -> list[dict[str, Any]]:
+    """Return every judgement as a row of a batch: nothing is lost on the way out."""
+    contexts = Contexts(project.articles)
+    rows = []
+    for own in project.judgements:
+        extra = {name: getattr(own, name) for name in ("label", "note", "annotator", "time", "sampling", "codebook")}
+        previous = contexts.previous(_article(project, own).id, own.start)
+        rows.append(make_row(project.articles[own.article_id], own.start, own.end, previous=previous, **extra))
+    return rows
+
+
+def example_rows(project: Project, *, sampling: str = "", part: str = "") -> list[dict[str, Any]]:
+    """Return one settled row a sentence (`id, text, label` and more), as `stance eval --data` reads it.
+
+    Args:
+        project: what there is.
+        sampling: only sentences that were chosen so; `random` ones estimate scores without bias.
+        part: only sentences of articles in this part.
+
+    """
+    rows, problems = [], []
+    for (key, start, end), own in votes(project.judgements).items():
+        if (sampling and all(row.sampling != sampling for row in own)) or part not in ("", project.part(key)):
+            continue
+        label = decided(own)
+        if label is None:
+            problems.append(f"{own[0].where}: annotators are evenly split; decide with `stance label settle`")
+            continue
+        article = _article(project, own[0])
+        row = {"id": f"{key}:{start}-{end}", "text": own[0].text, "label": label, "article": key}
+        rows.append(row | {name: value for name in ("outlet", "date") if (value := getattr(article, name))})
+    raise_problems(problems)
+    return rows
+
+
+def prevalence(judgements: Sequence[Judgement], label_names: Sequence[str]) -> dict[str, Interval]:
+    """Estimate the share of each label from the sentences that were drawn at random, with Wilson's 95 % interval.
+
+    Wilson (1927). Empty where none was. It speaks of what could have been drawn when it was.
+    """
+    found = [decided(own) for own in votes(judgements).values() if any(row.sampling == RANDOM for row in own)]
+    counts = Counter(label for label in found if label)
+    n, z = counts.total(), 1.96
+    result = {}
+    for name in label_names if n else ():
+        share = counts[name] / n
+        middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+        result[name] = Interval(share, max(0.0, middle - half), min(1.0, middle + half), "sentences")
+    return result

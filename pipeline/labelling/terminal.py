@@ -1,0 +1,187 @@
+"""Label in the terminal: one sentence a screen, one key an answer, saved after each."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from pipeline.errors import InputError
+from pipeline.labelling.exchange import TextBatch, read_batch
+
+CLEAR, BOLD, DIM, PLAIN = "\x1b[2J\x1b[H", "\x1b[1m", "\x1b[2m", "\x1b[0m"
+
+
+class Session:
+    """A batch while it is labelled: which sentence is up, what was answered, what can be undone."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> None:
+        """Begin at the first sentence without a label."""
+        self.rows, self.label_names = list(rows), tuple(label_names)
+        self._open = [i for i, row in enumerate(self.rows) if not row.get("label")]
+        self._done: list[int] = []  # answered or skipped in this session, in order
+        self.guess_shown = False
+
+    @property
+    def current(self) -> dict[str, Any] | None:
+        """The sentence that is up, None when all are done."""
+        return self.rows[self._open[0]] if self._open else None
+
+    def _next(self) -> None:
+        self._done.append(self._open.pop(0))
+        self.guess_shown = False
+
+    def answer(self, label: str) -> None:
+        """Label the sentence that is up."""
+        assert self.current is not None
+        self.current.update(label=label, time=datetime.now(UTC).isoformat(timespec="seconds"))
+        self._next()
+
+    def skip(self) -> None:
+        """Leave the sentence without a label."""
+        self._next()
+
+    def undo(self) -> None:
+        """Take the last answer back and show its sentence again."""
+        if self._done:
+            self._open.insert(0, self._done.pop())
+            self.rows[self._open[0]] |= {"label": "", "time": ""}
+            self.guess_shown = False
+
+    def note(self, words: str) -> None:
+        """Write a note to the sentence that is up."""
+        assert self.current is not None
+        self.current["note"] = words
+
+    def screen(self, width: int) -> str:
+        """Return what to show: context, sentence, keys."""
+        row, width = self.current, min(width, 88)
+        if row is None:
+            return f"{CLEAR}All done: {self._labelled()} labelled.\n\n[u] undo   [q] quit\n"
+        keys = "   ".join(f"{BOLD}[{n}]{PLAIN} {name}" for n, name in enumerate(self.label_names, 1))
+        source = "  ".join(str(row.get(name) or "") for name in ("title", "outlet", "date")).strip()
+        lines = [f"{DIM}{self._labelled()} of {len(self.rows)}   {clean(source or row['article_id'])}{PLAIN}", ""]
+        lines += [f"{DIM}{line}{PLAIN}" for line in textwrap.wrap(clean(row.get("previous") or ""), width)]
+        lines += ["", *(f"{BOLD}{line}{PLAIN}" for line in textwrap.wrap(clean(row["text"]), width)), ""]
+        lines += [f"said: {clean(row['votes'])}"] if row.get("votes") else []
+        lines += [f"note: {clean(row['note'])}"] if row.get("note") else []
+        if self.guess_shown:
+            lines.append(f"the model says: {clean(row.get('guess') or 'nothing')} {row.get('confidence') or ''}")
+        lines += ["", keys, f"{DIM}[s] skip  [u] undo  [n] note  [g] the model's guess  [q] quit{PLAIN}", ""]
+        return CLEAR + "\n".join(lines)
+
+    def _labelled(self) -> int:
+        return sum(bool(row.get("label")) for row in self.rows)
+
+    def press(self, key: str, ask: Callable[[str], str]) -> int | None:
+        """Do what a key says; return the position of the row that it changed, if any."""
+        if key == "u":
+            self.undo()
+            return self._open[0] if self._open else None
+        if self.current is None:
+            return None
+        position = self._open[0]
+        if key in map(str, range(1, len(self.label_names) + 1)):
+            self.answer(self.label_names[int(key) - 1])
+            return position
+        if key == "n":
+            self.note(ask("note: "))
+            return position
+        if key == "s":
+            self.skip()
+        elif key == "g":
+            self.guess_shown = not self.guess_shown
+        return None
+
+
+def clean(text: Any) -> str:
+    """Return a text without control characters: an article must not steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def label_batch(file: Path, label_names: Sequence[str], screen: TextIO = sys.stdout) -> tuple[int, int]:
+    """Label a batch key by key; the file holds each answer before the next sentence is shown.
+
+    Returns:
+        How many sentences have a label now, and how many there are.
+
+    """
+    from filelock import FileLock, Timeout
+
+    if file.suffix.lower() not in TextBatch.SUFFIXES and file.exists():
+        then = "fill a workbook in a spreadsheet, or suggest into .csv"
+        raise InputError(file, "cannot be labelled in the terminal", expected=", ".join(TextBatch.SUFFIXES), then=then)
+    read_batch(file)  # a lock beside a file that is not there would be litter
+    lock = FileLock(file.with_name(f".{file.name}.lock"))
+    try:
+        with lock.acquire(timeout=0):
+            session = Session([row.fields for row in read_batch(file)], label_names)
+            try:
+                with _keys() as (read, ask):
+                    _loop(session, TextBatch(file, session.rows), read, ask, screen)
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout:
+        raise InputError(file, "is being labelled by another process", then="end that one first") from None
+    return sum(bool(row.get("label")) for row in session.rows), len(session.rows)
+
+
+def _loop(
+    session: Session, batch: TextBatch, read: Callable[[], str], ask: Callable[[str], str], screen: TextIO
+) -> None:
+    while True:
+        screen.write(session.screen(shutil.get_terminal_size().columns))
+        screen.flush()
+        key = read()
+        if key in ("q", "", "\x04"):
+            screen.write("\n")
+            return
+        changed = session.press(key.lower(), ask)
+        if changed is not None:
+            batch.update(changed)
+            batch.save()
+
+
+@contextmanager
+def _keys() -> Iterator[tuple[Callable[[], str], Callable[[str], str]]]:
+    """Read single keys from the terminal, and whole lines when asked; give it back as it was."""
+    try:
+        import termios
+        import tty
+    except ModuleNotFoundError:
+        raise InputError("stance label", "this system has no POSIX terminal", then="label in a spreadsheet") from None
+    if not sys.stdin.isatty():
+        raise InputError("stance label", "standard input is no terminal", then="label in a spreadsheet instead")
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+
+    def read() -> str:
+        key = os.read(descriptor, 1)
+        if key == b"\x1b":  # an arrow or function key: take all of it, its letters are no answers
+            while select.select([descriptor], [], [], 0.01)[0]:
+                key = os.read(descriptor, 1)
+                if not key or key.isalpha() and key != b"O" or key == b"~":
+                    break
+            return "\x1b"
+        return key.decode("utf-8", "replace")
+
+    def ask(words: str) -> str:
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+        sys.stdout.write(words)
+        sys.stdout.flush()
+        line = os.read(descriptor, 4096).decode("utf-8", "replace")
+        tty.setcbreak(descriptor, termios.TCSANOW)
+        return clean(line).strip()
+
+    try:
+        tty.setcbreak(descriptor)
+        yield read, ask
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -1,0 +1,155 @@
+"""The unfinished output of a batch: it grows by commits, and the same batch goes on from the last one.
+
+It lies beside the output as the hidden folder `.NAME.partial`: rows, rejects and ids of articles
+only ever grow at their ends, and a small state, replaced as a whole, says up to where they count.
+Whatever stood beyond that when the process died is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.prediction.forms import encode, header, to_parquet
+
+FILES = ("rows", "rejects", "ids")
+# What a batch is, and how one that differs is called.
+IDENTITY = {
+    "inputs": "with other inputs, or they have changed since",
+    "model": "with another model",
+    "unit": "with another --unit",
+    "program": "by another version of this program",
+    "chunk": "by another version of this program",
+}
+
+
+class Journal:
+    """Opened by one process at a time; what is committed outlives it."""
+
+    def __init__(self, output: Path, columns: Sequence[str], batch: dict[str, object], restart: bool = False) -> None:
+        """Open the journal of an output, and take up the batch that is in it; InputError if that is another one.
+
+        Args:
+            output: the file that will be there in the end.
+            columns: of its rows.
+            batch: what the batch is, by the names in IDENTITY.
+            restart: throw away what is there.
+
+        """
+        from filelock import FileLock, Timeout
+
+        self._output, self._columns, self._batch = output, columns, batch
+        self.folder = output.with_name(f".{output.name}.partial")
+        self._state_file = self.folder / "state"
+        self.state: dict[str, Any] = {}  # of the last commit
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / "lock", timeout=0)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
+            try:
+                self._open(restart)
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self, restart: bool) -> None:
+        """Take up the state of the last commit, and cut off what stands beyond it."""
+        self.state = {} if restart else self._read_state()
+        if not self.state:
+            self._state_file.unlink(missing_ok=True)
+        self._lengths: dict[str, int] = self.state.get("lengths", dict.fromkeys(FILES, 0))
+        for name in FILES:
+            with (self.folder / name).open("ab") as stream:
+                stream.truncate(self._lengths[name])
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say in one line what keeps the output from being written."""
+        try:
+            yield
+        except OSError as error:
+            then = "then the same command goes on from there" if self._state_file.exists() else ""
+            what, expected = error.strerror or str(error), "a place that can be written to"
+            raise InputError(self._output, what, expected=expected, then=then) from None
+
+    def _read_state(self) -> dict[str, Any]:
+        """Return the state of the last commit, {} if there is none."""
+        then = "--restart throws it away"
+        try:
+            state: dict[str, Any] = json.loads(self._state_file.read_bytes())
+            if not (self.folder / "rows").exists():
+                return {}  # its last act was to become the output
+            short = [name for name in FILES if (self.folder / name).stat().st_size < state["lengths"][name]]
+        except FileNotFoundError:
+            return {}
+        except (ValueError, LookupError, TypeError):
+            raise InputError(self._state_file, "is no state of an unfinished batch", then=then) from None
+        if short:
+            raise InputError(self.folder / short[0], "is shorter than what was written to it", then=then)
+        for key, words in IDENTITY.items():
+            if state["batch"].get(key) != self._batch[key]:
+                then = "the command it was begun with continues it, --restart throws it away"
+                raise InputError(self._output, f"an unfinished batch was begun {words}", then=then)
+        return state
+
+    def ids(self) -> set[str]:
+        """Return the ids of all articles that were committed."""
+        with (self.folder / "ids").open("rb") as stream:
+            return {json.loads(line) for line in stream}
+
+    def commit(
+        self, rows: Sequence[dict[str, Any]], rejects: Sequence[dict[str, Any]], ids: Sequence[str], **progress: Any
+    ) -> None:
+        """Append, and then replace the state: either all of it counts from now on, or nothing."""
+        with self._writing():
+            head = b"" if self.state else header(self._output.name, self._columns)
+            self._append("rows", head + encode(rows, self._output.name, self._columns))
+            self._append("rejects", encode(rejects, "rejects.jsonl", ("where", "why")))
+            self._append("ids", "".join(json.dumps(key) + "\n" for key in ids).encode())
+            self.state = {"batch": self._batch, "lengths": self._lengths, **progress}
+            new = self.folder / "state.new"
+            with new.open("wb") as stream:
+                stream.write(json.dumps(self.state).encode())
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(self._state_file)
+
+    def _append(self, name: str, content: bytes) -> None:
+        if content:
+            with (self.folder / name).open("ab") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            self._lengths[name] += len(content)
+
+    def finish(self, rejected: Path) -> None:
+        """Put rejects and rows in their places, the rows last, and take the journal away."""
+        rows, copy = self.folder / "rows", self.folder / "copy"
+        with self._writing():
+            if self._lengths["rejects"]:
+                shutil.copyfile(self.folder / "rejects", copy)
+                copy.replace(rejected)
+            else:
+                rejected.unlink(missing_ok=True)
+            if self._output.name.endswith(".parquet"):
+                to_parquet(rows, copy, self._columns, int(str(self._batch["chunk"])))
+                copy.replace(self._output)
+                rows.unlink()
+            else:
+                rows.replace(self._output)
+        self.state = {}
+
+    def close(self) -> None:
+        """Let go of the journal; nothing is left of one that is finished or holds nothing."""
+        if not self.state and not self._state_file.exists() or not (self.folder / "rows").exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release()

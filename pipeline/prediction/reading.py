@@ -1,0 +1,186 @@
+"""Articles cut into chunks of sentences, by a thread that reads ahead of who scores them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Generic, NamedTuple, TypeVar
+
+from pipeline.articles import Article, Meter, Reject, Source, read_source
+from pipeline.errors import InputError
+from pipeline.sentences import Sentence, cut
+
+T = TypeVar("T")
+
+
+class Cursor(NamedTuple):
+    """How much of the inputs has been taken: whole sources, articles of the next, sentences of the next."""
+
+    source: int = 0
+    article: int = 0
+    sentence: int = 0
+    seen: str = ""  # digest of the articles before it on standard input, which has no name and no date
+
+
+@dataclass
+class Chunk:
+    """What is scored and committed together. Its borders depend on the inputs alone."""
+
+    sentences: list[tuple[Article, Sentence]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)  # of the articles that begin here
+    rejects: list[Reject] = field(default_factory=list)
+    cursor: Cursor = Cursor()  # behind it
+    read: int = 0  # bytes
+
+
+def survey(sources: Iterable[Source]) -> tuple[str, int | None]:
+    """Return a digest of the names, sizes and dates of all files, and their bytes (None: unknown)."""
+    digest, total, known = hashlib.sha256(), 0, True
+    for source in sources:
+        size, date = _size_and_date(source)
+        digest.update(repr((source.name, str(source.file), size, date)).encode())
+        total += size
+        known = known and source.file is not None
+    return digest.hexdigest(), total if known else None
+
+
+def _size_and_date(source: Source) -> tuple[int, int]:
+    try:
+        found = source.file.stat() if source.file else None
+    except OSError:
+        found = None  # reading it will be a reject
+    return (found.st_size, found.st_mtime_ns) if found else (0, 0)
+
+
+def read_chunks(
+    sources: Iterable[Source], unit: str, size: int, begin: Cursor, seen: set[str], meter: Meter
+) -> Iterator[Chunk]:
+    """Yield chunks of `size` sentences from a cursor on; the last one may hold fewer, or none.
+
+    Args:
+        sources: what to read.
+        unit: `article` (cut into sentences) or `sentence` (each row is one already).
+        size: sentences, or articles and rejects, that fill a chunk.
+        begin: where an earlier chunk ended.
+        seen: ids of the articles before it; grows.
+        meter: counts the bytes that were read.
+
+    """
+    chunk = Chunk(cursor=begin)
+    for number, source in enumerate(sources):
+        if number < begin.source:
+            meter.read += _size_and_date(source)[0]
+            continue
+        here = begin if number == begin.source else Cursor(number)
+        for position, (found, digest) in enumerate(_remaining(source, meter, here), here.article):
+            first = here.sentence if position == here.article else 0
+            item, sentences = _cut(found, unit, seen if not first else ())
+            if isinstance(item, Reject):
+                chunk.rejects.append(item)
+                sentences = []
+            elif not first:
+                seen.add(item.id)
+                chunk.ids.append(item.id)
+            for index in range(first, len(sentences)):
+                assert isinstance(item, Article)
+                chunk.sentences.append((item, sentences[index]))
+                if len(chunk.sentences) == size:
+                    chunk.cursor, chunk.read = Cursor(number, position, index + 1, digest), meter.read
+                    yield chunk
+                    chunk = Chunk()
+            if len(chunk.rejects) + len(chunk.ids) >= size:
+                chunk.cursor, chunk.read = Cursor(number, position + 1, 0, digest), meter.read
+                yield chunk
+                chunk = Chunk()
+        chunk.cursor = Cursor(number + 1)
+    chunk.read = meter.read
+    yield chunk
+
+
+def _remaining(source: Source, meter: Meter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:
+    """Yield the articles of a source from a cursor on, each with a digest of standard input up to it.
+
+    InputError if standard input is not what it was before the cursor.
+    """
+    running, position = hashlib.sha256(), 0
+
+    def check(digest: str) -> None:
+        if begin.seen not in ("", digest):
+            raise InputError(source.name, "is not what it was when the batch began", then="--restart begins anew")
+
+    before = after = running.hexdigest() if source.file is None else ""
+    for position, found in enumerate(read_source(source, meter), 1):
+        if source.file is None:
+            before = after
+            running.update(repr(found).encode())
+            after = running.hexdigest()
+        if position == begin.article + 1:
+            check(after if begin.sentence else before)
+        if position > begin.article:
+            yield found, after
+    if position <= begin.article:
+        check("" if position < begin.article or begin.sentence else after)
+
+
+def _cut(found: Article | Reject, unit: str, seen: Collection[str]) -> tuple[Article | Reject, list[Sentence]]:
+    """Return an article without its text, and its sentences; or why there are none."""
+    if isinstance(found, Reject):
+        return found, []
+    if found.id in seen:
+        return Reject(found.id, "a second article with this id; expected unique ids"), []
+    sentences = [Sentence(0, 0, len(found.text), found.text)] if unit == "sentence" else cut(found.text)
+    if not sentences:
+        return Reject(found.id, "the article holds no sentence"), []
+    return replace(found, text=""), sentences
+
+
+class Ahead(Generic[T]):
+    """An iterator that is run in a thread, a few items ahead; its error is raised where items are taken."""
+
+    def __init__(self, items: Iterator[T], most: int = 2) -> None:
+        """Take what yields items, and how many may wait."""
+        self._items, self._stop = items, Event()
+        self._queue: Queue[tuple[list[T], BaseException | None]] = Queue(most)
+        # A daemon, because it may be waiting for standard input for ever.
+        self._thread = Thread(target=self._work, name="reading", daemon=True)
+
+    def __enter__(self) -> Iterator[T]:
+        """Begin to run ahead."""
+        self._thread.start()
+        return self._take()
+
+    def __exit__(self, *error: object) -> None:
+        """Stop after the item at hand."""
+        self._stop.set()
+        self._thread.join(1.0)
+
+    def _take(self) -> Iterator[T]:
+        while True:
+            items, error = self._queue.get()
+            if error is not None:
+                raise error
+            if not items:
+                return
+            yield from items
+
+    def _work(self) -> None:
+        end: BaseException | None = None
+        try:
+            for item in self._items:
+                if not self._put([item]):
+                    return
+        except BaseException as error:  # raised again in `_take`
+            end = error
+        self._put([], end)
+
+    def _put(self, items: list[T], error: BaseException | None = None) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put((items, error), timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False

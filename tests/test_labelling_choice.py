@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import entropy as entropy_of_scipy
+
+from pipeline.errors import InputError
+from pipeline.labelling.choice import STRATEGIES, Plan, choose, entropy, least_confidence, margin, quotas
+
+SURE, TORN, EVEN = [0.98, 0.01, 0.01], [0.5, 0.49, 0.01], [0.34, 0.33, 0.33]
+
+
+def some(rows, seed=0):
+    return np.random.default_rng(seed).dirichlet([0.4, 0.4, 2.0], rows)
+
+
+def test_entropy_is_that_of_scipy():
+    rows = some(50)
+    assert entropy(rows) == pytest.approx(entropy_of_scipy(rows, axis=1))
+
+
+def test_the_margin_cares_for_the_two_likeliest_labels_alone():
+    assert margin(np.array([SURE, TORN])) == pytest.approx([1 - 0.97, 1 - 0.01])
+
+
+def test_least_confidence_cares_for_the_likeliest_label_alone():
+    assert least_confidence(np.array([SURE, TORN])) == pytest.approx([0.02, 0.5])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_takes_the_undecided_before_the_sure(strategy):
+    plan = Plan(number=1, strategy=strategy, random_share=0, by_label=False)
+    assert choose(np.array([SURE, SURE, EVEN, SURE]), plan) == {2: strategy}
+
+
+def test_a_probability_of_zero_has_an_entropy():
+    assert entropy(np.array([[1.0, 0.0, 0.0]])) == pytest.approx([0], abs=1e-9)
+
+
+@given(st.integers(1, 60), st.integers(1, 80), st.floats(0, 1), st.booleans(), st.sampled_from([*STRATEGIES, "random"]))
+def test_as_many_are_chosen_as_asked_for_or_all_there_are(rows, number, share, by_label, strategy):
+    chosen = choose(some(rows), Plan(number, strategy, share, by_label))
+    assert len(chosen) == min(rows, number) and set(chosen) <= set(range(rows))
+
+
+def test_the_random_share_is_marked():
+    chosen = choose(some(500), Plan(number=100, random_share=0.2))
+    assert sorted(chosen.values()).count("random") == 20
+
+
+def test_what_is_random_does_not_depend_on_the_model():
+    plan = Plan(number=50, random_share=0.5)
+    first, second = (choose(some(200, seed), plan) for seed in (1, 2))
+    drawn = [{row for row, how in chosen.items() if how == "random"} for chosen in (first, second)]
+    assert drawn[0] == drawn[1]
+
+
+def test_the_random_share_mirrors_the_pool():
+    # 90 % of the pool is one kind; an uncertain choice would see little of it.
+    rows = np.array([SURE] * 900 + [EVEN] * 100)
+    drawn = [choose(rows, Plan(100, random_share=0.5, random_state=state)) for state in range(20)]
+    sure = [row < 900 for chosen in drawn for row, how in chosen.items() if how == "random"]
+    assert np.mean(sure) == pytest.approx(0.9, abs=0.03)
+
+
+def test_each_predicted_label_has_its_share():
+    chosen = choose(some(2000), Plan(number=90, random_share=0))
+    counts = np.bincount(some(2000)[list(chosen)].argmax(1))
+    assert counts.tolist() == [30, 30, 30]
+
+
+def test_what_one_label_lacks_the_others_give():
+    assert quotas([3, 100, 50], 60) == [3, 29, 28]
+
+
+def test_no_more_is_divided_than_there_is():
+    assert quotas([3, 0, 2], 60) == [3, 0, 2]
+
+
+def test_clusters_keep_alike_rows_apart():
+    # Ten near twins are the most uncertain; two clusters give one of them a stranger for company.
+    rows = np.array([EVEN] * 3 + [TORN] * 3)
+    vectors = np.array([[0.0, 0.0]] * 3 + [[9.0, 9.0]] * 3)
+    plan = Plan(number=2, strategy="entropy", random_share=0, by_label=False)
+    assert sorted(choose(rows, plan)) == [0, 1]
+    assert sorted(choose(rows, plan, lambda picked: vectors[picked])) == [0, 3]
+
+
+def test_rows_that_are_all_alike_can_still_be_chosen():
+    plan = Plan(number=4, random_share=0, by_label=False)
+    assert len(choose(np.array([EVEN] * 9), plan, lambda picked: np.zeros((len(picked), 2)))) == 4
+
+
+def test_the_same_plan_chooses_the_same_rows():
+    assert choose(some(300), Plan(40)) == choose(some(300), Plan(40))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"strategy": "gut feeling"}, "unknown strategy 'gut feeling'; expected entropy, margin"),
+        ({"number": 0}, "0 sentences; expected at least 1"),
+        ({"random_share": 1.5}, "1.5; expected a share from 0 to 1"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(options, why):
+    with pytest.raises(InputError, match=why):
+        Plan(**options)

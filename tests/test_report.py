@@ -1,0 +1,131 @@
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+from conftest import ROOT
+
+from pipeline.bundle import load_bundle
+from pipeline.config import read_config
+from pipeline.errors import InputError
+from pipeline.evaluation import measure_coverage, review
+from pipeline.findings import summary
+from pipeline.report import publish
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+
+NASTY = "</blockquote><script>fetch('http://goose.example')</script> Ease <b onclick='honk()'>the</b> embargo now."
+ROWS = [
+    {"id": "=1+1", "text": NASTY, "label": "neutral", "source": "<script>origin</script>"},
+    {"id": "b", "text": "Close every loophole, the goose demanded.", "label": "pro-dialogue", "outlet": "<img src=x>"},
+    {"id": "c", "text": "It rained.", "label": "neutral", "outlet": "Honk & Sons"},
+]
+
+
+class Page(HTMLParser):
+    """What a browser would see of a page: elements, addresses, words."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.elements, self.addresses, self.handlers, self.words = set(), [], [], ""
+        self.feed(content)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.add(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "action", "data")]
+        self.handlers += [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_data(self, words):
+        self.words += words
+
+
+@pytest.fixture
+def judged(project, champion):
+    """A review of a labelled file with nasty text, with a few behaviour cases."""
+    (project / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    shutil.copytree(ROOT / "configs" / "behaviour", "configs/behaviour")
+    bundle, config = load_bundle(champion), read_config("configs/default.yaml")
+    found = review(bundle, config, project / "nasty.jsonl")
+    page, _ = publish(found, bundle, config, project / "nasty.jsonl")
+    return found, page
+
+
+def test_text_from_outside_is_shown_and_never_runs(judged):
+    page = Page(judged[1].read_text())
+    assert page.elements.isdisjoint({"script", "img", "iframe", "object", "b onclick"}) and not page.handlers
+    assert "<script>fetch(" in page.words and "<script>origin</script>" in page.words
+
+
+def test_the_page_asks_for_nothing_from_outside(judged):
+    content = judged[1].read_text()
+    assert Page(content).addresses == ["data:,"]
+    assert not re.search(r"@import|url\(", content)
+    assert "default-src 'none'" in content
+
+
+def test_the_page_is_light_and_dark_and_says_its_language(judged):
+    content = judged[1].read_text()
+    assert "prefers-color-scheme: dark" in content and '<html lang="en">' in content
+
+
+def test_the_headline_stands_with_its_interval_and_floors(judged):
+    score = judged[0].tables[0].macro_f1
+    words = " ".join(Page(judged[1].read_text()).words.split())
+    assert f"{score.low:.2f} to {score.high:.2f}" in words and "a keyword list" in words
+
+
+def test_a_slice_that_is_too_small_says_so(judged):
+    assert "2 sentences: too few to say" in judged[1].read_text()
+
+
+def test_the_numbers_can_be_read_by_a_program(judged):
+    found, page = judged
+    numbers = json.loads((page.parent / "evaluation.json").read_text())
+    assert numbers["tables"][0]["macro_f1"]["value"] == found.tables[0].macro_f1.value
+    assert numbers["behaviour"]["cases"] == len(found.behaviour.trials)
+
+
+def test_a_spreadsheet_reads_no_formula(judged):
+    with (judged[1].parent / "mistakes.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["text"] for row in rows} >= {NASTY}
+    assert not any(value.startswith(("=", "+", "-", "@")) for row in rows for value in row.values())
+
+
+def test_a_file_of_ones_own_is_reported_under_its_name(judged):
+    assert judged[1].parent.name.endswith("-nasty") and judged[1].parent.parent.name == "reports"
+
+
+def test_a_run_that_is_not_in_the_store_loses_no_report(project, champion, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    bundle, config = load_bundle(champion), read_config("configs/default.yaml")
+    page, why = publish(review(bundle, config), bundle, config)
+    assert page.exists() and "has no run a-run" in why
+
+
+def test_the_card_gets_scores_and_weak_places(judged):
+    words = summary(judged[0])
+    assert f"macro-F1 {judged[0].tables[0].macro_f1}" in words and "behaviour cases pass" in words
+
+
+def test_an_empty_test_part_is_one_line(project, champion):
+    index = project / "seeds" / "index.csv"
+    index.write_text(index.read_text().replace(",test,", ",train,"))
+    with pytest.raises(InputError, match="no labelled sentence is in the test part; label more"):
+        review(load_bundle(champion), read_config("configs/default.yaml"))
+
+
+def test_a_file_of_one_class_is_scored(project, champion):
+    (project / "one.jsonl").write_text("".join(json.dumps(row | {"label": "neutral"}) + "\n" for row in ROWS))
+    found = review(load_bundle(champion), read_config("configs/default.yaml"), project / "one.jsonl")
+    assert found.tables[0].rows == 3
+
+
+def test_coverage_starts_with_the_surest_rows():
+    import numpy as np
+
+    found = measure_coverage(np.array([0, 0, 1]), np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]]))
+    assert found.accuracy.tolist() == pytest.approx([1, 0.5, 2 / 3])
+    assert found.above(0.8) == pytest.approx((1 / 3, 1.0)) and found.above(0.95)[0] == 0
