@@ -168,3 +168,17 @@ def test_a_store_that_cannot_be_reached_is_one_line(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(InputError, match="127.0.0.1:9.*check MLFLOW_TRACKING_URI"):
         train()
+
+
+def test_nothing_calls_the_network_at_run_time(store, socket_disabled):
+    """Train with the shipped encoder, evaluate and predict, with every socket blocked."""
+    from pipeline.prediction import predict
+
+    text = SMOKE.replace("  - kind: ensemble\n    members: [keywords, tfidf]\n", "  - kind: start\n")
+    (store / "configs" / "offline.yaml").write_text(text, encoding="utf-8")
+    outcome, _ = train("offline")
+    assert outcome.selected.candidate.kind == "start"
+    evaluate(load_bundle(outcome.folder), read_config("configs/offline.yaml"))
+    (store / "a.txt").write_text("Beijing urged all sides to return to talks and ease the sanctions.")
+    predict([store / "a.txt"], store / "a.jsonl", load_bundle(outcome.folder))
+    assert json.loads((store / "a.jsonl").read_text())["label"] == "pro-dialogue"
