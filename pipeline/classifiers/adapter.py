@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.classifiers.checkpoint import DEFAULT, load_checkpoint, run
+from pipeline.classifiers.checkpoint import DEFAULT, load_checkpoint, merge_adapter, run
 from pipeline.classifiers.network import Recipe, SentenceClassifier, train_network
 
 # The six linear layers of each of the encoder's blocks, and not the pooler, which is not used.
@@ -89,7 +89,7 @@ def train_adapter(
     partial.rmdir()
 
     tokenizer, encoder = load_checkpoint(DEFAULT)
-    merged = PeftModel.from_pretrained(encoder, str(output)).merge_and_unload()
+    merged = merge_adapter(encoder, output)
     shipped = SentenceClassifier(merged, targets.shape[1], dropout=0.0)
     shipped.head.load_state_dict(model.head.state_dict())
     return run(shipped, tokenizer, validation, recipe["max_length"])

@@ -75,7 +75,10 @@ def merge_adapter(encoder: Any, folder: Path) -> Any:
     """Return the encoder with an adapter's low-rank changes added to its weights (Hu et al., 2021)."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(encoder, str(folder)).merge_and_unload()
+    with warnings.catch_warnings():
+        # peft asks transformers for an attribute by its old name.
+        warnings.simplefilter("ignore", FutureWarning)
+        return PeftModel.from_pretrained(encoder, str(folder)).merge_and_unload()
 
 
 @dataclass(frozen=True)
