@@ -174,12 +174,12 @@ def _result(
 ) -> Result:
     y_true = index_labels(examples, config.label_names)
     real = np.array([example.origin not in config.data.invented for example in examples])
-    if real.sum() >= config.selection.real_rows:
-        calibration = fit_calibration(scores[real], y_true[real], folds[real])
-    elif candidate.kind in ("start", "anchored"):
-        calibration = Calibration()  # on real text, by what ships with it; invented text would undo that
+    enough = real.sum() >= config.selection.real_rows
+    if candidate.kind == "start" or (candidate.kind == "anchored" and not enough):
+        calibration = Calibration()  # on real text, by what ships with it; bad labels cannot undo that
     else:
-        calibration = fit_calibration(scores, y_true, folds)
+        rows = real if enough else np.ones_like(real)
+        calibration = fit_calibration(scores[rows], y_true[rows], folds[rows])
     return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, members, fitted)
 
 

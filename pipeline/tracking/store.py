@@ -58,9 +58,9 @@ class Store:
         local = uri.startswith("sqlite:")
         lock = Path(uri.removeprefix("sqlite:///") + ".lock") if local else Path(".cache/mlflow.lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
-        self.client = self.mlflow.MlflowClient(uri)
         try:
             with FileLock(lock):
+                self.client = self.mlflow.MlflowClient(uri)  # creates the tables of a fresh store
                 found = self.client.get_experiment_by_name(EXPERIMENT)
                 place = lock.with_name("mlartifacts").as_uri() if local else None
                 made = found or self.client.create_experiment(EXPERIMENT, artifact_location=place)
