@@ -160,8 +160,6 @@ def train(
     promote: Annotated[bool, typer.Option("--promote", help="Make it champion even if it is worse.")] = False,
 ) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
-    import numpy as np
-
     from pipeline.config import read_config
     from pipeline.progress import Bar
     from pipeline.training import train
@@ -169,7 +167,7 @@ def train(
     settings = read_config(config)
 
     def announce(result: Result) -> None:
-        found = result.macro_f1(np.ones_like(result.real), settings.selection.resamples)
+        found = result.macro_f1(result.unseen, settings.selection.resamples)
         sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
 
     with Bar() as bar:
@@ -180,8 +178,8 @@ def train(
 def _print_outcome(outcome: Outcome, settings: Config) -> None:
     from pipeline.training import describe_scores
 
-    title = "Candidates on held-out rows, macro-F1"
-    columns = ("all", "95 % interval", "real", "invented", *settings.label_names, "seconds")
+    title = "Candidates on rows that are new to them: macro-F1, of real and of invented text, and F1 of each label"
+    columns = ("rows", "macro-F1", "95 % interval", "real", "invented", *settings.label_names, "seconds")
     table = _table("candidate", *columns, title=title)
     for result in outcome.results:
         scores = describe_scores(result, settings)
@@ -190,6 +188,7 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
         apart = [scores.get(f"macro_f1_{kind}") for kind in ("real", "invented")]
         table.add_row(
             result.candidate.name + (" *" if chosen else ""),
+            f"{scores['rows']:.0f}",
             f"{scores['macro_f1']:.3f}",
             f"{scores['macro_f1_low']:.3f} to {scores['macro_f1_high']:.3f}",
             *("" if score is None else f"{score:.3f}" for score in apart),
@@ -200,6 +199,8 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     out.print(table)
     real = outcome.results[0].real
     out.print(f"{int(real.sum())} of the {len(real)} rows are real text; scores on invented text are no guide to news.")
+    if not all(result.unseen.all() for result in outcome.results):
+        out.print("The shipped start has learned from the invented train text: it is scored on the real rows alone.")
     out.print(f"\n* selected: {outcome.reason}.")
     alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
     out.print(f"{outcome.verdict}", markup=False)

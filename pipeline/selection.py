@@ -38,6 +38,7 @@ class Result:
     calibration: Calibration
     seconds: float
     real: np.ndarray  # whether a row is real text, shape (n,)
+    unseen: np.ndarray  # whether it is new to the shipped start too, shape (n,); others give no honest score
     members: tuple[Result, ...] = ()
     fitted: Classifier | None = None  # where the fit that was scored is the one to export
 
@@ -180,7 +181,11 @@ def _result(
     else:
         rows = real if enough else np.ones_like(real)
         calibration = fit_calibration(scores[rows], y_true[rows], folds[rows])
-    return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, members, fitted)
+    # The shipped start has learned from this project's invented train text, fold or no fold.
+    knows = candidate.kind in ("start", "anchored") or candidate.options.get("checkpoint") == "domain"
+    knows = knows or any(not member.unseen.all() for member in members)
+    unseen = real if knows and real.any() else np.ones_like(real)
+    return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, unseen, members, fitted)
 
 
 def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[Example], config: Config) -> str:

@@ -139,23 +139,24 @@ def _score(
 
 
 def describe_scores(result: Result, config: Config) -> dict[str, float]:
-    """Return the few numbers of a result that are logged and stored."""
-    real, resamples = result.real, config.selection.resamples
-    overall = result.macro_f1(np.ones_like(real), resamples)
+    """Return the few numbers of a result that are logged and stored, on rows that are new to it."""
+    real, unseen, resamples = result.real, result.unseen, config.selection.resamples
+    overall = result.macro_f1(unseen, resamples)
     assert overall
+    y_true, y_pred, probabilities = result.y_true[unseen], result.y_pred[unseen], result.probabilities[unseen]
     values = {
         "macro_f1": overall.value,
         "macro_f1_low": overall.low,
         "macro_f1_high": overall.high,
-        "log_loss": metrics.log_loss(result.y_true, result.probabilities),
-        "ece": metrics.reliability(result.y_true, result.probabilities).ece,
+        "log_loss": metrics.log_loss(y_true, probabilities),
+        "ece": metrics.reliability(y_true, probabilities).ece,
+        "rows": float(unseen.sum()),
         "seconds": result.seconds,
     }
-    for name, rows in (("real", real), ("invented", ~real)):
+    for name, rows in (("real", real & unseen), ("invented", ~real & unseen)):
         if found := result.macro_f1(rows, resamples):
             values[f"macro_f1_{name}"] = found.value
-    matrix = metrics.confusion(result.y_true, result.y_pred, len(config.label_names))
-    scores = np.nan_to_num(metrics.f1(matrix))
+    scores = np.nan_to_num(metrics.f1(metrics.confusion(y_true, y_pred, len(config.label_names))))
     return values | {f"f1_{name}": float(score) for name, score in zip(config.label_names, scores, strict=True)}
 
 
@@ -178,14 +179,16 @@ def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> d
 
 
 def _log(run: tracking.Run, result: Result, config: Config) -> None:
-    matrix = metrics.confusion(result.y_true, result.y_pred, len(config.label_names))
+    y_true, y_pred = result.y_true[result.unseen], result.y_pred[result.unseen]
+    matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
+    reliability = metrics.reliability(y_true, result.probabilities[result.unseen])
     name = f"{result.candidate.name}, held out"
     run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | result.candidate.options)
     run.metrics(describe_scores(result, config))
     run.figures(
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),
-            "reliability": figures.draw_reliability(metrics.reliability(result.y_true, result.probabilities), name),
+            "reliability": figures.draw_reliability(reliability, name),
             "classes": figures.draw_classes(matrix, config.label_names, name),
         }
     )

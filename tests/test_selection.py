@@ -65,7 +65,9 @@ def result(name, right, *, kind="tfidf", number=120, real=True, random_state=0):
     scores = 4.0 * np.eye(3)[y_pred]
     folds = np.arange(number) // 3 % 3
     return Result(
-        Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), 1.0, np.full(number, real)
+        *(Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), 1.0),
+        real=np.full(number, real),
+        unseen=np.full(number, True),
     )
 
 

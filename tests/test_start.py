@@ -111,3 +111,16 @@ def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
     probabilities = selected.calibration.apply(scores[1])
     found = [float(metrics.macro_f1(metrics.confusion(y_true, y.argmax(1), 3))) for y in (scores[0], probabilities)]
     assert found[1] >= found[0]
+
+
+def test_the_start_is_not_scored_on_invented_text_that_it_has_learned_from(repository, tmp_path):
+    rows = [e for e in repository.part("train") if e.origin == "seed" or e.article_id.startswith("art1-00")]
+    config = Config(
+        name="x",
+        label_names=NAMES,
+        candidates=(Candidate(name="start", kind="start"),),
+        selection=Selection(folds=2),
+        cache=tmp_path,
+    )
+    found = cross_validate(config.candidates[0], rows, np.arange(len(rows)) % 2, config, silent)
+    assert {e.origin for e, unseen in zip(found.examples, found.unseen, strict=True) if unseen} == {"seed"}
