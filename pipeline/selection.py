@@ -146,12 +146,7 @@ def cross_validate(
 def combine(candidate: Candidate, members: Sequence[Result], config: Config) -> Result:
     """Score an ensemble from what its members scored; its weights are fitted without the fold they score."""
     first = members[0]
-    # One fold (a validation part) is divided by article, so that no row's weights know its label.
-    folds = first.folds
-    if len(np.unique(folds)) == 1:
-        names = sorted({example.group for example in first.examples})
-        numbers = {name: position % config.selection.folds for position, name in enumerate(names)}
-        folds = np.array([numbers[example.group] for example in first.examples])
+    folds = _divide(first.examples, first.folds, config)
     logs = [np.log(np.clip(member.probabilities, 1e-9, None)) for member in members]
     scores = np.empty_like(first.scores)
     for number in np.unique(folds):
@@ -160,6 +155,13 @@ def combine(candidate: Candidate, members: Sequence[Result], config: Config) -> 
         scores[~inside] = sum(weight * log[~inside] for weight, log in zip(weights, logs, strict=True))
     seconds = sum(member.seconds for member in members)
     return _result(candidate, first.examples, folds, scores, seconds, config, members=tuple(members))
+
+
+def _divide(examples: Sequence[Example], folds: np.ndarray, config: Config) -> np.ndarray:
+    """Divide a single fold (a validation part) by article: what is fitted on it is judged on other articles."""
+    if len(np.unique(folds)) > 1:
+        return folds
+    return np.unique([example.group for example in examples], return_inverse=True)[1] % config.selection.folds
 
 
 def _result(
@@ -180,7 +182,7 @@ def _result(
         calibration = Calibration()  # on real text, by what ships with it; bad labels cannot undo that
     else:
         rows = real if enough else np.ones_like(real)
-        calibration = fit_calibration(scores[rows], y_true[rows], folds[rows])
+        calibration = fit_calibration(scores[rows], y_true[rows], _divide(examples, folds, config)[rows])
     # The shipped start has learned from this project's invented train text, fold or no fold.
     knows = candidate.kind in ("start", "anchored") or candidate.options.get("checkpoint") == "domain"
     knows = knows or any(not member.unseen.all() for member in members)

@@ -198,3 +198,14 @@ def test_an_ensemble_names_two_or_more_candidates_before_it(options, words):
 def test_an_unknown_option_is_found_before_any_work():
     with pytest.raises(InputError, match="option `speed`.*options of tfidf"):
         check_candidates([Candidate(name="tfidf", kind="tfidf", options={"speed": 9})])
+
+
+def test_a_validation_part_calibrates_without_a_warning(tmp_path):
+    """Its one fold is divided by article: pytest turns the warning of an empty rest into an error."""
+    train, validation = examples(30), examples(60, split="validation")
+    settings = config(tmp_path)
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    rows = [*train, *validation]
+    found = cross_validate(candidate, rows, make_folds(train, validation, settings), settings, silent)
+    assert len(found.examples) == 60
+    assert np.isfinite(found.calibration.temperature)
