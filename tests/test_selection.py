@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.calibration import Calibration
+from pipeline.classifiers import create
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.dataset import Example
 from pipeline.errors import InputError
@@ -209,3 +210,12 @@ def test_a_validation_part_calibrates_without_a_warning(tmp_path):
     found = cross_validate(candidate, rows, make_folds(train, validation, settings), settings, silent)
     assert len(found.examples) == 60
     assert np.isfinite(found.calibration.temperature)
+
+
+@pytest.mark.parametrize("text", ["for: [", "for: ['more (tea']", "- tea", "for: 7"])
+def test_a_broken_lexicon_is_one_line(tmp_path, text):
+    lexicon = tmp_path / "lexicon.yaml"
+    lexicon.write_text(text)
+    candidate = Candidate(name="keywords", kind="keywords", options={"lexicon": str(lexicon)})
+    with pytest.raises(InputError, match="lexicon.yaml: is no lexicon"):
+        create(candidate).fit(examples(6), NAMES, silent)

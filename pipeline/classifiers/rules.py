@@ -58,8 +58,13 @@ class Keywords:
 
         try:
             phrases = yaml.safe_load(self.lexicon.read_text(encoding="utf-8"))
+            for pattern in [pattern for patterns in phrases.values() for pattern in patterns]:
+                re.compile(pattern)
         except OSError as error:
             raise InputError(self.lexicon, error.strerror or "cannot be read", expected="a lexicon") from None
+        except (yaml.YAMLError, UnicodeDecodeError, re.error, AttributeError, TypeError) as error:
+            expected = "labels with lists of regular expressions"
+            raise InputError(self.lexicon, f"is no lexicon ({error})", expected=expected) from None
         unknown = sorted(phrases.keys() - set(label_names))
         if unknown:
             raise InputError(self.lexicon, f"unknown label {unknown[0]!r}", expected=", ".join(label_names))
