@@ -8,16 +8,15 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pipeline.calibration import softmax
-from pipeline.classifiers import Report, State, index_labels
-from pipeline.classifiers.linear import embed, encoder_blobs
-from pipeline.classifiers.onnx import OnnxModel
+from pipeline.classifiers import Report, index_labels
+from pipeline.classifiers.linear import OverEncoder, embed
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
 from pipeline.errors import InputError
 
 
 @dataclass(config=STRICT)
-class Start:
+class Start(OverEncoder):
     """The shipped start as it is: nothing is learned from the examples."""
 
     checkpoint: str = "domain"
@@ -40,21 +39,6 @@ class Start:
             head.coefficients[order] / head.calibration.temperature,
             (head.intercepts / head.calibration.temperature + bias)[order],
         )
-
-    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
-        """Return logits, shape (n, k)."""
-        coefficients, intercepts = self._weights
-        return embed(self, texts) @ coefficients.T + intercepts
-
-    def state(self) -> State:
-        """Return the head, and the encoder in its exported form."""
-        arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
-        return State(arrays=arrays, blobs=encoder_blobs(self))
-
-    def restore(self, state: State) -> None:
-        """Take over head and encoder."""
-        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
-        self._onnx = OnnxModel(state.blobs)
 
 
 @dataclass(config=STRICT)

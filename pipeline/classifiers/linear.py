@@ -86,8 +86,30 @@ class Tfidf:
         return hstack(counted, format="csr")
 
 
+class OverEncoder:
+    """What linear layers over an encoder share: how they score, what they store."""
+
+    _weights: tuple[np.ndarray, np.ndarray]
+    _onnx: OnnxModel
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return logits, shape (n, k)."""
+        coefficients, intercepts = self._weights
+        return embed(self, texts) @ coefficients.T + intercepts
+
+    def state(self) -> State:
+        """Return weights and the encoder in its exported form."""
+        arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
+        return State(arrays=arrays, blobs=encoder_blobs(self))
+
+    def restore(self, state: State) -> None:
+        """Take over weights and encoder."""
+        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
+        self._onnx = OnnxModel(state.blobs)
+
+
 @dataclass(config=STRICT)
-class Embedding:
+class Embedding(OverEncoder):
     """The vectors of a frozen encoder into logistic regression."""
 
     C: float = 3.0
@@ -107,21 +129,6 @@ class Embedding:
             features, index_labels(examples, label_names)
         )
         self._weights = _complete(model, len(label_names))
-
-    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
-        """Return logits, shape (n, k)."""
-        coefficients, intercepts = self._weights
-        return embed(self, texts) @ coefficients.T + intercepts
-
-    def state(self) -> State:
-        """Return weights and the encoder in its exported form."""
-        arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
-        return State(arrays=arrays, blobs=encoder_blobs(self))
-
-    def restore(self, state: State) -> None:
-        """Take over weights and encoder."""
-        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
-        self._onnx = OnnxModel(state.blobs)
 
 
 @dataclass(config=STRICT)
