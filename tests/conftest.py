@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from contextlib import chdir
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from pipeline.calibration import fit_calibration
 from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.dataset import INDEX, INDEX_COLUMNS, load_dataset
+
+# Started in the background, a shell makes us and our children deaf to Ctrl-C, which some tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
