@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from pipeline.cli_label import app as label
+from pipeline.console import out
+from pipeline.console import table as new_table
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ app = typer.Typer(
     "(pro-sanctions, pro-dialogue or neutral), and label new articles.",
     epilog="Examples:\n\n  stance train\n\n  stance eval\n\n  stance predict articles/ --output rows.csv",
 )
-# Piped tables are as wide as they need to be; only a terminal has an edge.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says what to do.")]
 Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.")]
@@ -60,14 +59,6 @@ def _stoppable(then: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _table(*columns: str, title: str = "") -> Table:
-    """Build a table whose first column is words and whose others are numbers."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position else "left", no_wrap=True)
-    return table
-
-
 @app.command(epilog="Example: stance data --config configs/default.yaml")
 def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Check articles and labels; print counts, agreement and leaks."""
@@ -77,7 +68,7 @@ def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     settings = read_config(config)
     dataset = load_dataset(settings)
-    table = _table("origin", "part", "articles", "sentences", *settings.label_names)
+    table = new_table("origin", "part", "articles", "sentences", *settings.label_names)
     for place in [*sorted({(e.origin, e.split) for e in dataset.examples}), None]:
         rows = [e for e in dataset.examples if place in (None, (e.origin, e.split))]
         counts = Counter(e.label for e in rows)
@@ -180,7 +171,7 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
 
     title = "Candidates on rows that are new to them: macro-F1, of real and of invented text, and F1 of each label"
     columns = ("rows", "macro-F1", "95 % interval", "real", "invented", *settings.label_names, "seconds")
-    table = _table("candidate", *columns, title=title)
+    table = new_table("candidate", *columns, title=title)
     for result in outcome.results:
         scores = describe_scores(result, settings)
         chosen = result is outcome.selected
@@ -229,7 +220,7 @@ def evaluate(
         bar.update(0.9, "write the report")
         page, unlogged = publish(whole, bundle, settings, data)
     tables = whole.tables
-    table = _table("rows", "articles", "sentences", "macro-F1", "95 % interval", *FLOORS, "ECE", "Brier")
+    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *FLOORS, "ECE", "Brier")
     for found in tables:
         table.add_row(
             found.name,
@@ -262,7 +253,7 @@ def evaluate(
 def _print_classes(found: Scores, label_names: tuple[str, ...]) -> None:
     from pipeline.metrics import f1, precision, recall
 
-    table = _table("label", "precision", "recall", "F1", "sentences", title=f"\n{found.name.strip()}, per label")
+    table = new_table("label", "precision", "recall", "F1", "sentences", title=f"\n{found.name.strip()}, per label")
     columns = zip(
         label_names, precision(found.matrix), recall(found.matrix), f1(found.matrix), found.matrix.sum(1), strict=True
     )
@@ -323,7 +314,7 @@ def compare(
     a, b = load_bundle(first), load_bundle(second)
     rows = read_labelled(data, a.label_names) if data else load_dataset(read_config(config)).part("test")
     found = judge(a, b, rows)
-    table = _table("model", "macro-F1", "95 % interval", "right where the other is wrong")
+    table = new_table("model", "macro-F1", "95 % interval", "right where the other is wrong")
     lines = [(f"A {first}", found.first, found.only_first), (f"B {second}", found.second, found.only_second)]
     for name, score, alone in lines:
         table.add_row(name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", str(alone))
