@@ -65,7 +65,7 @@ bench-labelling: $(READY)
 
 # Rebuilds the start that ships; needs `stance corpora` first. UNLABELLED="--unlabelled FOLDER" adds text.
 adapter: $(READY)
-	$(STANCE) adapt $(UNLABELLED)
+	$(STANCE) adapt $(foreach file,$(UNLABELLED),--unlabelled $(file))
 
 clean:
 	rm -rf $(VENV) .cache models mlflow.db* mlartifacts reports

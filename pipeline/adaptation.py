@@ -96,7 +96,7 @@ def adapt(
     train = [row for row in rows if row.split == "train"]
     validation = [row for row in rows if row.split == "validation"]
     texts = unlabelled_sentences(unlabelled, rows)
-    name = hashlib.sha256(json.dumps([digest(rows), texts, asdict(recipe)]).encode()).hexdigest()[:16]
+    name = hashlib.sha256(json.dumps([digest(train), texts, asdict(recipe)]).encode()).hexdigest()[:16]
     workspace = config.cache / "adapter" / name
     workspace.mkdir(parents=True, exist_ok=True)
 
