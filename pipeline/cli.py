@@ -294,6 +294,9 @@ def predict(
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
+    if summary.unknown:
+        names = ", ".join(f"{name!r} ({count})" for name, count in sorted(summary.unknown.items()))
+        sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")
     if summary.rejected:
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipeline.errors import InputError
 
+COLUMNS = ("id", "text", "label", "target", "split", "article", "source", "outlet", "date")  # of a labelled table
+
 
 class Section(BaseModel):
     """A part of the configuration: frozen, and every key known."""
@@ -17,18 +19,47 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Where articles and labels come from."""
+    """Where the text and its labels come from: articles and judgements, or one labelled table."""
 
     seeds: Path = Path("seeds")
     labels: Path = Path("labels")
+    # A labelled .jsonl, .csv or .parquet as the whole data source, in place of seeds and labels.
+    table: Path | None = None
+    # The same as a data set of the Hugging Face hub or a folder that `datasets` loads; taken where `table` is not.
+    hub: str | None = None
+    # Its subsets, target -> name, where it has one for each target.
+    subsets: dict[str, str] = Field(default_factory=dict)
+    # Names of columns where they differ from ours.
+    columns: dict[str, str] = Field(default_factory=dict)
     # Sentences of real documents, brought here by `stance corpora`; none unless named.
     corpora: Path | None = None
     # Share of the rows that `stance split` gives to the test part.
     test_share: float = Field(default=0.2, gt=0, lt=1)
+    # Share of the rows of a table without a split column that candidates are compared on.
+    validation_share: float = Field(default=0.1, ge=0, lt=1)
     # Origins whose text was written for training: events, quotes and figures are invented.
     invented: tuple[str, ...] = ("authored", "single")
     # Take no more articles than this from each origin and part (0: all); for quick tries.
     limit: int = Field(default=0, ge=0)
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in COLUMNS:
+                raise ValueError(f"unknown column {name}; expected {', '.join(COLUMNS)}")
+        return columns
+
+    @property
+    def source(self) -> str:
+        """Name the table that is the whole data source; empty where there is none."""
+        return str(self.hub if self.hub and not (self.table and self.table.is_file()) else self.table or "")
+
+    @model_validator(mode="after")
+    def _leaves_a_train_part(self) -> Data:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share and validation_share leave no row to train on")
+        return self
 
 
 class Selection(Section):

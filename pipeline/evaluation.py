@@ -122,7 +122,7 @@ def review(
     report(0.0, "score rows")
     scored = _score(bundle, config, data)
     y_true, y_pred = index_labels(scored.examples, names), scored.probabilities.argmax(1)
-    texts, groups = [e.text for e in scored.examples], [e.article_id for e in scored.examples]
+    texts, groups = [e.input for e in scored.examples], [e.article_id for e in scored.examples]
     best = max(FLOORS, key=lambda kind: scored.tables[0].floors[kind].value)
     floor = scored.floors[best](texts).argmax(1)
     report(0.2, "score slices")
@@ -131,7 +131,7 @@ def review(
     behaviour = try_cases(cases, bundle.predict_proba, names)
     keywords = try_cases(cases, lambda texts: softmax(scored.floors["keywords"](texts)), names)
     report(0.4, "audit keywords")
-    audited = audit(bundle, texts, y_true, groups)
+    audited = audit(bundle, bundle.read_examples(scored.examples), y_true, groups)
     report(0.7, "weigh the words of mistakes")
     mistakes, unsure = read_worthy(bundle, scored.examples, y_true, scored.probabilities)
     return Evaluation(
@@ -173,8 +173,8 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     if not main:
         empty, then = config.data.seeds / "index.csv", "label more articles and run `stance split`"
         raise InputError(empty, "no labelled sentence is in the test part", then=then)
-    texts = [example.text for example in main]
-    probabilities = bundle.predict_proba(texts)
+    texts = [example.input for example in main]
+    probabilities = bundle.predict_proba(bundle.read_examples(main))
     found = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
 
     def part(name: str, rows: Sequence[int]) -> Table:
@@ -195,9 +195,17 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     tables += where("  authored (invented text)", lambda e: e.origin in config.data.invented)
     tables += where("  real text", lambda e: e.origin not in config.data.invented)
     if running := dataset.part("running-test"):
-        texts = [example.text for example in running]
+        texts = [example.input for example in running]
         own = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
-        tables.append(_table("whole articles, all sentences", running, bundle.predict_proba(texts), bundle, own))
+        tables.append(
+            _table(
+                "whole articles, all sentences",
+                running,
+                bundle.predict_proba(bundle.read_examples(running)),
+                bundle,
+                own,
+            )
+        )
     real = [row for row, example in enumerate(main) if example.origin not in config.data.invented]
     folded = [e for e in train if e.id in bundle.manifest["out_of_fold"]]
     if real and folded:

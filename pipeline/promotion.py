@@ -114,10 +114,11 @@ def compare(standing: Bundle, new: Bundle, examples: Sequence[Example], cases: S
     chance. Calibration counts when its error rises by over .02 while the Brier score is no better: who always
     gives the commonest label is perfectly calibrated.
     """
-    names, texts = new.label_names, [example.text for example in examples]
+    names = new.label_names
     order = [standing.label_names.index(name) for name in names]
     y_true, groups = index_labels(examples, names), np.array([example.article_id for example in examples])
-    before, after = standing.predict_proba(texts)[:, order], new.predict_proba(texts)
+    before = standing.predict_proba(standing.read_examples(examples))[:, order]
+    after = new.predict_proba(new.read_examples(examples))
     old, young = before.argmax(1), after.argmax(1)
 
     def gain(rows: np.ndarray) -> metrics.Interval:

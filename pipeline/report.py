@@ -15,12 +15,12 @@ import numpy as np
 from pipeline import charts, findings, metrics, tracking
 from pipeline.bundle import Bundle
 from pipeline.charts import Mark
-from pipeline.classifiers.linear import Tfidf
 from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, log
 from pipeline.mistakes import Row
 from pipeline.slices import FEWEST_ROWS
+from pipeline.words import is_exact
 
 TEMPLATE = "report.html.jinja"
 REPORTS = Path("reports")
@@ -152,7 +152,7 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
         unsure=[_marked(row) for row in found.unsure],
         invented=", ".join(config.data.invented),
         weights_words="exact, term by term"
-        if type(bundle.classifier) is Tfidf
+        if is_exact(bundle)
         else "what the log-odds of the prediction lose when the word is left out",
         charts=_charts(found),
     )

@@ -129,7 +129,7 @@ def cross_validate(
             begin = time.perf_counter()
             classifier = create(candidate, config.random_state)
             classifier.fit(inside, config.label_names, told)
-            found = classifier.decision_function([example.text for example in outside])
+            found = classifier.decision_function([example.input for example in outside])
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_suffix(".partial")
             with partial.open("wb") as stream:
@@ -201,7 +201,7 @@ def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[E
         total.update(lexicon.read_bytes())
     names = [candidate.kind, candidate.options, config.random_state, config.label_names]
     names += [version(library) for library in LIBRARIES]
-    rows = [[e.text, e.label, e.group, e.origin] for e in inside], [e.text for e in outside]
+    rows = [[e.input, e.label, e.group, e.origin] for e in inside], [e.input for e in outside]
     total.update(json.dumps([names, rows], sort_keys=True, default=str).encode())
     return total.hexdigest()[:24]
 

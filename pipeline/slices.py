@@ -41,6 +41,7 @@ def _either(pattern: re.Pattern[str], yes: str, no: str) -> Callable[[Example], 
 # Dimension -> the value of an example; an example with the value "" is in no slice of it.
 DIMENSIONS: dict[str, Callable[[Example], str]] = {
     "origin": lambda example: example.origin,
+    "target": lambda example: example.target,
     "outlet": lambda example: example.outlet,
     "style": lambda example: example.style,
     "year": _year,

@@ -18,6 +18,7 @@ from pipeline.classifiers import Report
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
+from pipeline.examples import join
 from pipeline.model_card import write_card
 from pipeline.selection import (
     LIBRARIES,
@@ -86,6 +87,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "git_commit": tags["git_commit"],
             "run_id": parent.id,
+            "targets": sorted({join(example.target) for example in rows} - {""}),
             "versions": {"stance-pipeline": __version__, "python": platform.python_version()}
             | {name: version(name) for name in LIBRARIES},
             "data": _describe(dataset),
@@ -101,16 +103,19 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             report((steps - 0.2) / steps, "compare with the standing champion")
             verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")
-            registered = _register(parent, challenger, verdict, config, card)
+            columns = ("text", "target") if facts["targets"] else ("text",)
+            registered = _register(parent, challenger, verdict, config, card, columns)
             if verdict.promoted:
                 promotion.install(config.output)
     folder = config.output if verdict.promoted else challenger
     return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict)
 
 
-def _register(run: tracking.Run, folder: Path, verdict: promotion.Verdict, config: Config, card: str) -> str:
+def _register(
+    run: tracking.Run, folder: Path, verdict: promotion.Verdict, config: Config, card: str, columns: Sequence[str]
+) -> str:
     """Register the new model, as champion if it was promoted, and log why it was or was not."""
-    registered = run.register(folder, config.label_names, card)
+    registered = run.register(folder, config.label_names, card, columns)
     run.params({"promoted": verdict.name})
     run.text(f"{verdict}\n", "promotion.txt")
     # A model for another place (models/full) has the alias of that place, and leaves the champion alone.

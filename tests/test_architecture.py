@@ -14,7 +14,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     ["pipeline.errors"],
     ["pipeline.config"],
-    ["articles", "sentences", "labels", "splitting", "metrics"],
+    ["articles", "sentences", "labels", "splitting", "metrics", "examples"],
+    ["labelled"],
     ["calibration", "dataset", "corpora"],
     ["classifiers"],
     ["bundle", "tracking", "figures", "charts", "progress", "model_card", "selection", "slices"],
