@@ -40,6 +40,11 @@ class Bundle:
         return tuple(self.manifest["label_names"])
 
     @property
+    def positive(self) -> list[int]:
+        """The positive labels by index; empty where none was named."""
+        return [self.label_names.index(name) for name in self.manifest.get("positive", ())]
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """What the stances of the training were about; empty where the data named no target."""
         return tuple(self.manifest.get("targets", ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -71,6 +71,16 @@ class Selection(Section):
     # Whether a simpler candidate wins when the best one is not shown to be better.
     prefer_simple: bool = True
     resamples: int = Field(default=1000, ge=100)
+    # What is compared: the mean F1 over all labels, or over the positive ones.
+    metric: Literal["macro_f1", "positive_f1"] = "macro_f1"
+
+
+class Evaluation(Section):
+    """What a model is tried on beside its test part; null where there is none for these labels."""
+
+    lexicon: Path | None = Path("configs/lexicon.yaml")  # of the keyword list that it should beat
+    behaviour: Path | None = Path("configs/behaviour")  # sentences whose answer is beyond doubt
+    obvious: Path | None = Path("configs/obvious.yaml")  # words that anybody would search for
 
 
 class Candidate(Section):
@@ -94,10 +104,14 @@ class Config(Section):
     """Everything a training depends on, beside the data itself."""
 
     name: str
+    topic: str = "stance"  # what the model card and the report say it is about
     label_names: tuple[str, ...] = Field(min_length=2)
+    # The labels that count where a metric leaves one out, as the official ones of stance detection do.
+    positive: tuple[str, ...] = ()
     random_state: int = 0
     data: Data = Data()
     selection: Selection = Selection()
+    evaluation: Evaluation = Evaluation()
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     output: Path = Path("models/champion")
     cache: Path = Path(".cache")
@@ -110,6 +124,24 @@ class Config(Section):
         if twice:
             raise ValueError(f"{', '.join(twice)} stands there twice")
         return values
+
+    @model_validator(mode="after")
+    def _known_positives(self) -> Config:
+        if unknown := [name for name in self.positive if name not in self.label_names]:
+            raise ValueError(f"positive: {unknown[0]!r} is no label; expected some of {', '.join(self.label_names)}")
+        if self.selection.metric == "positive_f1" and not self.positive:
+            raise ValueError("positive: none is named, though selection.metric is positive_f1")
+        return self
+
+    @property
+    def positions(self) -> list[int] | None:
+        """The labels that the metric is the mean over, by index; None: all."""
+        return self.positive_positions if self.selection.metric == "positive_f1" else None
+
+    @property
+    def positive_positions(self) -> list[int]:
+        """The positive labels by index."""
+        return [self.label_names.index(name) for name in self.positive]
 
 
 def read_config(path: Path | str) -> Config:

@@ -47,6 +47,13 @@ class Dataset:
         withheld = {leak.first for leak in self.leaks}
         return tuple(e for e in self.examples if e.split == split and e.id not in withheld)
 
+    @property
+    def across(self) -> int:
+        """How many pairs of near-duplicate articles lie in different parts."""
+        parts = {example.article_id: example.split for example in self.examples}
+        sides = [{parts[key] for key in (pair.first, pair.second) if key in parts} for pair in self.duplicates]
+        return sum(len(side) > 1 for side in sides)
+
     @cached_property
     def digest(self) -> str:
         """Name the content: sha256 over all examples."""
@@ -224,6 +231,9 @@ def extend_index(config: Config) -> list[dict[str, str]]:
 
     Nothing that has a part moves: the split is fixed once. Near-duplicates stay together.
     """
+    if config.data.source:
+        then = "a table has its parts in a column, or is divided when it is read"
+        raise InputError(config.data.source, "is the whole data of this config", expected="seeds and labels", then=then)
     folder = config.data.seeds
     articles = _read_seeds(folder)
     index = _read_index(folder, articles) if (folder / INDEX).exists() else {}

@@ -25,6 +25,7 @@ from pipeline.selection import (
     Result,
     check_candidates,
     check_classes,
+    check_validation,
     combine,
     cross_validate,
     make_folds,
@@ -61,6 +62,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
     dataset = load_dataset(config)
     rows, validation = dataset.part("train"), dataset.part("validation")
     check_classes(rows, config)
+    check_validation(validation, config)
     folds = make_folds(rows, validation, config)
     parts = to_dataset_dict(dataset, config.label_names)
     tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
@@ -82,7 +84,11 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
         facts = {
+            "topic": config.topic,
+            "source": config.data.source,
             "label_names": list(config.label_names),
+            "positive": list(config.positive),
+            "metric": config.selection.metric,
             "config": config.name,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "git_commit": tags["git_commit"],
@@ -101,7 +107,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             challenger = promotion.challenger_of(config.output)
             write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card)
             report((steps - 0.2) / steps, "compare with the standing champion")
-            verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
+            verdict = promotion.judge(config.output, dataset.part("test"), config.evaluation, force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")
             columns = ("text", "target") if facts["targets"] else ("text",)
             registered = _register(parent, challenger, verdict, config, card, columns)
@@ -161,6 +167,8 @@ def describe_scores(result: Result, config: Config) -> dict[str, float]:
     for name, rows in (("real", real & unseen), ("invented", ~real & unseen)):
         if found := result.macro_f1(rows, resamples):
             values[f"macro_f1_{name}"] = found.value
+    if config.positive and (found := result.macro_f1(unseen, resamples, config.positive_positions)):
+        values["positive_f1"] = found.value
     scores = np.nan_to_num(metrics.f1(metrics.confusion(y_true, y_pred, len(config.label_names))))
     return values | {f"f1_{name}": float(score) for name, score in zip(config.label_names, scores, strict=True)}
 

@@ -10,12 +10,14 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from pipeline import metrics
 from pipeline.bundle import Bundle
 from pipeline.classifiers.linear import ANALYZERS, Tfidf
+from pipeline.errors import InputError
 from pipeline.examples import divide, join
 
 WORD = re.compile(r"\S+")
@@ -28,12 +30,6 @@ JOINING = frozenset(
 MARKS = "\"'“”‘’.,;:!?()"
 MOST_WORDS = 80  # of a text, that are left out one by one
 AUDITED = 120  # stance predictions that the audit looks at
-# What anybody would search for: a model that needs these words has not learned to read.
-OBVIOUS = re.compile(
-    r"\b(sanction\w*|embargo\w*|pressur\w*|dialogues?|talks?|negotiat\w*|diploma\w*|engage\w*|summits?|"
-    r"eas(e|es|ed|ing)|lift\w*|tighten\w*|enforc\w*|impos(e|es|ed|ing))\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,8 @@ class Word:
 class Audit:
     """How much hangs on single words."""
 
-    masked: metrics.Interval  # macro-F1 with the obvious words hidden
-    change: metrics.Interval  # that minus macro-F1 of the whole text, paired
+    masked: metrics.Interval | None  # macro-F1 with the obvious words hidden; None where none are known
+    change: metrics.Interval | None  # that minus macro-F1 of the whole text, paired
     touched: int  # rows that hold an obvious word
     looked_at: int  # stance predictions of which each word was left out
     decided: int  # of these, how many lose their label with a single word
@@ -166,23 +162,49 @@ def leave_out(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int
     return [[(span, next(found)) for span in spans] for spans in plan]
 
 
-def audit(bundle: Bundle, texts: Sequence[str], y_true: np.ndarray, groups: Sequence[str]) -> Audit:
-    """Hide the obvious words from all rows, and leave out each word of the stance predictions.
+def read_obvious(file: Path | None) -> re.Pattern[str] | None:
+    """Read a list of regular expressions, the words that anybody would search for; None where there is no file.
+
+    A model that needs these words has not learned to read.
+    """
+    import yaml
+
+    if file is None or not file.exists():
+        return None
+    try:
+        return re.compile("|".join(yaml.safe_load(file.read_text(encoding="utf-8"))), re.IGNORECASE)
+    except (yaml.YAMLError, UnicodeDecodeError, re.error, TypeError) as error:
+        raise InputError(file, f"is no list of words ({error})", expected="a list of regular expressions") from None
+
+
+def _hide(obvious: re.Pattern[str], given: str) -> str:
+    target, text = divide(given)
+    return join(obvious.sub("something", text), target)
+
+
+def audit(
+    bundle: Bundle,
+    texts: Sequence[str],
+    y_true: np.ndarray,
+    groups: Sequence[str],
+    obvious: re.Pattern[str] | None = None,
+) -> Audit:
+    """Hide the obvious words from all rows, if any are known, and leave out each word of the stance predictions.
 
     A stance is any label but the commonest. At most 120 predictions, evenly spread over the rows, are
     looked at word by word.
     """
     size, texts = len(bundle.label_names), bundle.normalize(texts)
     y_pred = bundle.predict_proba(texts).argmax(1)
-    hidden = [OBVIOUS.sub("something", text) for text in texts]
-    masked = bundle.predict_proba(hidden).argmax(1)
+    hidden = [_hide(obvious, text) for text in texts] if obvious else texts
+    masked = bundle.predict_proba(hidden).argmax(1) if obvious else y_pred
     rows: list[int] = np.flatnonzero(y_pred != np.bincount(y_true, minlength=size).argmax()).tolist()
     if len(rows) > AUDITED:
         rows = [rows[place] for place in np.linspace(0, len(rows) - 1, AUDITED).astype(int)]
     variants = leave_out(bundle, [texts[row] for row in rows])
     return Audit(
-        metrics.interval(y_true, masked, groups, size),
-        metrics.paired_difference(y_true, y_pred, masked, groups, size),
+        metrics.interval(y_true, masked, groups, size) if obvious else None,
+        metrics.paired_difference(y_true, y_pred, masked, groups, size) if obvious else None,
         sum(before != after for before, after in zip(texts, hidden, strict=True)),
         len(rows),
         sum(any(left.argmax() != y_pred[row] for _, left in own) for row, own in zip(rows, variants, strict=True)),
