@@ -58,7 +58,7 @@ class Bundle:
             return join(text)
         if not target.strip():
             known = ", ".join(self.targets)
-            raise InputError("the model", f"reads a target with each text ({known})", expected="a `target` column")
+            raise InputError("no target", f"the model reads one with each text ({known})", expected="a `target` column")
         return join(text, target)
 
     def read_examples(self, examples: Sequence[Example]) -> list[str]:

@@ -87,7 +87,7 @@ def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
     out.print(
         f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
         "the split; "
-        f"{len(dataset.leaks)} sentences of the train part stand in the test part too and are withheld."
+        f"{len(dataset.leaks)} sentences of the train part stand in another part too and are withheld."
     )
     for leak in dataset.leaks[:10]:
         out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
@@ -228,10 +228,11 @@ def evaluate(
         bar.update(0.9, "write the report")
         page, unlogged = publish(whole, bundle, settings, data)
     tables = whole.tables
+    floors = [name for name in FLOORS if name in tables[0].floors]
     positive = (
         (f"F1 of {', '.join(bundle.label_names[label] for label in bundle.positive)}",) if bundle.positive else ()
     )
-    columns = ("articles", "sentences", "macro-F1", "95 % interval", *positive, *FLOORS, "ECE", "Brier")
+    columns = ("articles", "sentences", "macro-F1", "95 % interval", *positive, *floors, "ECE", "Brier")
     table = new_table("rows", *columns)
     for found in tables:
         table.add_row(
@@ -241,7 +242,7 @@ def evaluate(
             f"{found.macro_f1.value:.3f}",
             f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
             *([f"{found.positive_f1.value:.3f}"] if found.positive_f1 else []),
-            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in FLOORS),
+            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in floors),
             f"{found.ece:.3f}",
             f"{found.brier:.3f}",
         )
