@@ -171,4 +171,5 @@ def read_config(path: Path | str) -> Config:
             fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
             raise InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise InputError(path, f"`{key}`: {message}", expected="see configs/default.yaml") from None
+        where = f"`{key}`: " if key else ""  # what concerns several keys names them itself
+        raise InputError(path, f"{where}{message}", expected="see configs/default.yaml") from None
