@@ -32,8 +32,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Learn from labelled sentences what news articles argue for in the policy toward North Korea "
-    "(pro-sanctions, pro-dialogue or neutral), and label new articles.",
+    help="Learn from labelled sentences what news articles argue for in the policy toward North Korea, or what any "
+    "texts argue for toward any target, and label new ones.",
     epilog="Examples:\n\n  stance train\n\n  stance eval\n\n  stance predict articles/ --output rows.csv",
 )
 
