@@ -16,7 +16,6 @@ import numpy as np
 
 from pipeline.errors import InputError, raise_problems
 
-FOLDER = Path("configs/behaviour")
 # Keys of a case, by its kind.
 SHAPES = {"minimum": {"text", "label"}, "invariance": {"same"}, "direction": {"text", "than", "more"}}
 
@@ -72,12 +71,12 @@ class Suite:
         return [trial for trial in self.trials if not trial.passed]
 
 
-def read_cases(folder: Path, label_names: Sequence[str]) -> list[Case]:
-    """Read every `*.yaml` of a folder (capability -> list of cases); InputError lists what is wrong."""
+def read_cases(folder: Path | None, label_names: Sequence[str]) -> list[Case]:
+    """Read every `*.yaml` of a folder, if any (capability -> list of cases); InputError lists what is wrong."""
     import yaml
 
     cases, problems = [], []
-    for file in sorted(folder.glob("*.yaml")):
+    for file in sorted(folder.glob("*.yaml")) if folder else ():
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -19,6 +19,7 @@ from pipeline.calibration import Calibration
 from pipeline.classifiers import Classifier, State, create
 from pipeline.config import Candidate
 from pipeline.errors import InputError
+from pipeline.examples import Example, divide, join
 
 FORMAT = 1
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
@@ -38,10 +39,44 @@ class Bundle:
         """The labels, in the order of the probabilities."""
         return tuple(self.manifest["label_names"])
 
+    @property
+    def positive(self) -> list[int]:
+        """The positive labels by index; empty where none was named."""
+        return [self.label_names.index(name) for name in self.manifest.get("positive", ())]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the stances of the training were about; empty where the data named no target."""
+        return tuple(self.manifest.get("targets", ()))
+
+    def read(self, text: str, target: str = "") -> str:
+        """Return what the model reads of a text; InputError if it wants a target and there is none.
+
+        A model that knows no target reads the text alone.
+        """
+        if not self.targets:
+            return join(text)
+        if not target.strip():
+            known = ", ".join(self.targets)
+            raise InputError("no target", f"the model reads one with each text ({known})", expected="a `target` column")
+        return join(text, target)
+
+    def read_examples(self, examples: Sequence[Example]) -> list[str]:
+        """Return what the model reads of examples."""
+        return [self.read(example.text, example.target) for example in examples]
+
+    def normalize(self, texts: Sequence[str]) -> list[str]:
+        """Return texts as the model reads them: wrapped or not, a sentence is the same."""
+        if not self.targets:
+            return [join(text) for text in texts]
+        return [self.read(text, target) for target, text in map(divide, texts)]
+
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Return calibrated probabilities, shape (n, len(label_names))."""
-        # Lines that were wrapped, and lines that were not, are the same sentence.
-        return self.calibration.apply(self.classifier.decision_function([" ".join(t.split()) for t in texts]))
+        """Return calibrated probabilities, shape (n, len(label_names)).
+
+        Where the model knows targets, each text must be what `read` returns.
+        """
+        return self.calibration.apply(self.classifier.decision_function(self.normalize(texts)))
 
 
 def write_bundle(

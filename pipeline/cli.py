@@ -32,8 +32,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Learn from labelled sentences what news articles argue for in the policy toward North Korea "
-    "(pro-sanctions, pro-dialogue or neutral), and label new articles.",
+    help="Learn from labelled sentences what news articles argue for in the policy toward North Korea, or what any "
+    "texts argue for toward any target, and label new ones.",
     epilog="Examples:\n\n  stance train\n\n  stance eval\n\n  stance predict articles/ --output rows.csv",
 )
 
@@ -85,11 +85,15 @@ def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
             f"{found.differ} differed and were settled."
         )
     out.print(
-        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, none across the split; "
-        f"{len(dataset.leaks)} sentences of the train part stand in the test part too and are withheld."
+        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
+        "the split; "
+        f"{len(dataset.leaks)} sentences of the train part stand in another part too and are withheld."
     )
     for leak in dataset.leaks[:10]:
         out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
+    if settings.data.source:
+        out.print(f"Text and labels are those of {settings.data.source}.")
+        return
     out.print(f"Labels are a language model's reading under {settings.data.labels / 'CODEBOOK.md'}.")
     out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
 
@@ -170,7 +174,8 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     from pipeline.training import describe_scores
 
     title = "Candidates on rows that are new to them: macro-F1, of real and of invented text, and F1 of each label"
-    columns = ("rows", "macro-F1", "95 % interval", "real", "invented", *settings.label_names, "seconds")
+    positive = (f"F1 of {', '.join(settings.positive)}",) if settings.positive else ()
+    columns = ("rows", "macro-F1", "95 % interval", *positive, "real", "invented", *settings.label_names, "seconds")
     table = new_table("candidate", *columns, title=title)
     for result in outcome.results:
         scores = describe_scores(result, settings)
@@ -182,6 +187,7 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
             f"{scores['rows']:.0f}",
             f"{scores['macro_f1']:.3f}",
             f"{scores['macro_f1_low']:.3f} to {scores['macro_f1_high']:.3f}",
+            *(f"{scores['positive_f1']:.3f}" for _ in positive),
             *("" if score is None else f"{score:.3f}" for score in apart),
             *numbers,
             f"{result.seconds:.0f}",
@@ -189,7 +195,9 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
         )
     out.print(table)
     real = outcome.results[0].real
-    out.print(f"{int(real.sum())} of the {len(real)} rows are real text; scores on invented text are no guide to news.")
+    if not real.all():
+        words = "rows are real text; scores on invented text are no guide to news."
+        out.print(f"{int(real.sum())} of the {len(real)} {words}")
     if not all(result.unseen.all() for result in outcome.results):
         out.print("The shipped start has learned from the invented train text: it is scored on the real rows alone.")
     out.print(f"\n* selected: {outcome.reason}.")
@@ -220,7 +228,12 @@ def evaluate(
         bar.update(0.9, "write the report")
         page, unlogged = publish(whole, bundle, settings, data)
     tables = whole.tables
-    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *FLOORS, "ECE", "Brier")
+    floors = [name for name in FLOORS if name in tables[0].floors]
+    positive = (
+        (f"F1 of {', '.join(bundle.label_names[label] for label in bundle.positive)}",) if bundle.positive else ()
+    )
+    columns = ("articles", "sentences", "macro-F1", "95 % interval", *positive, *floors, "ECE", "Brier")
+    table = new_table("rows", *columns)
     for found in tables:
         table.add_row(
             found.name,
@@ -228,7 +241,8 @@ def evaluate(
             str(found.rows),
             f"{found.macro_f1.value:.3f}",
             f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
-            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in FLOORS),
+            *([f"{found.positive_f1.value:.3f}"] if found.positive_f1 else []),
+            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in floors),
             f"{found.ece:.3f}",
             f"{found.brier:.3f}",
         )
@@ -242,11 +256,13 @@ def evaluate(
     if whole.behaviour and whole.floor_behaviour:
         cases, rates = len(whole.behaviour.trials), (whole.behaviour.rate, whole.floor_behaviour.rate)
         out.print(f"Behaviour: {rates[0]:.0%} of {cases} cases pass; a keyword list passes {rates[1]:.0%}.")
-    out.print(
-        f"Keywords: {whole.audit.change.value:+.3f} macro-F1 with the obvious words hidden; "
-        f"{whole.audit.share:.0%} of {whole.audit.looked_at} stance predictions hang on one word."
-    )
-    out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
+    hidden = f"{whole.audit.change.value:+.3f} macro-F1 with the obvious words hidden; " if whole.audit.change else ""
+    single = f"{whole.audit.share:.0%} of {whole.audit.looked_at} stance predictions hang on one word."
+    out.print(f"Keywords: {hidden}{single}")
+    if whole.untried:
+        out.print(f"Not tried, because the config names none: {', '.join(whole.untried)}.")
+    if not settings.data.source:
+        out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
     out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
 
 
@@ -294,6 +310,9 @@ def predict(
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
+    if summary.unknown:
+        names = ", ".join(f"{name!r} ({count})" for name, count in sorted(summary.unknown.items()))
+        sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")
     if summary.rejected:
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
 

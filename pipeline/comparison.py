@@ -46,11 +46,11 @@ def compare(first: Bundle, second: Bundle, examples: Sequence[Example]) -> Compa
         raise InputError(
             "the second model", f"knows {', '.join(second.label_names)}", expected=", ".join(first.label_names)
         )
-    names, texts = first.label_names, [example.text for example in examples]
+    names = first.label_names
     order = [second.label_names.index(name) for name in names]
     y_true, groups = index_labels(examples, names), [example.group for example in examples]
-    a = first.predict_proba(texts).argmax(1)
-    b = second.predict_proba(texts)[:, order].argmax(1)
+    a = first.predict_proba(first.read_examples(examples)).argmax(1)
+    b = second.predict_proba(second.read_examples(examples))[:, order].argmax(1)
     only_a = int(np.sum((a == y_true) & (b != y_true)))
     only_b = int(np.sum((b == y_true) & (a != y_true)))
     return Comparison(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import InputError
+
+COLUMNS = ("id", "text", "label", "target", "split", "article", "source", "outlet", "date")  # of a labelled table
 
 
 class Section(BaseModel):
@@ -17,18 +19,47 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Where articles and labels come from."""
+    """Where the text and its labels come from: articles and judgements, or one labelled table."""
 
     seeds: Path = Path("seeds")
     labels: Path = Path("labels")
+    # A labelled .jsonl, .csv or .parquet as the whole data source, in place of seeds and labels.
+    table: Path | None = None
+    # The same as a data set of the Hugging Face hub or a folder that `datasets` loads; taken where `table` is not.
+    hub: str | None = None
+    # Its subsets, target -> name, where it has one for each target.
+    subsets: dict[str, str] = Field(default_factory=dict)
+    # Names of columns where they differ from ours.
+    columns: dict[str, str] = Field(default_factory=dict)
     # Sentences of real documents, brought here by `stance corpora`; none unless named.
     corpora: Path | None = None
     # Share of the rows that `stance split` gives to the test part.
     test_share: float = Field(default=0.2, gt=0, lt=1)
+    # Share of the rows of a table without a split column that candidates are compared on.
+    validation_share: float = Field(default=0.1, ge=0, lt=1)
     # Origins whose text was written for training: events, quotes and figures are invented.
     invented: tuple[str, ...] = ("authored", "single")
     # Take no more articles than this from each origin and part (0: all); for quick tries.
     limit: int = Field(default=0, ge=0)
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in COLUMNS:
+                raise ValueError(f"unknown column {name}; expected {', '.join(COLUMNS)}")
+        return columns
+
+    @property
+    def source(self) -> str:
+        """Name the table that is the whole data source; empty where there is none."""
+        return str(self.hub if self.hub and not (self.table and self.table.is_file()) else self.table or "")
+
+    @model_validator(mode="after")
+    def _leaves_a_train_part(self) -> Data:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share and validation_share leave no row to train on")
+        return self
 
 
 class Selection(Section):
@@ -40,6 +71,16 @@ class Selection(Section):
     # Whether a simpler candidate wins when the best one is not shown to be better.
     prefer_simple: bool = True
     resamples: int = Field(default=1000, ge=100)
+    # What is compared: the mean F1 over all labels, or over the positive ones.
+    metric: Literal["macro_f1", "positive_f1"] = "macro_f1"
+
+
+class Evaluation(Section):
+    """What a model is tried on beside its test part; null where there is none for these labels."""
+
+    lexicon: Path | None = Path("configs/lexicon.yaml")  # of the keyword list that it should beat
+    behaviour: Path | None = Path("configs/behaviour")  # sentences whose answer is beyond doubt
+    obvious: Path | None = Path("configs/obvious.yaml")  # words that anybody would search for
 
 
 class Candidate(Section):
@@ -63,10 +104,14 @@ class Config(Section):
     """Everything a training depends on, beside the data itself."""
 
     name: str
+    topic: str = "stance"  # what the model card and the report say it is about
     label_names: tuple[str, ...] = Field(min_length=2)
+    # The labels that count where a metric leaves one out, as the official ones of stance detection do.
+    positive: tuple[str, ...] = ()
     random_state: int = 0
     data: Data = Data()
     selection: Selection = Selection()
+    evaluation: Evaluation = Evaluation()
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     output: Path = Path("models/champion")
     cache: Path = Path(".cache")
@@ -79,6 +124,24 @@ class Config(Section):
         if twice:
             raise ValueError(f"{', '.join(twice)} stands there twice")
         return values
+
+    @model_validator(mode="after")
+    def _known_positives(self) -> Config:
+        if unknown := [name for name in self.positive if name not in self.label_names]:
+            raise ValueError(f"positive: {unknown[0]!r} is no label; expected some of {', '.join(self.label_names)}")
+        if self.selection.metric == "positive_f1" and not self.positive:
+            raise ValueError("positive: none is named, though selection.metric is positive_f1")
+        return self
+
+    @property
+    def positions(self) -> list[int] | None:
+        """The labels that the metric is the mean over, by index; None: all."""
+        return self.positive_positions if self.selection.metric == "positive_f1" else None
+
+    @property
+    def positive_positions(self) -> list[int]:
+        """The positive labels by index."""
+        return [self.label_names.index(name) for name in self.positive]
 
 
 def read_config(path: Path | str) -> Config:
@@ -108,4 +171,5 @@ def read_config(path: Path | str) -> Config:
             fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
             raise InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise InputError(path, f"`{key}`: {message}", expected="see configs/default.yaml") from None
+        where = f"`{key}`: " if key else ""  # what concerns several keys names them itself
+        raise InputError(path, f"{where}{message}", expected="see configs/default.yaml") from None

@@ -18,37 +18,18 @@ from pipeline import splitting
 from pipeline.articles import DOCUMENTS, TABLES, Article, Reject, read_articles, read_rows
 from pipeline.config import Config
 from pipeline.errors import InputError, raise_problems
+from pipeline.examples import Example
+from pipeline.labelled import PARTS, read_labelled, read_source, to_examples
 from pipeline.labels import Judgement, check_spans, read_labels, settle
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+__all__ = ["Dataset", "Example", "digest", "load_dataset", "read_corpora", "read_labelled", "to_dataset_dict"]
+
 INDEX = "index.csv"
 INDEX_COLUMNS = ("article_id", "origin", "split", "title", "outlet", "date", "style")
 SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True)
-class Example:
-    """A sentence with its label, where it stands, and where its article comes from."""
-
-    article_id: str
-    sentence_index: int
-    start: int
-    end: int
-    text: str
-    label: str
-    split: str
-    group: str  # near-duplicate articles share it
-    origin: str = ""
-    outlet: str = ""
-    date: str = ""
-    style: str = ""
-
-    @property
-    def id(self) -> str:
-        """Name the sentence by article and span."""
-        return f"{self.article_id}:{self.start}-{self.end}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +47,13 @@ class Dataset:
         withheld = {leak.first for leak in self.leaks}
         return tuple(e for e in self.examples if e.split == split and e.id not in withheld)
 
+    @property
+    def across(self) -> int:
+        """How many pairs of near-duplicate articles lie in different parts."""
+        parts = {example.article_id: example.split for example in self.examples}
+        sides = [{parts[key] for key in (pair.first, pair.second) if key in parts} for pair in self.duplicates]
+        return sum(len(side) > 1 for side in sides)
+
     @cached_property
     def digest(self) -> str:
         """Name the content: sha256 over all examples."""
@@ -81,7 +69,9 @@ def digest(examples: Iterable[Example]) -> str:
 
 
 def load_dataset(config: Config) -> Dataset:
-    """Read seeds and labels; InputError lists what is broken, with file and line."""
+    """Read the table, or seeds and labels; InputError lists what is broken, with file and line."""
+    if config.data.source:
+        return _load_table(config)
     articles = _read_seeds(config.data.seeds)
     texts = {article.id: article.text for article in articles.values()}
     judgements = read_labels(config.data.labels, config.label_names)
@@ -132,14 +122,51 @@ def load_dataset(config: Config) -> Dataset:
     )
     if config.data.corpora:
         examples += read_corpora(config.data.corpora, config.label_names)
-    found = splitting.leaks([(e.id, e.split, e.text) for e in examples])
+    return Dataset(examples, tuple(judgements), tuple(duplicates), _leaks(examples), len(texts) - len(spans))
+
+
+def _leaks(examples: Sequence[Example]) -> tuple[splitting.Duplicate, ...]:
+    """Return sentences of the train part that another part has too, the train part's first."""
     train = {e.id for e in examples if e.split == "train"}
-    leaks = [
+    return tuple(
         pair if pair.first in train else replace(pair, first=pair.second, second=pair.first)
-        for pair in found
+        for pair in splitting.leaks([(e.id, e.split, e.text) for e in examples])
         if (pair.first in train) != (pair.second in train)
-    ]
-    return Dataset(examples, tuple(judgements), tuple(duplicates), tuple(leaks), len(texts) - len(spans))
+    )
+
+
+def _load_table(config: Config) -> Dataset:
+    """Read a labelled table; one without a split column is divided, whole groups of articles to a part."""
+    rows = read_source(config.data, config.label_names)
+    texts: dict[str, str] = defaultdict(str)
+    strata: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        texts[row.article_id] += f"{row.text}\n"
+        strata[row.article_id][f"{row.target}/{row.label}"] += 1
+    duplicates = splitting.near_duplicates(texts)
+    groups = splitting.group(texts, [(pair.first, pair.second) for pair in duplicates])
+    rows = [replace(row, group=groups[row.article_id]) for row in rows]
+    if not rows[0].split:
+        shares = {"validation": config.data.validation_share, "test": config.data.test_share}
+        shares = {part: share for part, share in shares.items() if share} | {"train": 1 - sum(shares.values())}
+        parts = splitting.assign(strata, shares, groups=groups, random_state=config.random_state)
+        rows = [replace(row, split=parts[row.article_id]) for row in rows]
+    taken: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        taken[row.split] += 1
+        if not config.data.limit or taken[row.split] <= config.data.limit:
+            kept.append(row)
+    learned = {row.target for row in kept if row.split == "train"}
+    unseen = {row.target: row.split for row in kept if row.target not in learned}
+    raise_problems(
+        [
+            f"{config.data.source}: target {target!r} is in the {part} part and not in the train part; "
+            f"expected {', '.join(sorted(learned)) or 'a train part'}; label rows of it or take it out"
+            for target, part in sorted(unseen.items())
+        ]
+    )
+    return Dataset(tuple(kept), (), tuple(duplicates), _leaks(kept), 0)
 
 
 def _limited(spans: Iterable[str], index: dict[str, dict[str, str]], limit: int) -> list[str]:
@@ -204,6 +231,9 @@ def extend_index(config: Config) -> list[dict[str, str]]:
 
     Nothing that has a part moves: the split is fixed once. Near-duplicates stay together.
     """
+    if config.data.source:
+        then = "a table has its parts in a column, or is divided when it is read"
+        raise InputError(config.data.source, "is the whole data of this config", expected="seeds and labels", then=then)
     folder = config.data.seeds
     articles = _read_seeds(folder)
     index = _read_index(folder, articles) if (folder / INDEX).exists() else {}
@@ -239,52 +269,10 @@ def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
     """Read the sentences of real documents that `stance corpora` brought here."""
     if not file.exists():
         raise InputError(file, "no such file", then="bring the texts here with `stance corpora`")
-    rows = read_labelled(file, label_names)
-    parts = [row.fields["split"] for row in read_rows(file) if not isinstance(row, Reject)]
     return tuple(
-        replace(row, split=f"running-{part}" if row.origin == "whole" and part != "train" else part)
-        for row, part in zip(rows, parts, strict=True)
+        replace(row, split=f"running-{row.split}") if row.origin == "whole" and row.split != "train" else row
+        for row in to_examples(read_rows(file), label_names, {}, file)
     )
-
-
-def read_labelled(path: Path, label_names: Sequence[str]) -> list[Example]:
-    """Read a labelled table of rows `id, text, label` (and `article`, `source`, `outlet`, `date` if known).
-
-    InputError lists all broken rows.
-    """
-    if not path.is_file():
-        raise InputError(path, "no such file", expected=f"a labelled {', '.join(TABLES)}")
-    examples: list[Example] = []
-    problems = []
-    seen: set[str] = set()
-    for row in read_rows(path):
-        if isinstance(row, Reject):
-            problems.append(f"{row.where}: {row.why}")
-            continue
-        missing = [name for name in ("id", "text", "label") if row.fields.get(name) in (None, "")]
-        if missing:
-            problems.append(f"{row.where}: no {', '.join(missing)}; expected id, text, label")
-        elif row.fields["label"] not in label_names:
-            problems.append(f"{row.where}: unknown label {row.fields['label']!r}; expected {', '.join(label_names)}")
-        elif str(row.fields["id"]) in seen:
-            problems.append(f"{row.where}: id {row.fields['id']!r} stands there twice; expected unique ids")
-        else:
-            field = {name: str(row.fields.get(name) or "") for name in ("article", "source", "outlet", "date")}
-            key, text = str(row.fields["id"]), str(row.fields["text"])
-            seen.add(key)
-            article = field["article"] or key
-            examples.append(
-                Example(
-                    *(article, len(examples), 0, len(text), text, row.fields["label"], "test", article),
-                    origin=field["source"] or path.stem,
-                    outlet=field["outlet"],
-                    date=field["date"],
-                )
-            )
-    raise_problems(problems)
-    if not examples:
-        raise InputError(path, "holds no row", expected="id, text, label")
-    return examples
 
 
 def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict:
@@ -303,7 +291,7 @@ def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict
             split: datasets.Dataset.from_list(
                 [asdict(e) | {"id": e.id} for e in dataset.part(split)], features=features
             )
-            for split in ("train", "validation", "test")
+            for split in PARTS
             if dataset.part(split)
         }
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline import figures, metrics, tracking
-from pipeline.behaviour import FOLDER, Suite, read_cases, try_cases
+from pipeline.behaviour import Suite, read_cases, try_cases
 from pipeline.bundle import Bundle
 from pipeline.calibration import softmax
 from pipeline.classifiers import create, index_labels
@@ -18,7 +20,7 @@ from pipeline.dataset import Example, load_dataset, read_labelled
 from pipeline.errors import InputError
 from pipeline.mistakes import Row, read_worthy
 from pipeline.slices import Slice, score_slices, weakest
-from pipeline.words import Audit, audit
+from pipeline.words import Audit, audit, read_obvious
 
 FLOORS = ("majority", "keywords", "tfidf")
 
@@ -36,6 +38,7 @@ class Table:
     ece: float
     brier: float
     note: str = ""
+    positive_f1: metrics.Interval | None = None  # where the model names positive labels
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Evaluation:
     audit: Audit
     mistakes: list[Row]
     unsure: list[Row]
+    untried: tuple[str, ...] = ()  # what the config names nothing for
 
     @property
     def weakest(self) -> list[Slice]:
@@ -118,20 +122,23 @@ def review(
 
     """
     names = bundle.label_names
-    cases = read_cases(FOLDER, names)
+    tried_on = config.evaluation
+    cases, obvious = read_cases(tried_on.behaviour, names), read_obvious(tried_on.obvious)
     report(0.0, "score rows")
     scored = _score(bundle, config, data)
     y_true, y_pred = index_labels(scored.examples, names), scored.probabilities.argmax(1)
-    texts, groups = [e.text for e in scored.examples], [e.article_id for e in scored.examples]
-    best = max(FLOORS, key=lambda kind: scored.tables[0].floors[kind].value)
+    texts, groups = [e.input for e in scored.examples], [e.article_id for e in scored.examples]
+    best = max(scored.floors, key=lambda kind: scored.tables[0].floors[kind].value)
     floor = scored.floors[best](texts).argmax(1)
     report(0.2, "score slices")
-    slices = score_slices(scored.examples, y_true, y_pred, len(names))
+    slices = score_slices(scored.examples, y_true, y_pred, len(names), obvious)
     report(0.3, "try behaviour cases")
     behaviour = try_cases(cases, bundle.predict_proba, names)
-    keywords = try_cases(cases, lambda texts: softmax(scored.floors["keywords"](texts)), names)
+    keywords = scored.floors.get("keywords")
+    floor_behaviour = try_cases(cases, lambda texts: softmax(keywords(texts)), names) if keywords else None
+    untried = {"a keyword list": keywords, "behaviour cases": cases, "a list of obvious words": obvious}
     report(0.4, "audit keywords")
-    audited = audit(bundle, texts, y_true, groups)
+    audited = audit(bundle, bundle.read_examples(scored.examples), y_true, groups, obvious)
     report(0.7, "weigh the words of mistakes")
     mistakes, unsure = read_worthy(bundle, scored.examples, y_true, scored.probabilities)
     return Evaluation(
@@ -146,10 +153,11 @@ def review(
         coverage=measure_coverage(y_true, scored.probabilities),
         slices=slices,
         behaviour=behaviour,
-        floor_behaviour=keywords,
+        floor_behaviour=floor_behaviour,
         audit=audited,
         mistakes=mistakes,
         unsure=unsure,
+        untried=tuple(name for name, found in untried.items() if not found),
     )
 
 
@@ -165,16 +173,25 @@ def measure_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> Coverage:
 def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     dataset = load_dataset(config)
     train = dataset.part("train")
-    kinds = {kind: create(Candidate(name=kind, kind=kind), config.random_state) for kind in FLOORS}
+    options: dict[str, dict[str, Any]] = {kind: {} for kind in FLOORS}
+    if config.evaluation.lexicon:
+        options["keywords"] = {"lexicon": config.evaluation.lexicon}
+    else:
+        del options["keywords"]
+    kinds = {
+        kind: create(Candidate(name=kind, kind=kind, options=own), config.random_state) for kind, own in options.items()
+    }
     for kind in kinds.values():
         kind.fit(train, bundle.label_names, lambda share, words: None)
     floors = {kind: floor.decision_function for kind, floor in kinds.items()}
     main = tuple(read_labelled(data, bundle.label_names) if data is not None else dataset.part("test"))
     if not main:
         empty, then = config.data.seeds / "index.csv", "label more articles and run `stance split`"
+        if config.data.source:
+            empty, then = Path(config.data.source), "score a labelled file with --data"
         raise InputError(empty, "no labelled sentence is in the test part", then=then)
-    texts = [example.text for example in main]
-    probabilities = bundle.predict_proba(texts)
+    texts = [example.input for example in main]
+    probabilities = bundle.predict_proba(bundle.read_examples(main))
     found = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
 
     def part(name: str, rows: Sequence[int]) -> Table:
@@ -195,9 +212,17 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     tables += where("  authored (invented text)", lambda e: e.origin in config.data.invented)
     tables += where("  real text", lambda e: e.origin not in config.data.invented)
     if running := dataset.part("running-test"):
-        texts = [example.text for example in running]
+        texts = [example.input for example in running]
         own = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
-        tables.append(_table("whole articles, all sentences", running, bundle.predict_proba(texts), bundle, own))
+        tables.append(
+            _table(
+                "whole articles, all sentences",
+                running,
+                bundle.predict_proba(bundle.read_examples(running)),
+                bundle,
+                own,
+            )
+        )
     real = [row for row, example in enumerate(main) if example.origin not in config.data.invented]
     folded = [e for e in train if e.id in bundle.manifest["out_of_fold"]]
     if real and folded:
@@ -229,12 +254,19 @@ def _table(
         ece=metrics.reliability(y_true, probabilities).ece,
         brier=metrics.brier(y_true, probabilities),
         note="" if interval.unit == "articles" else "few articles: interval over sentences",
+        positive_f1=metrics.interval(
+            y_true, y_pred, groups, size, statistic=partial(metrics.macro_f1, labels=bundle.positive)
+        )
+        if bundle.positive
+        else None,
     )
 
 
 def log(run: tracking.Run, table: Table, label_names: Sequence[str]) -> None:
     """Log the test scores to the run that made the model."""
     run.metrics({"test_macro_f1": table.macro_f1.value, "test_ece": table.ece})
+    if table.positive_f1:
+        run.metrics({"test_positive_f1": table.positive_f1.value})
     run.figures(
         {
             "test_confusion": figures.draw_confusion(table.matrix, label_names, "test part"),

@@ -17,6 +17,8 @@ def summary(found: Evaluation) -> str:
     lines += [f"- {part.name.strip()}: macro-F1 {part.macro_f1} on {part.rows} sentences" for part in found.tables[1:]]
     lines += [f"- {found.best_floor}, the best floor: {table.floors[found.best_floor]}"]
     lines += [f"- weak on {s.dimension}: {s.value} ({s.macro_f1}, {len(s.rows)} sentences)" for s in found.weakest[:4]]
+    if table.positive_f1:
+        lines.append(f"- F1 of the positive labels alone: {table.positive_f1}")
     if found.behaviour:
         lines.append(f"- {found.behaviour.rate:.0%} of {len(found.behaviour.trials)} behaviour cases pass")
     return "\n".join([*lines, f"- {describe_audit(found)}"]) + "\n"
@@ -71,10 +73,13 @@ def describe_calibration(found: Evaluation) -> str:
 def describe_audit(found: Evaluation) -> str:
     """Say how much hangs on single words."""
     seen, change = found.audit, found.audit.change
+    single = f"Of {seen.looked_at} stance predictions, {seen.decided} change when one word is left out."
+    if change is None or seen.masked is None:
+        return single
     points, low, high = (100 * value for value in (change.value, change.low, change.high))
     words = (
-        f"With the obvious words hidden (sanctions, talks, ease and the like, in {seen.touched} sentences), macro-F1 "
+        f"With the obvious words hidden (they stand in {seen.touched} sentences), macro-F1 "
         f"goes from {found.tables[0].macro_f1.value:.2f} to {seen.masked.value:.2f} ({points:+.1f} points, "
         f"95 % interval {low:+.1f} to {high:+.1f}). "
     )
-    return words + f"Of {seen.looked_at} stance predictions, {seen.decided} change when one word is left out."
+    return words + single

@@ -19,7 +19,7 @@ OPTIONAL = ("codebook", "time", "note", "sampling")
 
 
 def probability_column(label: str) -> str:
-    """Return the column of a label's probability: `p_pro_sanctions`."""
+    """Return the column of a label's probability: `p_` and the label, its hyphens and blanks as underscores."""
     return "p_" + label.replace("-", "_").replace(" ", "_")
 
 

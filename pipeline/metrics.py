@@ -51,9 +51,14 @@ def f1(matrix: np.ndarray) -> np.ndarray:
     return np.where(both > 0, _ratio(2 * hits, both), np.nan)
 
 
-def macro_f1(matrix: np.ndarray) -> np.ndarray:
-    """Return the mean F1 over the labels that are present or predicted, shape (...)."""
+def macro_f1(matrix: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
+    """Return the mean F1 over the labels that are present or predicted, shape (...).
+
+    Given `labels`, over these alone, while all count as mistakes: over favor and against, with the rows of
+    all targets in one matrix, it is the stance score of TweetEval (Barbieri et al., 2020).
+    """
     scores = f1(matrix)
+    scores = scores if labels is None else scores[..., list(labels)]
     return _ratio(np.nansum(scores, -1), np.sum(~np.isnan(scores), -1))
 
 
@@ -113,19 +118,20 @@ def paired_difference(
     groups: Sequence[str],
     size: int,
     *,
+    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
     resamples: int = 1000,
     random_state: int = 0,
 ) -> Interval:
-    """Return macro-F1 of `second` minus that of `first` on the same rows, with its 95 % interval.
+    """Return macro-F1 (or another statistic) of `second` minus that of `first` on the same rows, with its interval.
 
     Paired bootstrap (Efron and Tibshirani, 1993): both are scored on the same resampled articles.
     """
     codes, weights, unit = resampling(groups, resamples, random_state)
     scores = [
-        macro_f1(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1)) for y_pred in (first, second)
+        statistic(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1)) for y_pred in (first, second)
     ]
     low, high = np.quantile(scores[1] - scores[0], [0.025, 0.975])
-    values = [float(macro_f1(confusion(y_true, y_pred, size))) for y_pred in (first, second)]
+    values = [float(statistic(confusion(y_true, y_pred, size))) for y_pred in (first, second)]
     return Interval(values[1] - values[0], float(low), float(high), unit)
 
 

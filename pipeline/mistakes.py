@@ -60,7 +60,7 @@ def read_worthy(
     wrong = [int(row) for row in order if probabilities[row].argmax() != y_true[row]][:MOST]
     unsure = [int(row) for row in order[::-1][:MOST]]
     both = list(dict.fromkeys([*wrong, *unsure]))
-    words = dict(zip(both, word_weights(bundle, [examples[row].text for row in both]), strict=True))
+    words = dict(zip(both, word_weights(bundle, bundle.read_examples([examples[row] for row in both])), strict=True))
 
     def build(row: int) -> Row:
         example, names = examples[row], bundle.label_names

@@ -6,22 +6,27 @@ champion before this one.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import metrics
-from pipeline.behaviour import FOLDER, Case, read_cases, try_cases
+from pipeline.behaviour import Case, read_cases, try_cases
 from pipeline.bundle import Bundle, load_bundle, read_manifest
 from pipeline.classifiers import index_labels
+from pipeline.config import Evaluation
 from pipeline.dataset import Example
 from pipeline.errors import InputError
 from pipeline.slices import cut_rows
+from pipeline.words import read_obvious
 
+DEFAULT = Evaluation()
 # What counts as worse, in shares of 1.
 SCORE_FALL = 0.02
 SLICE_FALL, SLICE_ROWS = 0.05, 50
@@ -76,12 +81,15 @@ def turn(champion: Path) -> Iterator[None]:
         yield
 
 
-def judge(champion: Path, examples: Sequence[Example], *, force: bool = False) -> Verdict:
+def judge(
+    champion: Path, examples: Sequence[Example], tried_on: Evaluation = DEFAULT, *, force: bool = False
+) -> Verdict:
     """Compare the challenger with the standing champion on the same test rows.
 
     Args:
         champion: the standing champion's folder, which may not exist.
         examples: the test part.
+        tried_on: the behaviour cases and the obvious words that both are tried on, if there are any.
         force: promote whatever comes out; the verdict says so.
 
     """
@@ -96,7 +104,9 @@ def judge(champion: Path, examples: Sequence[Example], *, force: bool = False) -
         return Verdict(True, f"promoted: the standing champion knows other labels ({', '.join(standing.label_names)})")
     if not examples:
         return Verdict(True, "promoted: there is no test part to compare on")
-    checks = compare(standing, new, examples, read_cases(FOLDER, new.label_names))
+    checks = compare(
+        standing, new, examples, read_cases(tried_on.behaviour, new.label_names), read_obvious(tried_on.obvious)
+    )
     failed = [check.words for check in checks if not check.passed]
     if not failed:
         return Verdict(True, f"promoted: not worse than the standing champion on {len(examples)} test rows", checks)
@@ -106,7 +116,13 @@ def judge(champion: Path, examples: Sequence[Example], *, force: bool = False) -
     return Verdict(False, f"not promoted: {why}", checks)
 
 
-def compare(standing: Bundle, new: Bundle, examples: Sequence[Example], cases: Sequence[Case]) -> tuple[Check, ...]:
+def compare(
+    standing: Bundle,
+    new: Bundle,
+    examples: Sequence[Example],
+    cases: Sequence[Case],
+    obvious: re.Pattern[str] | None = None,
+) -> tuple[Check, ...]:
     """Ask the questions of the gate: score, slices, behaviour, calibration.
 
     A fall of the score counts when it is over 2 points or shown by the interval. A slice of 50 rows or more
@@ -114,18 +130,27 @@ def compare(standing: Bundle, new: Bundle, examples: Sequence[Example], cases: S
     chance. Calibration counts when its error rises by over .02 while the Brier score is no better: who always
     gives the commonest label is perfectly calibrated.
     """
-    names, texts = new.label_names, [example.text for example in examples]
+    names = new.label_names
     order = [standing.label_names.index(name) for name in names]
     y_true, groups = index_labels(examples, names), np.array([example.article_id for example in examples])
-    before, after = standing.predict_proba(texts)[:, order], new.predict_proba(texts)
+    before = standing.predict_proba(standing.read_examples(examples))[:, order]
+    after = new.predict_proba(new.read_examples(examples))
     old, young = before.argmax(1), after.argmax(1)
 
+    labels = new.positive if new.manifest.get("metric") == "positive_f1" else None
+    statistic = partial(metrics.macro_f1, labels=labels)
+    metric = "macro-F1" if labels is None else f"F1 of {' and '.join(names[label] for label in labels)}"
+
     def gain(rows: np.ndarray) -> metrics.Interval:
-        return metrics.paired_difference(y_true[rows], old[rows], young[rows], groups[rows].tolist(), len(names))
+        return metrics.paired_difference(
+            y_true[rows], old[rows], young[rows], groups[rows].tolist(), len(names), statistic=statistic
+        )
 
     whole = gain(np.arange(len(examples)))
-    checks = [Check(whole.value >= -SCORE_FALL and whole.high >= 0, f"macro-F1 {_points(whole)}")]
-    slices = [(f"{name}: {value}", gain(rows)) for name, value, rows in cut_rows(examples) if len(rows) >= SLICE_ROWS]
+    checks = [Check(whole.value >= -SCORE_FALL and whole.high >= 0, f"{metric} {_points(whole)}")]
+    slices = [
+        (f"{name}: {value}", gain(rows)) for name, value, rows in cut_rows(examples, obvious) if len(rows) >= SLICE_ROWS
+    ]
     fallen = [(name, found) for name, found in slices if found.value < -SLICE_FALL]
     shown = [f"{name} {_points(found)}" for name, found in fallen if found.high < 0]
     chance = f", {len(fallen) - len(shown)} that may be chance" if len(fallen) > len(shown) else ""

@@ -15,12 +15,12 @@ import numpy as np
 from pipeline import charts, findings, metrics, tracking
 from pipeline.bundle import Bundle
 from pipeline.charts import Mark
-from pipeline.classifiers.linear import Tfidf
 from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.evaluation import Evaluation, log
 from pipeline.mistakes import Row
 from pipeline.slices import FEWEST_ROWS
+from pipeline.words import is_exact
 
 TEMPLATE = "report.html.jinja"
 REPORTS = Path("reports")
@@ -93,6 +93,7 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
     tables = [
         {"name": t.name.strip(), "rows": t.rows, "articles": t.articles, "macro_f1": asdict(t.macro_f1)}
         | {"floors": {kind: asdict(floor) for kind, floor in t.floors.items()}}
+        | ({"positive_f1": asdict(t.positive_f1)} if t.positive_f1 else {})
         | {"confusion": t.matrix.tolist(), "ece": t.ece, "brier": t.brier}
         for t in found.tables
     ]
@@ -150,9 +151,13 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
         audit=found.audit,
         mistakes=[_marked(row) for row in found.mistakes],
         unsure=[_marked(row) for row in found.unsure],
-        invented=", ".join(config.data.invented),
+        invented=", ".join(sorted({e.origin for e in found.examples} & set(config.data.invented))),
+        topic=manifest.get("topic", "stance"),
+        source=manifest.get("source", ""),
+        positive=[size[label] for label in bundle.positive],
+        untried=found.untried,
         weights_words="exact, term by term"
-        if type(bundle.classifier) is Tfidf
+        if is_exact(bundle)
         else "what the log-odds of the prediction lose when the word is left out",
         charts=_charts(found),
     )

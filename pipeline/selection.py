@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,13 +54,18 @@ class Result:
         """Label indices, shape (n,)."""
         return self.probabilities.argmax(1)
 
-    def macro_f1(self, rows: np.ndarray, resamples: int) -> metrics.Interval | None:
-        """Return macro-F1 on some rows, None where there are none."""
+    def macro_f1(
+        self, rows: np.ndarray, resamples: int, labels: Sequence[int] | None = None
+    ) -> metrics.Interval | None:
+        """Return macro-F1 on some rows, over some labels if these are named; None where there are no rows."""
         if not rows.any():
             return None
         groups = [example.group for example, kept in zip(self.examples, rows, strict=True) if kept]
         size = self.scores.shape[1]
-        return metrics.interval(self.y_true[rows], self.y_pred[rows], groups, size, resamples=resamples)
+        statistic = partial(metrics.macro_f1, labels=labels)
+        return metrics.interval(
+            self.y_true[rows], self.y_pred[rows], groups, size, statistic=statistic, resamples=resamples
+        )
 
 
 def make_folds(train: Sequence[Example], validation: Sequence[Example], config: Config) -> np.ndarray:
@@ -96,15 +103,32 @@ def check_candidates(candidates: Sequence[Candidate]) -> None:
 
 def check_classes(examples: Sequence[Example], config: Config) -> None:
     """Check that every label has examples in as many articles as there are folds."""
-    problems = []
+    where, problems = config.data.source or config.data.labels, []
+    found = Counter(example.label for example in examples)
+    if len(found) < 2:
+        only = f"only {next(iter(found))!r} occurs" if found else "there is no row"
+        raise InputError(where, f"{only} in the train part", expected=f"all of {', '.join(config.label_names)}")
     for label in config.label_names:
         groups = {example.group for example in examples if example.label == label}
         if len(groups) < config.selection.folds:
+            single = ", and that is a single one" if found[label] == 1 else ""
             problems.append(
-                f"{config.data.labels}: {label!r} has examples in {len(groups)} articles of the train part; "
+                f"{where}: {label!r} has examples in {len(groups)} articles of the train part{single}; "
                 f"expected at least {config.selection.folds}, one for each fold; label more or lower selection.folds"
             )
     raise_problems(problems)
+
+
+def check_validation(validation: Sequence[Example], config: Config) -> None:
+    """Check that a validation part can be divided: what is fitted on it is judged on other articles of it."""
+    groups = {example.group for example in validation}
+    if validation and len(groups) < config.selection.folds:
+        raise InputError(
+            config.data.source or config.data.labels,
+            f"the validation part holds {len(groups)} articles",
+            expected=f"at least {config.selection.folds}, one for each fold",
+            then="label more or lower selection.folds",
+        )
 
 
 def cross_validate(
@@ -129,7 +153,7 @@ def cross_validate(
             begin = time.perf_counter()
             classifier = create(candidate, config.random_state)
             classifier.fit(inside, config.label_names, told)
-            found = classifier.decision_function([example.text for example in outside])
+            found = classifier.decision_function([example.input for example in outside])
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_suffix(".partial")
             with partial.open("wb") as stream:
@@ -201,13 +225,13 @@ def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[E
         total.update(lexicon.read_bytes())
     names = [candidate.kind, candidate.options, config.random_state, config.label_names]
     names += [version(library) for library in LIBRARIES]
-    rows = [[e.text, e.label, e.group, e.origin] for e in inside], [e.text for e in outside]
+    rows = [[e.input, e.label, e.group, e.origin] for e in inside], [e.input for e in outside]
     total.update(json.dumps([names, rows], sort_keys=True, default=str).encode())
     return total.hexdigest()[:24]
 
 
 def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
-    """Choose by macro-F1 on real text; a simpler candidate wins unless the best is shown to be better.
+    """Choose by the config's metric on real text; a simpler candidate wins unless the best is shown to be better.
 
     Where there is too little real text to choose by, the shipped start stays (it was chosen on real
     text), and without one all rows count.
@@ -227,15 +251,19 @@ def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
     on = f"on {int(rows.sum())} rows" + (" of real text" if rows.sum() == real.sum() else "")
     groups = [example.group for example, kept in zip(results[0].examples, rows, strict=True) if kept]
     size, resamples = len(config.label_names), config.selection.resamples
-    values = [float(metrics.macro_f1(metrics.confusion(r.y_true[rows], r.y_pred[rows], size))) for r in results]
+    statistic = partial(metrics.macro_f1, labels=config.positions)
+    metric = "macro-F1" if config.positions is None else f"F1 of {' and '.join(config.positive)}"
+    values = [float(statistic(metrics.confusion(r.y_true[rows], r.y_pred[rows], size))) for r in results]
     best = results[int(np.argmax(values))]
     if not config.selection.prefer_simple:
-        return best, f"{best.candidate.name} has the highest macro-F1 {on}, and the config asks for the highest"
+        return best, f"{best.candidate.name} has the highest {metric} {on}, and the config asks for the highest"
     for result in results:
         if result is best:
             break
         gain = metrics.paired_difference(
-            best.y_true[rows], result.y_pred[rows], best.y_pred[rows], groups, size, resamples=resamples
+            *(best.y_true[rows], result.y_pred[rows], best.y_pred[rows], groups, size),
+            statistic=statistic,
+            resamples=resamples,
         )
         if gain.low <= 0:
             return result, (
@@ -243,7 +271,7 @@ def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
                 f"but the 95 % interval of the gain, {100 * gain.low:.1f} to {100 * gain.high:.1f}, holds zero: "
                 f"the simpler one is taken"
             )
-    return best, f"{best.candidate.name} has the highest macro-F1 {on}, and no simpler candidate ties with it"
+    return best, f"{best.candidate.name} has the highest {metric} {on}, and no simpler candidate ties with it"
 
 
 def refit(result: Result, train: Sequence[Example], config: Config, report: Report) -> Classifier:

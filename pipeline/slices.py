@@ -18,7 +18,6 @@ FEWEST_ROWS = 20
 MOST_VALUES = 8
 
 QUOTE = re.compile(r"[\"“”«»„]|(?<!\w)['‘]\w[^'’]*['’](?!\w)")
-NAMED = re.compile(r"\b(sanction\w*|dialogues?|talks?)\b", re.IGNORECASE)
 NEGATION = re.compile(r"\b(no|not|never|nor|neither|none|nothing|without|cannot)\b|n['’]t\b", re.IGNORECASE)
 ENDED = re.compile(r"[.!?…][\"”’'»)\]]*$")
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
@@ -41,12 +40,12 @@ def _either(pattern: re.Pattern[str], yes: str, no: str) -> Callable[[Example], 
 # Dimension -> the value of an example; an example with the value "" is in no slice of it.
 DIMENSIONS: dict[str, Callable[[Example], str]] = {
     "origin": lambda example: example.origin,
+    "target": lambda example: example.target,
     "outlet": lambda example: example.outlet,
     "style": lambda example: example.style,
     "year": _year,
     "length": _length,
     "quotation": _either(QUOTE, "with a quotation", "without a quotation"),
-    "wording": _either(NAMED, "says sanctions, dialogue or talks", "says none of these words"),
     "negation": _either(NEGATION, "negated", "not negated"),
     "headline": lambda example: "sentence" if ENDED.search(example.text) else "headline (no full stop)",
 }
@@ -64,10 +63,16 @@ class Slice:
     accuracy: float
 
 
-def cut_rows(examples: Sequence[Example]) -> list[tuple[str, str, np.ndarray]]:
-    """Return dimension, value and row positions of every slice; a dimension with one value has none."""
+def cut_rows(examples: Sequence[Example], obvious: re.Pattern[str] | None = None) -> list[tuple[str, str, np.ndarray]]:
+    """Return dimension, value and row positions of every slice; a dimension with one value has none.
+
+    Rows that hold an obvious word are a slice, and those that hold none, where such words are known.
+    """
     found = []
-    for dimension, value_of in DIMENSIONS.items():
+    dimensions = dict(DIMENSIONS)
+    if obvious:
+        dimensions["wording"] = _either(obvious, "holds an obvious word", "holds no obvious word")
+    for dimension, value_of in dimensions.items():
         values = [value_of(example) for example in examples]
         counts = Counter(value for value in values if value).most_common()
         named = {value for value, _ in counts[:MOST_VALUES]}
@@ -85,7 +90,13 @@ def cut_rows(examples: Sequence[Example]) -> list[tuple[str, str, np.ndarray]]:
     return found
 
 
-def score_slices(examples: Sequence[Example], y_true: np.ndarray, y_pred: np.ndarray, size: int) -> list[Slice]:
+def score_slices(
+    examples: Sequence[Example],
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    size: int,
+    obvious: re.Pattern[str] | None = None,
+) -> list[Slice]:
     """Score every slice, each with its interval.
 
     Args:
@@ -93,10 +104,11 @@ def score_slices(examples: Sequence[Example], y_true: np.ndarray, y_pred: np.nda
         y_true: label indices, shape (n,).
         y_pred: label indices, shape (n,).
         size: number of labels.
+        obvious: words that anybody would search for.
 
     """
     slices = []
-    for dimension, value, rows in cut_rows(examples):
+    for dimension, value, rows in cut_rows(examples, obvious):
         groups = [examples[row].article_id for row in rows]
         enough = len(rows) >= FEWEST_ROWS
         score = metrics.interval(y_true[rows], y_pred[rows], groups, size) if enough else None

@@ -18,12 +18,14 @@ from pipeline.classifiers import Report
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
+from pipeline.examples import join
 from pipeline.model_card import write_card
 from pipeline.selection import (
     LIBRARIES,
     Result,
     check_candidates,
     check_classes,
+    check_validation,
     combine,
     cross_validate,
     make_folds,
@@ -60,6 +62,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
     dataset = load_dataset(config)
     rows, validation = dataset.part("train"), dataset.part("validation")
     check_classes(rows, config)
+    check_validation(validation, config)
     folds = make_folds(rows, validation, config)
     parts = to_dataset_dict(dataset, config.label_names)
     tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
@@ -81,11 +84,16 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
         facts = {
+            "topic": config.topic,
+            "source": config.data.source,
             "label_names": list(config.label_names),
+            "positive": list(config.positive),
+            "metric": config.selection.metric,
             "config": config.name,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "git_commit": tags["git_commit"],
             "run_id": parent.id,
+            "targets": sorted({join(example.target) for example in rows} - {""}),
             "versions": {"stance-pipeline": __version__, "python": platform.python_version()}
             | {name: version(name) for name in LIBRARIES},
             "data": _describe(dataset),
@@ -99,18 +107,21 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             challenger = promotion.challenger_of(config.output)
             write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card)
             report((steps - 0.2) / steps, "compare with the standing champion")
-            verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
+            verdict = promotion.judge(config.output, dataset.part("test"), config.evaluation, force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")
-            registered = _register(parent, challenger, verdict, config, card)
+            columns = ("text", "target") if facts["targets"] else ("text",)
+            registered = _register(parent, challenger, verdict, config, card, columns)
             if verdict.promoted:
                 promotion.install(config.output)
     folder = config.output if verdict.promoted else challenger
     return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict)
 
 
-def _register(run: tracking.Run, folder: Path, verdict: promotion.Verdict, config: Config, card: str) -> str:
+def _register(
+    run: tracking.Run, folder: Path, verdict: promotion.Verdict, config: Config, card: str, columns: Sequence[str]
+) -> str:
     """Register the new model, as champion if it was promoted, and log why it was or was not."""
-    registered = run.register(folder, config.label_names, card)
+    registered = run.register(folder, config.label_names, card, columns)
     run.params({"promoted": verdict.name})
     run.text(f"{verdict}\n", "promotion.txt")
     # A model for another place (models/full) has the alias of that place, and leaves the champion alone.
@@ -156,6 +167,8 @@ def describe_scores(result: Result, config: Config) -> dict[str, float]:
     for name, rows in (("real", real & unseen), ("invented", ~real & unseen)):
         if found := result.macro_f1(rows, resamples):
             values[f"macro_f1_{name}"] = found.value
+    if config.positive and (found := result.macro_f1(unseen, resamples, config.positive_positions)):
+        values["positive_f1"] = found.value
     scores = np.nan_to_num(metrics.f1(metrics.confusion(y_true, y_pred, len(config.label_names))))
     return values | {f"f1_{name}": float(score) for name, score in zip(config.label_names, scores, strict=True)}
 

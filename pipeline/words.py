@@ -10,12 +10,15 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from pipeline import metrics
 from pipeline.bundle import Bundle
 from pipeline.classifiers.linear import ANALYZERS, Tfidf
+from pipeline.errors import InputError
+from pipeline.examples import divide, join
 
 WORD = re.compile(r"\S+")
 TOKEN = re.compile(r"\b\w\w+\b")  # as scikit-learn's vectorizer has it
@@ -27,12 +30,6 @@ JOINING = frozenset(
 MARKS = "\"'“”‘’.,;:!?()"
 MOST_WORDS = 80  # of a text, that are left out one by one
 AUDITED = 120  # stance predictions that the audit looks at
-# What anybody would search for: a model that needs these words has not learned to read.
-OBVIOUS = re.compile(
-    r"\b(sanction\w*|embargo\w*|pressur\w*|dialogues?|talks?|negotiat\w*|diploma\w*|engage\w*|summits?|"
-    r"eas(e|es|ed|ing)|lift\w*|tighten\w*|enforc\w*|impos(e|es|ed|ing))\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ class Word:
 class Audit:
     """How much hangs on single words."""
 
-    masked: metrics.Interval  # macro-F1 with the obvious words hidden
-    change: metrics.Interval  # that minus macro-F1 of the whole text, paired
+    masked: metrics.Interval | None  # macro-F1 with the obvious words hidden; None where none are known
+    change: metrics.Interval | None  # that minus macro-F1 of the whole text, paired
     touched: int  # rows that hold an obvious word
     looked_at: int  # stance predictions of which each word was left out
     decided: int  # of these, how many lose their label with a single word
@@ -66,17 +63,22 @@ def word_weights(bundle: Bundle, texts: Sequence[str]) -> list[list[Word]]:
     Spans are of the text with single spaces. For TF-IDF the weights, with the intercept, add up to the
     log-odds; for other kinds a weight is what the log-odds lose without the word.
     """
-    texts = [" ".join(text.split()) for text in texts]
+    texts = bundle.normalize(texts)
     if not texts:
         return []
     probabilities = bundle.predict_proba(texts)
     pairs = [(int(row[-1]), int(row[-2])) for row in np.argsort(probabilities, axis=1, kind="stable")]
-    if type(bundle.classifier) is Tfidf:
-        return _exact(bundle.classifier, bundle.calibration.temperature, texts, pairs)
+    if isinstance(classifier := bundle.classifier, Tfidf) and is_exact(bundle):
+        return _exact(classifier, bundle.calibration.temperature, texts, pairs)
     return [
         [Word(*span, _log_odds(row, *pair) - _log_odds(left, *pair)) for span, left in variants]
         for row, variants, pair in zip(probabilities, leave_out(bundle, texts), pairs, strict=True)
     ]
+
+
+def is_exact(bundle: Bundle) -> bool:
+    """Say whether words have weights of their own: counted words do, unless they have one for each target too."""
+    return type(bundle.classifier) is Tfidf and not bundle.targets
 
 
 def _exact(
@@ -145,34 +147,64 @@ def _spread(
 
 
 def leave_out(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int, int], np.ndarray]]]:
-    """Return for each text the spans of its words and the probabilities without each of them."""
+    """Return for each text, as `Bundle.normalize` has it, the spans of its words and the probabilities without each.
+
+    A target is no part of the text, and stays.
+    """
     plan, variants = [], []
-    for text in texts:
+    for given in texts:
+        target, text = divide(given)
         spans = [match.span() for match in WORD.finditer(text)][:MOST_WORDS]
         kept = [(a, b) for a, b in spans if text[a:b].strip(MARKS).lower() not in JOINING and len(spans) > 1]
         plan.append(kept)
-        variants += [f"{text[:a].rstrip()} {text[b:].lstrip()}".strip() for a, b in kept]
+        variants += [join(f"{text[:a]} {text[b:]}", target) for a, b in kept]
     found = iter(bundle.predict_proba(variants)) if variants else iter(())
     return [[(span, next(found)) for span in spans] for spans in plan]
 
 
-def audit(bundle: Bundle, texts: Sequence[str], y_true: np.ndarray, groups: Sequence[str]) -> Audit:
-    """Hide the obvious words from all rows, and leave out each word of the stance predictions.
+def read_obvious(file: Path | None) -> re.Pattern[str] | None:
+    """Read a list of regular expressions, the words that anybody would search for; None where there is no file.
+
+    A model that needs these words has not learned to read.
+    """
+    import yaml
+
+    if file is None or not file.exists():
+        return None
+    try:
+        return re.compile("|".join(yaml.safe_load(file.read_text(encoding="utf-8"))), re.IGNORECASE)
+    except (yaml.YAMLError, UnicodeDecodeError, re.error, TypeError) as error:
+        raise InputError(file, f"is no list of words ({error})", expected="a list of regular expressions") from None
+
+
+def _hide(obvious: re.Pattern[str], given: str) -> str:
+    target, text = divide(given)
+    return join(obvious.sub("something", text), target)
+
+
+def audit(
+    bundle: Bundle,
+    texts: Sequence[str],
+    y_true: np.ndarray,
+    groups: Sequence[str],
+    obvious: re.Pattern[str] | None = None,
+) -> Audit:
+    """Hide the obvious words from all rows, if any are known, and leave out each word of the stance predictions.
 
     A stance is any label but the commonest. At most 120 predictions, evenly spread over the rows, are
     looked at word by word.
     """
-    size = len(bundle.label_names)
+    size, texts = len(bundle.label_names), bundle.normalize(texts)
     y_pred = bundle.predict_proba(texts).argmax(1)
-    hidden = [OBVIOUS.sub("something", text) for text in texts]
-    masked = bundle.predict_proba(hidden).argmax(1)
+    hidden = [_hide(obvious, text) for text in texts] if obvious else texts
+    masked = bundle.predict_proba(hidden).argmax(1) if obvious else y_pred
     rows: list[int] = np.flatnonzero(y_pred != np.bincount(y_true, minlength=size).argmax()).tolist()
     if len(rows) > AUDITED:
         rows = [rows[place] for place in np.linspace(0, len(rows) - 1, AUDITED).astype(int)]
-    variants = leave_out(bundle, [" ".join(texts[row].split()) for row in rows])
+    variants = leave_out(bundle, [texts[row] for row in rows])
     return Audit(
-        metrics.interval(y_true, masked, groups, size),
-        metrics.paired_difference(y_true, y_pred, masked, groups, size),
+        metrics.interval(y_true, masked, groups, size) if obvious else None,
+        metrics.paired_difference(y_true, y_pred, masked, groups, size) if obvious else None,
         sum(before != after for before, after in zip(texts, hidden, strict=True)),
         len(rows),
         sum(any(left.argmax() != y_pred[row] for _, left in own) for row, own in zip(rows, variants, strict=True)),

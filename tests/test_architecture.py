@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from pipeline.config import read_config
+
 PACKAGE = ROOT / "pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -14,7 +16,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     ["pipeline.errors"],
     ["pipeline.config"],
-    ["articles", "sentences", "labels", "splitting", "metrics"],
+    ["articles", "sentences", "labels", "splitting", "metrics", "examples"],
+    ["labelled"],
     ["calibration", "dataset", "corpora"],
     ["classifiers"],
     ["bundle", "tracking", "figures", "charts", "progress", "model_card", "selection", "slices"],
@@ -136,6 +139,14 @@ def test_rooms_that_import_torch_are_opened_inside_functions():
 @pytest.mark.parametrize("name", ["manifest.json", "arrays.safetensors", "values.json"])
 def test_only_the_bundle_knows_the_names_of_its_files(name):
     assert offenders(lambda path: name in path.read_text(encoding="utf-8")) == ["bundle.py"]
+
+
+def test_no_code_knows_a_label():
+    labels = set(read_config(ROOT / "configs" / "default.yaml").label_names) - {"neutral"}  # a word of its own
+    files = [file for file in PACKAGE.rglob("*") if file.suffix in (".py", ".jinja")]
+    known = {word for label in labels for word in (label, label.replace("-", "_"))}
+    assert len(known) == 4
+    assert [place(file) for file in files if any(word in file.read_text("utf-8") for word in known)] == []
 
 
 def test_no_module_is_a_drawer_for_everything():

@@ -58,6 +58,23 @@ def test_a_config_cannot_be_changed(write):
         read_config(write(GOOD)).random_state = 7
 
 
+def test_positive_labels_are_known_by_their_place(write):
+    config = read_config(write(GOOD + "positive: [carrot]\nselection: {metric: positive_f1}"))
+    assert (config.positive_positions, config.positions) == ([1], [1])
+
+
+def test_a_metric_over_all_labels_needs_no_places(write):
+    assert read_config(write(GOOD + "positive: [carrot]")).positions is None
+
+
+def test_a_table_stands_in_for_seeds_and_labels_and_a_data_set_for_a_table_that_is_not_there(write, tmp_path):
+    path = write(GOOD + f"data: {{table: {tmp_path / 'tea.csv'}, hub: tea/tea_eval}}")
+    assert read_config(path).data.source == "tea/tea_eval"
+    (tmp_path / "tea.csv").touch()
+    assert read_config(path).data.source == str(tmp_path / "tea.csv")
+    assert read_config(write(GOOD)).data.source == ""
+
+
 def test_a_stored_candidate_comes_back_as_it_was():
     candidate = Candidate(name="strict", kind="tfidf", options={"C": 0.1})
     assert Candidate(**candidate.model_dump(mode="json")) == candidate
@@ -81,6 +98,14 @@ def test_a_stored_candidate_comes_back_as_it_was():
         ("label_names: [a, b]\ncandidates: []", "`candidates`: Tuple should have at least 1 item"),
         ("label_names: [a, b]\ncandidates: [majority]", "`candidates.0`: Input should be a valid dictionary"),
         ("label_names: [a, b]\ncandidates: [{name: nobody}]", "`candidates.0.kind`: Input should be a valid string"),
+        (GOOD + "data: {columns: {tweet: text}}", "`data.columns`: unknown column tweet; expected id, text, label,"),
+        (
+            GOOD + "data: {test_share: 0.6, validation_share: 0.4}",
+            "`data`: test_share and validation_share leave no row",
+        ),
+        (GOOD + "positive: [soup]", "positive: 'soup' is no label; expected some of stick, carrot"),
+        (GOOD + "selection: {metric: positive_f1}", "positive: none is named, though selection.metric is"),
+        (GOOD + "selection: {metric: luck}", "`selection.metric`: Input should be 'macro_f1' or 'positive_f1'"),
         ("- kimchi", "is no mapping; expected keys such as `candidates:`"),
         ("", "is no mapping; expected keys such as `candidates:`"),
         ("candidates: [", "is no YAML: while parsing"),
@@ -102,7 +127,7 @@ def test_a_folder_is_no_config(tmp_path):
     assert refusal(tmp_path).startswith("Is a directory")
 
 
-CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "lexicon")
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem not in ("lexicon", "obvious"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

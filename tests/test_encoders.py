@@ -37,7 +37,7 @@ def tiny(tmp_path_factory):
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
@@ -64,6 +64,18 @@ def test_the_exported_form_scores_as_the_trained_one(tuned):
     exported = create(Candidate(name="finetune", kind="finetune"))
     exported.restore(tuned.state())
     assert np.allclose(exported.decision_function(texts), tuned.decision_function(texts), atol=0.05)
+
+
+def test_a_target_is_read_as_a_segment_of_its_own(tiny, tuned):
+    tokenizer, _ = checkpoint.load_checkpoint(tiny)
+    (tokens,) = checkpoint.encode(tokenizer, ["the kettle\nthe ice"], 16)
+    assert tokenizer.convert_ids_to_tokens(tokens) == ["[CLS]", "the", "kettle", "[SEP]", "the", "ice", "[SEP]"]
+    restored = create(Candidate(name="finetune", kind="finetune"))
+    restored.restore(tuned.state())
+    given = [f"the kettle\n{COLD}", f"the ice\n{COLD}", COLD]
+    scores = restored.decision_function(given)
+    assert np.allclose(scores, tuned.decision_function(given), atol=0.05)
+    assert not np.allclose(scores[0], scores[2], atol=1e-3) and not np.allclose(scores[0], scores[1], atol=1e-3)
 
 
 def test_what_was_exported_can_be_exported_again(tuned):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +61,22 @@ def test_f1_of_a_label_that_is_nowhere_is_no_number():
 
 def test_macro_f1_leaves_out_a_label_that_is_nowhere():
     assert macro_f1(np.diag([3, 2, 0])) == 1
+
+
+def test_the_mean_over_some_labels_counts_the_others_as_mistakes():
+    # Two of favor, two of against, two of neither; one of favor and one of neither are taken for against.
+    matrix = confusion(np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 1]), 3)
+    assert float(macro_f1(matrix, [0, 1])) == pytest.approx((2 / 3 + 2 / 3) / 2)
+
+
+@given(ROWS)
+def test_the_mean_over_favor_and_against_is_the_stance_score_of_tweeteval(rows):
+    """Its script takes these two labels' F1 from scikit-learn's report on the rows of all targets together."""
+    y_true, y_pred = rows
+    both = sorted({*y_true.tolist(), *y_pred.tolist()} & {1, 2})
+    if both:
+        wanted = f1_score(y_true, y_pred, labels=both, average="macro", zero_division=0)
+        assert float(macro_f1(confusion(y_true, y_pred, 3), [1, 2])) == pytest.approx(wanted)
 
 
 def test_macro_f1_of_nothing_is_zero():
@@ -168,6 +186,13 @@ def test_equal_predictions_differ_by_exactly_nothing():
 def test_a_better_second_model_has_a_difference_above_zero():
     y_true, y_pred, groups = guesses(300)
     assert paired_difference(y_true, y_pred, y_true, groups, 3).low > 0
+
+
+def test_the_difference_may_be_that_of_another_statistic():
+    y_true, y_pred, groups = guesses(300)
+    statistic = partial(macro_f1, labels=[0])
+    found = paired_difference(y_true, y_pred, y_true, groups, 3, statistic=statistic)
+    assert found.value == pytest.approx(1 - float(f1(confusion(y_true, y_pred, 3))[0])) and found.low > 0
 
 
 def test_the_other_way_round_the_difference_is_below_zero():

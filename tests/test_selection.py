@@ -13,6 +13,7 @@ from pipeline.selection import (
     Result,
     check_candidates,
     check_classes,
+    check_validation,
     combine,
     cross_validate,
     make_folds,
@@ -147,6 +148,38 @@ def test_a_tie_goes_to_the_simpler_candidate(tmp_path):
 def test_a_config_may_ask_for_the_highest_even_on_a_tie(tmp_path):
     results = [result("simple", 0.80), result("rich", 0.84, random_state=1)]
     assert select(results, config(tmp_path, prefer_simple=False))[0].candidate.name == "rich"
+
+
+def test_a_config_may_choose_by_the_positive_labels_alone(tmp_path):
+    """One candidate is wrong on one label, the other on another: macro-F1 ties them, the positive label does not."""
+    right, wrong = result("for", 1.0), result("neither", 1.0)
+    right.scores[right.y_true == 2] = [0, 4, 0]
+    wrong.scores[wrong.y_true == 0] = [0, 4, 0]
+    settings = config(tmp_path, prefer_simple=False)
+    chosen = settings.selection.model_copy(update={"metric": "positive_f1"})
+    settings = settings.model_copy(update={"positive": ("for",), "selection": chosen})
+    selected, reason = select([wrong, right], settings)
+    assert selected.candidate.name == "for" and "for has the highest F1 of for on 120 rows" in reason
+    assert selected.macro_f1(selected.unseen, 100, [0]).value == 1
+
+
+def test_one_class_alone_is_named(tmp_path):
+    rows = [row for row in examples(60) if row.label == "for"]
+    with pytest.raises(InputError, match="labels: only 'for' occurs in the train part; expected all of for, against"):
+        check_classes(rows, config(tmp_path))
+
+
+def test_no_row_at_all_is_named(tmp_path):
+    with pytest.raises(InputError, match="labels: there is no row in the train part"):
+        check_classes([], config(tmp_path))
+
+
+def test_a_validation_part_of_too_few_articles_is_named(tmp_path):
+    rows = examples(6, split="validation")
+    with pytest.raises(InputError, match="the validation part holds 2 articles; expected at least 3, one for each"):
+        check_validation(rows, config(tmp_path))
+    check_validation(examples(9, split="validation"), config(tmp_path))
+    check_validation([], config(tmp_path))
 
 
 def test_invented_text_cannot_unseat_the_start(tmp_path):

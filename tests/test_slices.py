@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,6 @@ def example(text="The goose is late.", number=0, **fields):
         ("length", "goose " * 31, "31 words or more"),
         ("quotation", "“Honk,” said the goose.", "with a quotation"),
         ("quotation", "The goose's egg isn't here.", "without a quotation"),
-        ("wording", "Sanctions on geese.", "says sanctions, dialogue or talks"),
-        ("wording", "He talked of geese.", "says none of these words"),
         ("negation", "The goose doesn’t care.", "negated"),
         ("negation", "Nobel geese know.", "not negated"),
         ("headline", "Goose crosses border", "headline (no full stop)"),
@@ -27,6 +27,21 @@ def example(text="The goose is late.", number=0, **fields):
 )
 def test_a_sentence_is_in_the_slice_that_people_would_put_it_in(dimension, text, value):
     assert DIMENSIONS[dimension](example(text.strip())) == value
+
+
+def test_rows_with_an_obvious_word_are_a_slice_where_such_words_are_known():
+    rows = [example("Sanctions on geese."), example("He talked of geese.", 1), example("More sanctions.", 2)]
+    found = cut_rows(rows, re.compile("sanctions", re.IGNORECASE))
+    assert [(value, own.tolist()) for dimension, value, own in found if dimension == "wording"] == [
+        ("holds an obvious word", [0, 2]),
+        ("holds no obvious word", [1]),
+    ]
+    assert "wording" not in {dimension for dimension, _, _ in cut_rows(rows)}
+
+
+def test_targets_are_slices():
+    rows = [example(number=n, target=("geese", "ducks")[n % 2]) for n in range(4)]
+    assert [value for dimension, value, _ in cut_rows(rows) if dimension == "target"] == ["geese", "ducks"]
 
 
 def test_the_year_is_found_in_any_way_to_write_a_date():

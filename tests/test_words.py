@@ -7,9 +7,11 @@ from pipeline.calibration import Calibration
 from pipeline.classifiers import index_labels
 from pipeline.classifiers.rules import Keywords
 from pipeline.dataset import Example
+from pipeline.errors import InputError
 from pipeline.mistakes import read_worthy
-from pipeline.words import audit, leave_out, word_weights
+from pipeline.words import audit, leave_out, read_obvious, word_weights
 
+OBVIOUS = read_obvious(ROOT / "configs" / "obvious.yaml")
 HARD = [
     "Lift the sanctions, lift them now: talks, not sanctions!",
     "A I a.",
@@ -60,9 +62,25 @@ def test_a_text_of_one_word_is_left_whole(keywords):
 
 def test_the_audit_finds_that_a_keyword_list_lives_by_its_words(keywords):
     texts = ["Diplomacy for geese.", "The goose slept.", "A goose with a name slept."] * 8
-    found = audit(keywords, texts, np.array([1, 2, 2] * 8), [str(n) for n in range(24)])
+    found = audit(keywords, texts, np.array([1, 2, 2] * 8), [str(n) for n in range(24)], OBVIOUS)
     assert (found.looked_at, found.decided, found.touched) == (8, 8, 8)
     assert found.share == 1 and found.change.value < -0.4
+
+
+def test_without_obvious_words_the_audit_hides_none(keywords):
+    found = audit(keywords, ["Diplomacy for geese.", "A goose slept.", "Honk."], np.array([1, 2, 2]), ["a", "b", "c"])
+    assert (found.masked, found.change, found.touched, found.decided) == (None, None, 0, 1)
+
+
+def test_no_list_of_obvious_words_is_none(tmp_path):
+    assert read_obvious(None) is None and read_obvious(tmp_path / "words.yaml") is None
+
+
+@pytest.mark.parametrize("content", ["- (", "7", "- [", "- 7"])
+def test_a_broken_list_of_obvious_words_is_one_line(tmp_path, content):
+    (tmp_path / "words.yaml").write_text(content)
+    with pytest.raises(InputError, match="words.yaml: is no list of words .*; expected a list of regular expressions"):
+        read_obvious(tmp_path / "words.yaml")
 
 
 def examples_of(*pairs):

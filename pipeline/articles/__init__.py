@@ -49,6 +49,12 @@ class Article:
     title: str = ""
     date: str = ""
     outlet: str = ""
+    target: str = ""  # what the stance is asked about; for models that know targets
+
+    @property
+    def key(self) -> str:
+        """What may come once: an id, or one id with each target."""
+        return f"{self.id}\n{self.target}" if self.target else self.id
 
 
 @dataclass(frozen=True)
@@ -185,10 +191,10 @@ def _article(row: Row | Reject) -> Article | Reject:
         return Reject(row.where, "no `id`; expected columns id, text")
     if "\0" in text:
         return Reject(row.where, "holds NUL characters, so it is no text")
-    known = {name: row.fields.get(name) for name in ("title", "date", "outlet")}
+    known = {name: row.fields.get(name) for name in ("title", "date", "outlet", "target")}
     article = Article(str(key), text, **{name: str(value) for name, value in known.items() if value is not None})
     try:
-        "".join((article.id, article.text, article.title, article.date, article.outlet)).encode()
+        "".join((article.id, article.text, article.title, article.date, article.outlet, article.target)).encode()
     except UnicodeEncodeError:
         return Reject(row.where, "holds half of a surrogate pair, which is no character")
     return article

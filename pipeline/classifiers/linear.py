@@ -1,4 +1,9 @@
-"""Linear classifiers over what is counted (word and character n-grams) and what is embedded."""
+"""Linear classifiers over what is counted (word and character n-grams) and what is embedded.
+
+Where examples have targets, each feature is there once for all targets and once for its own target
+(Daumé III, 2007, "Frustratingly Easy Domain Adaptation"): the general copy learns what targets share,
+and is all that speaks where a target is new.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from pipeline.classifiers import Report, State, index_labels
 from pipeline.classifiers.onnx import OnnxModel
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
+from pipeline.examples import divide
 
 ANALYZERS = ("word", "char_wb")
 
@@ -34,14 +40,15 @@ class Tfidf:
         """Learn terms and weights."""
         from sklearn.svm import LinearSVC
 
-        texts = [example.text for example in examples]
+        targets, texts = _divided([example.input for example in examples])
+        self._targets = sorted(set(targets) - {""})
         self._vectorizers = [self._vectorizer(analyzer) for analyzer in ANALYZERS]
         report(0.1, "count terms")
         features = self._join([v.fit_transform(texts) for v in self._vectorizers], texts)
         report(0.5, "fit weights")
         model = LinearSVC(
             C=self.C, class_weight="balanced" if self.balanced else None, random_state=self.random_state
-        ).fit(features, index_labels(examples, label_names))
+        ).fit(copy_by_target(features, targets, self._targets), index_labels(examples, label_names))
         self._weights = _complete(model, len(label_names))
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
@@ -49,13 +56,14 @@ class Tfidf:
         if not texts:
             return np.zeros((0, len(self._weights[1])))
         coefficients, intercepts = self._weights
-        return (
-            np.asarray(self._join([v.transform(texts) for v in self._vectorizers], texts) @ coefficients.T) + intercepts
-        )
+        targets, texts = _divided(texts)
+        features = self._join([v.transform(texts) for v in self._vectorizers], texts)
+        return np.asarray(copy_by_target(features, targets, self._targets) @ coefficients.T) + intercepts
 
     def state(self) -> State:
         """Return terms, their inverse document frequencies, and weights."""
-        values, arrays = {}, dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
+        values: dict[str, Any] = {"targets": self._targets}
+        arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
         for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
             values[analyzer] = vectorizer.get_feature_names_out().tolist()
             arrays[f"idf_{analyzer}"] = vectorizer.idf_
@@ -63,6 +71,7 @@ class Tfidf:
 
     def restore(self, state: State) -> None:
         """Take over terms and weights."""
+        self._targets = state.values.get("targets", [])
         self._vectorizers = [self._vectorizer(analyzer, state.values[analyzer]) for analyzer in ANALYZERS]
         for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
             vectorizer.idf_ = state.arrays[f"idf_{analyzer}"]
@@ -95,7 +104,10 @@ class OverEncoder:
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return logits, shape (n, k)."""
         coefficients, intercepts = self._weights
-        return embed(self, texts) @ coefficients.T + intercepts
+        return self._features(texts) @ coefficients.T + intercepts
+
+    def _features(self, texts: Sequence[str]) -> Any:
+        return embed(self, texts)
 
     def state(self) -> State:
         """Return weights and the encoder in its exported form."""
@@ -123,12 +135,32 @@ class Embedding(OverEncoder):
         from sklearn.linear_model import LogisticRegression
 
         report(0.1, "embed")
-        features = embed(self, [example.text for example in examples])
+        texts = [example.input for example in examples]
+        self._targets = sorted({*_divided(texts)[0]} - {""})
+        features = self._features(texts)
         report(0.9, "fit weights")
         model = LogisticRegression(C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000).fit(
             features, index_labels(examples, label_names)
         )
         self._weights = _complete(model, len(label_names))
+
+    def _features(self, texts: Sequence[str]) -> Any:
+        from scipy.sparse import csr_matrix
+
+        targets, texts = _divided(texts)
+        vectors = embed(self, texts)
+        return copy_by_target(csr_matrix(vectors), targets, self._targets) if self._targets else vectors
+
+    def state(self) -> State:
+        """Return weights, targets and the encoder in its exported form."""
+        state = super().state()
+        state.values["targets"] = self._targets
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take over weights, targets and encoder."""
+        super().restore(state)
+        self._targets = state.values.get("targets", [])
 
 
 @dataclass(config=STRICT)
@@ -154,6 +186,30 @@ class Hybrid(Tfidf):
         """Take over terms, weights and encoder."""
         super().restore(state)
         self._onnx = OnnxModel(state.blobs)
+
+
+def copy_by_target(features: Any, targets: Sequence[str], known: Sequence[str]) -> Any:
+    """Return features, then for each known target its own copy of them with a constant, zero in other rows.
+
+    Args:
+        features: sparse, shape (n, d).
+        targets: one for each row; one that is not known has the general copy alone.
+        known: the targets of training; without any, features come back as they are.
+
+    """
+    from scipy.sparse import csr_matrix, diags, hstack
+
+    if not known:
+        return features
+    whole = hstack([features, csr_matrix(np.ones((len(targets), 1)))], format="csr")
+    own = [diags(np.array([target == name for target in targets], float)) @ whole for name in known]
+    return hstack([features, *own], format="csr")
+
+
+def _divided(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the targets and the texts of what classifiers read."""
+    pairs = [divide(one) for one in given]
+    return [target for target, _ in pairs], [text for _, text in pairs]
 
 
 def embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from pipeline.classifiers.checkpoint import mean_pool, supports_bf16
+from pipeline.classifiers.checkpoint import encode, mean_pool, supports_bf16
 
 
 class SentenceClassifier(torch.nn.Module):
@@ -103,7 +103,7 @@ def train_network(
     Args:
         model: what is trained; parameters that need no gradient stay.
         tokenizer: the encoder's.
-        texts: n texts.
+        texts: n texts, each with its target if it has one.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
         recipe: rates, epochs, sizes, random_state.
         report: told the share that is done.
@@ -112,7 +112,7 @@ def train_network(
         workspace: keeps a checkpoint after each epoch there, and goes on from the last one.
 
     """
-    encoded = tokenizer(list(texts), truncation=True, max_length=recipe.max_length)["input_ids"]
+    encoded = encode(tokenizer, texts, recipe.max_length)
     kind = torch.long if targets.ndim == 1 else torch.float32
     rows = [
         {"input_ids": ids, "labels": torch.tensor(target, dtype=kind), "length": len(ids)}

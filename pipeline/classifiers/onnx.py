@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pipeline.examples import segments
+
 
 def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     """Yield positions in batches of like length, so that little is computed on padding.
@@ -42,7 +44,7 @@ class OnnxModel:
         """Return the model's output, shape (n, d), in the order of the texts."""
         if not texts:
             return np.zeros((0, self._session.get_outputs()[0].shape[1]), np.float32)
-        encoded = self._tokenizer.encode_batch_fast(list(texts))
+        encoded = self._tokenizer.encode_batch_fast([segments(text) for text in texts])
         rows: list[np.ndarray] = [np.empty(0)] * len(encoded)
         for batch in length_batches([len(e.ids) for e in encoded], batch_size):
             longest = max(len(encoded[i].ids) for i in batch)

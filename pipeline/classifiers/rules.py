@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.classifiers import Report, State, index_labels
 from pipeline.dataset import Example
 from pipeline.errors import InputError
+from pipeline.examples import divide
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -73,7 +74,7 @@ class Keywords:
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return phrase counts; a label without phrases scores a half, or 1.5 against a tie."""
         patterns = [re.compile("|".join(p) or r"(?!)", re.IGNORECASE) for p in self._phrases]
-        counts = np.array([[len(pattern.findall(text)) for pattern in patterns] for text in texts], float)
+        counts = np.array([[len(pattern.findall(divide(text)[1])) for pattern in patterns] for text in texts], float)
         counts = counts.reshape(len(texts), len(patterns))
         default = np.array([not phrases for phrases in self._phrases])
         ranked = np.sort(counts, axis=1)

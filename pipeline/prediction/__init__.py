@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from pipeline.errors import InputError
 from pipeline.labels import probability_column
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
-from pipeline.prediction.reading import Ahead, Chunk, Cursor, read_chunks, survey
+from pipeline.prediction.reading import NO_TARGET, Ahead, Chunk, Cursor, read_chunks, survey
 from pipeline.sentences import Sentence
 
 CHUNK = 2048  # sentences that are scored and committed together
 LONGEST = 5000  # characters of a sentence that are scored: no sentence is longer, a broken file may be
 META = ("title", "date", "outlet")
-COUNTS = ("articles", "sentences", "rejects", "labels")  # of a summary: what the journal keeps
+COUNTS = ("articles", "sentences", "rejects", "labels", "unknown")  # of a summary: what the journal keeps
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Summary:
     rejects: int = 0
     seconds: float = 0.0  # of this run
     labels: dict[str, int] | None = None
+    unknown: dict[str, int] = field(default_factory=dict)  # rows by targets that the model has not learned
     rejected: Path | None = None
     resumed: int = 0  # sentences that an earlier run had done
     share: float | None = None  # of the bytes to be read, None: unknown
@@ -85,16 +86,20 @@ def predict(
     inputs_digest, total = survey(find_sources(inputs, own))
     batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "program": __version__, "chunk": CHUNK}
     columns = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
-    columns += [*(probability_column(name) for name in bundle.label_names), *META]
+    columns += [*(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
     with closing(Journal(output, columns, batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
         summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(bundle.label_names, 0)}))
         summary.resumed = summary.sentences
-        reading = read_chunks(find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), Meter())
+        reading = read_chunks(
+            find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), Meter(), bool(bundle.targets)
+        )
         with Ahead(reading) as chunks:
             for chunk in chunks:
+                if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
+                    bundle.read("")  # refused in one line: not one row has what the model wants
                 rows = _score(chunk, bundle)
-                _count(summary, chunk, rows)
+                _count(summary, chunk, rows, bundle.targets)
                 rejects = [{"where": reject.where, "why": reject.why} for reject in chunk.rejects]
                 counts = {name: getattr(summary, name) for name in COUNTS}
                 journal.commit(rows, rejects, chunk.ids, cursor=chunk.cursor, summary=counts)
@@ -119,29 +124,38 @@ def _check(inputs: list[str | Path], output: Path) -> None:
         raise InputError("-", "stands twice", expected="standard input once")
 
 
+def _meta(bundle: Bundle) -> tuple[str, ...]:
+    """Return what rows carry over from their article."""
+    return (*META, "target") if bundle.targets else META
+
+
 def _score(chunk: Chunk, bundle: Bundle) -> list[dict[str, Any]]:
     """Score the sentences of a chunk, identical ones once, and return their rows."""
-    texts = [sentence.text[:LONGEST] for _, sentence in chunk.sentences]
+    texts = [bundle.read(sentence.text[:LONGEST], article.target) for article, sentence in chunk.sentences]
     unique = list(dict.fromkeys(texts))
     known = dict(zip(unique, bundle.predict_proba(unique).tolist(), strict=True)) if unique else {}
     return [
-        _row(article, sentence, known[text], bundle.label_names)
+        _row(article, sentence, known[text], bundle)
         for (article, sentence), text in zip(chunk.sentences, texts, strict=True)
     ]
 
 
-def _row(article: Article, sentence: Sentence, probabilities: list[float], names: tuple[str, ...]) -> dict[str, Any]:
+def _row(article: Article, sentence: Sentence, probabilities: list[float], bundle: Bundle) -> dict[str, Any]:
+    names = bundle.label_names
     best = max(range(len(names)), key=probabilities.__getitem__)
     row = {"article_id": article.id, "sentence_index": sentence.index, "start": sentence.start, "end": sentence.end}
     row |= {"text": sentence.text, "label": names[best], "confidence": probabilities[best]}
     row |= {probability_column(name): p for name, p in zip(names, probabilities, strict=True)}
-    return row | {name: getattr(article, name) for name in META if getattr(article, name)}
+    return row | {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
 
 
-def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]]) -> None:
+def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: tuple[str, ...]) -> None:
     assert summary.labels is not None
     summary.articles += len(chunk.ids)
     summary.sentences += len(rows)
     summary.rejects += len(chunk.rejects)
     for row in rows:
         summary.labels[row["label"]] += 1
+        target = " ".join(row.get("target", "").split())
+        if targets and target not in targets:
+            summary.unknown[target] = summary.unknown.get(target, 0) + 1

@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.sentences import Sentence, cut
 
 T = TypeVar("T")
+NO_TARGET = "no `target`, which this model reads with each text"
 
 
 class Cursor(NamedTuple):
@@ -30,7 +31,7 @@ class Chunk:
     """What is scored and committed together. Its borders depend on the inputs alone."""
 
     sentences: list[tuple[Article, Sentence]] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)  # of the articles that begin here
+    ids: list[str] = field(default_factory=list)  # keys of the articles that begin here
     rejects: list[Reject] = field(default_factory=list)
     cursor: Cursor = Cursor()  # behind it
     read: int = 0  # bytes
@@ -56,7 +57,7 @@ def _size_and_date(source: Source) -> tuple[int, int]:
 
 
 def read_chunks(
-    sources: Iterable[Source], unit: str, size: int, begin: Cursor, seen: set[str], meter: Meter
+    sources: Iterable[Source], unit: str, size: int, begin: Cursor, seen: set[str], meter: Meter, targets: bool = False
 ) -> Iterator[Chunk]:
     """Yield chunks of `size` sentences from a cursor on; the last one may hold fewer, or none.
 
@@ -65,8 +66,9 @@ def read_chunks(
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
         size: sentences, or articles and rejects, that fill a chunk.
         begin: where an earlier chunk ended.
-        seen: ids of the articles before it; grows.
+        seen: keys of the articles before it; grows.
         meter: counts the bytes that were read.
+        targets: whether each article must have one; else they are passed over.
 
     """
     chunk = Chunk(cursor=begin)
@@ -77,13 +79,13 @@ def read_chunks(
         here = begin if number == begin.source else Cursor(number)
         for position, (found, digest) in enumerate(_remaining(source, meter, here), here.article):
             first = here.sentence if position == here.article else 0
-            item, sentences = _cut(found, unit, seen if not first else ())
+            item, sentences = _cut(found, unit, seen if not first else (), targets)
             if isinstance(item, Reject):
                 chunk.rejects.append(item)
                 sentences = []
             elif not first:
-                seen.add(item.id)
-                chunk.ids.append(item.id)
+                seen.add(item.key)
+                chunk.ids.append(item.key)
             for index in range(first, len(sentences)):
                 assert isinstance(item, Article)
                 chunk.sentences.append((item, sentences[index]))
@@ -125,11 +127,17 @@ def _remaining(source: Source, meter: Meter, begin: Cursor) -> Iterator[tuple[Ar
         check("" if position < begin.article or begin.sentence else after)
 
 
-def _cut(found: Article | Reject, unit: str, seen: Collection[str]) -> tuple[Article | Reject, list[Sentence]]:
+def _cut(
+    found: Article | Reject, unit: str, seen: Collection[str], targets: bool
+) -> tuple[Article | Reject, list[Sentence]]:
     """Return an article without its text, and its sentences; or why there are none."""
     if isinstance(found, Reject):
         return found, []
-    if found.id in seen:
+    if not targets:
+        found = replace(found, target="")
+    elif not found.target.strip():
+        return Reject(found.id, NO_TARGET), []
+    if found.key in seen:
         return Reject(found.id, "a second article with this id; expected unique ids"), []
     sentences = [Sentence(0, 0, len(found.text), found.text)] if unit == "sentence" else cut(found.text)
     if not sentences:

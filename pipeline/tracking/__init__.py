@@ -121,9 +121,9 @@ class Run:
         given = DatasetInput(entity, [InputTag("mlflow.data.context", context)])
         self._log(lambda client, run_id: client.log_inputs(run_id, datasets=[given]))
 
-    def register(self, folder: Path, label_names: Sequence[str], card: str) -> str:
-        """Log the exported folder and register it; return its version."""
-        return self._store.attempt(lambda: _register(self._store, self.here(), folder, label_names, card))
+    def register(self, folder: Path, label_names: Sequence[str], card: str, columns: Sequence[str] = ("text",)) -> str:
+        """Log the exported folder, which reads these columns, and register it; return its version."""
+        return self._store.attempt(lambda: _register(self._store, self.here(), folder, label_names, card, columns))
 
     def set_alias(self, alias: str, run_id: str | None = None) -> str:
         """Give the version that this run, or another, registered an alias; return it, empty where there is none."""
@@ -168,13 +168,16 @@ def _known(store: Store, run_id: str) -> str:
     return str(found[0].info.run_id)
 
 
-def _register(store: Store, run_id: str, folder: Path, label_names: Sequence[str], card: str) -> str:
+def _register(
+    store: Store, run_id: str, folder: Path, label_names: Sequence[str], card: str, columns: Sequence[str]
+) -> str:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     from pipeline.labels import probability_column
 
     package = Path(__file__).parents[1]
+    inputs = [ColSpec("string", name) for name in columns]
     outputs = [ColSpec("string", "label"), ColSpec("double", "confidence")]
     outputs += [ColSpec("double", probability_column(name)) for name in label_names]
     with redirect_stderr(StringIO()), warnings.catch_warnings():
@@ -186,13 +189,14 @@ def _register(store: Store, run_id: str, folder: Path, label_names: Sequence[str
                 python_model=str(package / "tracking" / "served.py"),
                 artifacts={"bundle": str(folder)},
                 code_paths=[str(package)],
-                signature=ModelSignature(inputs=Schema([ColSpec("string", "text")]), outputs=Schema(outputs)),
+                signature=ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs)),
                 pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVING],
                 registered_model_name=MODEL,
             )
     registered = str(info.registered_model_version)
     store.client.update_model_version(MODEL, registered, description=card)
-    store.client.set_model_version_tag(MODEL, registered, "label_names", ", ".join(label_names))
+    for name, words in (("label_names", label_names), ("columns", columns)):
+        store.client.set_model_version_tag(MODEL, registered, name, ", ".join(words))
     return registered
 
 

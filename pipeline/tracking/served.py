@@ -23,7 +23,11 @@ class StanceModel(mlflow.pyfunc.PythonModel):
         """Return columns label, confidence and a probability per label."""
         from pipeline.labels import probability_column
 
-        probabilities = self.bundle.predict_proba([str(text) for text in model_input["text"]])
+        targets = model_input["target"] if self.bundle.targets else [""] * len(model_input)
+        texts = [
+            self.bundle.read(str(text), str(target)) for text, target in zip(model_input["text"], targets, strict=True)
+        ]
+        probabilities = self.bundle.predict_proba(texts)
         names = self.bundle.label_names
         columns = {"label": [names[i] for i in probabilities.argmax(1)], "confidence": probabilities.max(1)}
         columns |= {probability_column(name): probabilities[:, i] for i, name in enumerate(names)}

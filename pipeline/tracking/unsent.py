@@ -63,8 +63,9 @@ def _send_models(kept: Store, server: Store, ids: dict[str, str]) -> None:
         folder = Path(kept.mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{entry.version}"))
         server.use()
         (bundle,) = (folder / "artifacts").iterdir()
-        labels = entry.tags["label_names"].split(", ")
-        versions[str(entry.version)] = _register(server, ids[entry.run_id], bundle, labels, entry.description or "")
+        labels, columns = (entry.tags.get(name, "text").split(", ") for name in ("label_names", "columns"))
+        sent = _register(server, ids[entry.run_id], bundle, labels, entry.description or "", columns)
+        versions[str(entry.version)] = sent
     if not versions:
         return
     standing = server.client.get_registered_model(MODEL).aliases
