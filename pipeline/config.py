@@ -42,6 +42,13 @@ class Selection(Section):
     resamples: int = Field(default=1000, ge=100)
 
 
+class Abstain(Section):
+    """When a prediction may say `uncertain` (`stance predict --abstain`)."""
+
+    # The share of the answered rows that shall be right.
+    precision: float = Field(default=0.9, gt=0, lt=1)
+
+
 class Candidate(Section):
     """One classifier to try: its kind, and the options of that kind."""
 
@@ -67,6 +74,7 @@ class Config(Section):
     random_state: int = 0
     data: Data = Data()
     selection: Selection = Selection()
+    abstain: Abstain = Abstain()
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     output: Path = Path("models/champion")
     cache: Path = Path(".cache")

@@ -10,7 +10,7 @@ from conftest import ROOT
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.errors import InputError
-from pipeline.evaluation import measure_coverage, review
+from pipeline.evaluation import review
 from pipeline.findings import summary
 from pipeline.report import publish
 
@@ -121,11 +121,3 @@ def test_a_file_of_one_class_is_scored(project, champion):
     (project / "one.jsonl").write_text("".join(json.dumps(row | {"label": "neutral"}) + "\n" for row in ROWS))
     found = review(load_bundle(champion), read_config("configs/default.yaml"), project / "one.jsonl")
     assert found.tables[0].rows == 3
-
-
-def test_coverage_starts_with_the_surest_rows():
-    import numpy as np
-
-    found = measure_coverage(np.array([0, 0, 1]), np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]]))
-    assert found.accuracy.tolist() == pytest.approx([1, 0.5, 2 / 3])
-    assert found.above(0.8) == pytest.approx((1 / 3, 1.0)) and found.above(0.95)[0] == 0
