@@ -204,7 +204,7 @@ def ece_interval(
     resamples: int = 1000,
     random_state: int = 0,
 ) -> Interval:
-    """Return the expected calibration error with an interval that holds the true one at least 95 % of the time.
+    """Return the expected calibration error with an interval that holds the true one 95 % of the time or more.
 
     Noise alone gives a perfectly calibrated model an error above 0, and each resample adds it once more. So the
     lower end takes off what noise could give (resampled gaps about their mean; the triangle inequality), and the
