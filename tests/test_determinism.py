@@ -34,8 +34,8 @@ np.save(file, classifier.decision_function([example.text for example in dataset.
 """
 FINETUNE = {"epochs": 1, "batch_size": 16, "max_length": 48, "validation_share": 0.0}
 # The largest difference of a score between one thread and two. Counting words adds in one order whatever the
-# number of threads; an encoder in float32 adds in another order at most. Fine-tuning adds in another order, in bfloat16 where the processor has it (8 bits of mantissa:
-# 0.4 % of a logit, at each of its steps); its logits here are of the order of 1.
+# number of threads; an encoder in float32 may add in another. So does fine-tuning, in bfloat16 where the processor
+# has it (8 bits of mantissa: 0.4 % of a logit, at each of its steps); its logits here are of the order of 1.
 TOLERANCE = {"tfidf": 1e-9, "hybrid": 1e-4, "finetune": 0.03}
 
 
