@@ -197,7 +197,7 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     if gains := against_tfidf(outcome.results, settings):
         out.print("\nMacro-F1 against tfidf on the same held-out rows (paired bootstrap over articles):")
         for gain in gains:
-            out.print(f"  {gain}, {gain.rows:,} rows")
+            out.print(f"  {gain} (on {gain.rows:,} rows)")
     out.print(f"\n* selected: {outcome.reason}.")
     out.print(f"Abstaining: {outcome.abstention}.")
     alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
@@ -259,6 +259,7 @@ def evaluate(
 def _print_confidence(whole: Evaluation) -> None:
     """Print how far confidence can be believed, and what the threshold for abstaining comes to."""
     from pipeline.abstention import SHARES
+    from pipeline.findings import describe_answers
 
     asked = whole.abstention
     title = "\nConfidence: calibration error, Brier score; answered, and right of these, from the threshold on"
@@ -267,6 +268,8 @@ def _print_confidence(whole: Evaluation) -> None:
         sure = [str(score) if score else "" for score in (found.answered, found.answered_right)]
         table.add_row(found.name, str(found.ece), str(found.brier), *sure)
     out.print(table)
+    if whole.answered_by_label:
+        out.print(f"Right from the threshold on, by label: {describe_answers(whole)} ({whole.tables[0].name}).")
     out.print(f"Threshold: {asked}." if asked else "Threshold: the model's manifest holds none; train again.")
     surest = ", ".join(f"{whole.coverage.at(share):.1%} of the surest {share:.0%}" for share in SHARES)
     out.print(f"Right without a threshold: {surest}; area under the risk-coverage curve {whole.coverage.aurc:.3f}.")

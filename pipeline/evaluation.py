@@ -67,6 +67,16 @@ class Evaluation:
         """Slices that are shown to be worse than the whole."""
         return weakest(self.slices, self.tables[0].macro_f1.value)
 
+    @property
+    def answered_by_label(self) -> dict[str, float]:
+        """Of the answers from the threshold on, the share that is right, for each label that is answered."""
+        if self.abstention is None or self.abstention.confidence is None:
+            return {}
+        sure, y_pred = self.probabilities.max(1) >= self.abstention.confidence, self.probabilities.argmax(1)
+        matrix = metrics.confusion(self.y_true[sure], y_pred[sure], len(self.label_names))
+        shares = zip(self.label_names, metrics.precision(matrix), matrix.sum(0), strict=True)
+        return {name: float(share) for name, share, answers in shares if answers}
+
 
 @dataclass(frozen=True)
 class _Scored:

@@ -80,7 +80,13 @@ def describe_abstention(found: Evaluation) -> str:
         return f"There is no threshold for `--abstain`: {asked or 'the model was exported without one'}."
     words = f"`stance predict --abstain` wishes for a precision of {asked.precision:.0%}: {asked}. On these rows it "
     words += f"answers {answered.value:.0%} ({_shares(answered)})"
-    return words + (f" and is right on {right.value:.1%} of them ({_shares(right)})." if right else ".")
+    words += f" and is right on {right.value:.1%} of them ({_shares(right)})" if right else ""
+    return words + (f"; by label: {describe_answers(found)}." if right else ".")
+
+
+def describe_answers(found: Evaluation) -> str:
+    """Say how much is right of the answers of each label: the wish is about all of them together."""
+    return ", ".join(f"{name} {share:.0%}" for name, share in found.answered_by_label.items())
 
 
 def _shares(found: metrics.Interval) -> str:

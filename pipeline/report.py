@@ -115,7 +115,7 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
         "reliability": {name: values.tolist() for name, values in vars(found.reliability).items()},
         "coverage": {"right_of_surest": {f"{share:.0%}": found.coverage.at(share) for share in SHARES}}
         | {"aurc": found.coverage.aurc},
-        "abstain": found.abstention and found.abstention.to_dict(),
+        "abstain": found.abstention and found.abstention.to_dict() | {"right_by_label": found.answered_by_label},
         "keyword_audit": asdict(found.audit) | {"share": found.audit.share},
         "behaviour": {"rate": suite.rate, "cases": len(suite.trials), "passed_of": suite.capabilities}
         if suite

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -12,7 +13,7 @@ from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation import review
-from pipeline.findings import describe_abstention, summary
+from pipeline.findings import describe_abstention, describe_answers, summary
 from pipeline.report import publish
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
@@ -97,6 +98,8 @@ def test_the_numbers_hold_calibration_with_intervals_and_what_abstaining_comes_t
     sure = found.probabilities.max(1) >= 0.6
     assert table["answered"]["value"] == pytest.approx(sure.mean())
     right = (found.probabilities.argmax(1) == found.y_true)[sure]
+    by_label = numbers["abstain"]["right_by_label"]
+    assert set(by_label) == {found.label_names[i] for i in found.probabilities.argmax(1)[sure]}
     assert (table["answered_right"] is None) == (not sure.any())
     assert not sure.any() or table["answered_right"]["value"] == pytest.approx(right.mean())
     assert numbers["coverage"]["right_of_surest"]["100%"] == pytest.approx(
@@ -113,6 +116,14 @@ def test_the_page_says_what_the_threshold_comes_to(judged):
 def test_a_model_without_a_threshold_is_evaluated_all_the_same(judged):
     found = replace(judged[0], abstention=None, tables=[replace(judged[0].tables[0], answered=None)])
     assert "There is no threshold for `--abstain`" in describe_abstention(found)
+    assert found.answered_by_label == {}
+
+
+def test_the_answers_of_each_label_are_scored_apart(judged):
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.5, 0.4]])
+    found = replace(judged[0], y_true=np.array([0, 2, 2, 1]), probabilities=probabilities)
+    assert found.answered_by_label == {"pro-sanctions": 0.5, "neutral": 1.0}
+    assert describe_answers(found) == "pro-sanctions 50%, neutral 100%"
 
 
 def test_eval_prints_calibration_with_intervals_and_the_threshold(project, champion, capsys):
