@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import metrics
+from pipeline.abstention import find_threshold
 from pipeline.articles import Reject, read_articles
 from pipeline.calibration import fit_calibration, softmax
 from pipeline.classifiers import Report, create, index_labels
@@ -188,13 +189,15 @@ def _finish(
     y_true, groups = index_labels(validation, config.label_names), [row.group for row in validation]
     folds = np.unique(groups, return_inverse=True)[1] % 5
     calibration = fit_calibration(scores, y_true, folds)
-    y_pred = calibration.apply(scores).argmax(1)
+    probabilities = calibration.apply(scores)
+    y_pred = probabilities.argmax(1)
     found = metrics.interval(y_true, y_pred, groups, len(config.label_names))
     card: dict[str, object] = {
         "encoder": DEFAULT,
         "encoder_sha256": DEFAULT_SHA256,
         "label_names": list(config.label_names),
         "calibration": calibration.to_dict(),
+        "abstain": find_threshold(y_true, probabilities, config.abstain.precision).to_dict(),
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
         "recipe": asdict(recipe),
         "rows": dict(zip(("labelled", "own", "unlabelled"), counts, strict=True)) | {"validation": len(validation)},

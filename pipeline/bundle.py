@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.abstention import UNCERTAIN, Abstention
 from pipeline.calibration import Calibration
 from pipeline.classifiers import Classifier, State, create
 from pipeline.config import Candidate
@@ -70,6 +71,23 @@ class Bundle:
         if not self.targets:
             return [join(text) for text in texts]
         return [self.read(text, target) for target, text in map(divide, texts)]
+
+    @property
+    def abstention(self) -> Abstention | None:
+        """When to say `uncertain`; None where the manifest says nothing of it."""
+        stored = self.manifest.get("abstain")
+        return Abstention.from_dict(stored) if stored else None
+
+    def least_confidence(self) -> float:
+        """Return the confidence below which to say `uncertain`; InputError where the manifest has none."""
+        found, then = self.abstention, "train again, with more held-out real text or a lower `abstain.precision`"
+        if UNCERTAIN in self.label_names:
+            raise InputError("--abstain", f"{UNCERTAIN!r} is a label of this model", then="predict without it")
+        if found is None:
+            raise InputError("--abstain", "the model's manifest holds no threshold", then="train again")
+        if found.confidence is None:
+            raise InputError("--abstain", f"the model's manifest holds no threshold: {found}", then=then)
+        return found.confidence
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities, shape (n, len(label_names)).

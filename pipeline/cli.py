@@ -21,6 +21,7 @@ from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.evaluation import Evaluation
     from pipeline.evaluation import Table as Scores
     from pipeline.prediction import Summary
     from pipeline.selection import Result
@@ -171,6 +172,7 @@ def train(
 
 
 def _print_outcome(outcome: Outcome, settings: Config) -> None:
+    from pipeline.comparison import against_tfidf
     from pipeline.training import describe_scores
 
     title = "Candidates on rows that are new to them: macro-F1, of real and of invented text, and F1 of each label"
@@ -200,7 +202,12 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
         out.print(f"{int(real.sum())} of the {len(real)} {words}")
     if not all(result.unseen.all() for result in outcome.results):
         out.print("The shipped start has learned from the invented train text: it is scored on the real rows alone.")
+    if gains := against_tfidf(outcome.results, settings):
+        out.print("\nMacro-F1 against tfidf on the same held-out rows (paired bootstrap over articles):")
+        for gain in gains:
+            out.print(f"  {gain} (on {gain.rows:,} rows)")
     out.print(f"\n* selected: {outcome.reason}.")
+    out.print(f"Abstaining: {outcome.abstention}.")
     alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
     out.print(f"{outcome.verdict}", markup=False)
     out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} ({alias}).")
@@ -232,8 +239,7 @@ def evaluate(
     positive = (
         (f"F1 of {', '.join(bundle.label_names[label] for label in bundle.positive)}",) if bundle.positive else ()
     )
-    columns = ("articles", "sentences", "macro-F1", "95 % interval", *positive, *floors, "ECE", "Brier")
-    table = new_table("rows", *columns)
+    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *positive, *floors)
     for found in tables:
         table.add_row(
             found.name,
@@ -243,12 +249,11 @@ def evaluate(
             f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
             *([f"{found.positive_f1.value:.3f}"] if found.positive_f1 else []),
             *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in floors),
-            f"{found.ece:.3f}",
-            f"{found.brier:.3f}",
         )
     out.print(table)
     if any(found.note for found in tables):
         out.print("† fewer than ten articles: the interval is over sentences.")
+    _print_confidence(whole)
     for found in tables:
         _print_classes(found, bundle.label_names)
     for part in whole.weakest[:4]:
@@ -264,6 +269,25 @@ def evaluate(
     if not settings.data.source:
         out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
     out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
+
+
+def _print_confidence(whole: Evaluation) -> None:
+    """Print how far confidence can be believed, and what the threshold for abstaining comes to."""
+    from pipeline.abstention import SHARES
+    from pipeline.findings import describe_answers
+
+    asked = whole.abstention
+    title = "\nConfidence: calibration error, Brier score; answered, and right of these, from the threshold on"
+    table = new_table("rows", "ECE [95 %]", "Brier [95 %]", "answered [95 %]", "right [95 %]", title=title)
+    for found in whole.tables:
+        sure = [str(score) if score else "" for score in (found.answered, found.answered_right)]
+        table.add_row(found.name, str(found.ece), str(found.brier), *sure)
+    out.print(table)
+    if whole.answered_by_label:
+        out.print(f"Right from the threshold on, by label: {describe_answers(whole)} ({whole.tables[0].name}).")
+    out.print(f"Threshold: {asked}." if asked else "Threshold: the model's manifest holds none; train again.")
+    surest = ", ".join(f"{whole.coverage.at(share):.1%} of the surest {share:.0%}" for share in SHARES)
+    out.print(f"Right without a threshold: {surest}; area under the risk-coverage curve {whole.coverage.aurc:.3f}.")
 
 
 def _print_classes(found: Scores, label_names: tuple[str, ...]) -> None:
@@ -292,6 +316,9 @@ def predict(
         Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
     ] = "article",
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what a stopped run has done.")] = False,
+    abstain: Annotated[
+        bool, typer.Option("--abstain", help="Label `uncertain` what is less sure than the model's threshold.")
+    ] = False,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
     from pipeline.bundle import load_bundle
@@ -305,7 +332,7 @@ def predict(
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
             bar.update(done.share or 0.0, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart)
+        summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart, abstain=abstain)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
@@ -338,7 +365,8 @@ def compare(
     for name, score, alone in lines:
         table.add_row(name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", str(alone))
     out.print(table)
-    out.print(f"\nOn {len(rows)} sentences: {found.verdict}.")
+    articles = len({row.group for row in rows})
+    out.print(f"\nMacro-F1 on {len(rows)} sentences of {articles} articles: {found.verdict}.")
     out.print(f"McNemar's exact test on the rows where one alone is right: p = {found.p_value:.3g}.")
 
 

@@ -1,4 +1,4 @@
-"""Say whether one exported model is better than another on the same rows, and how sure that is."""
+"""Say whether one model, or candidate, is better than another on the same rows, and how sure that is."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import numpy as np
 from pipeline import metrics
 from pipeline.bundle import Bundle
 from pipeline.classifiers import index_labels
+from pipeline.config import Config
 from pipeline.dataset import Example
 from pipeline.errors import InputError
+from pipeline.metrics import Interval
+from pipeline.selection import Result, judged
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Macro-F1 of two models on the same rows, the gain of the second, and where they disagree."""
 
-    first: metrics.Interval
-    second: metrics.Interval
-    gain: metrics.Interval
+    first: Interval
+    second: Interval
+    gain: Interval
     only_first: int  # rows that only the first has right
     only_second: int
     p_value: float  # McNemar's exact test: that such rows are as many on either side by chance
@@ -28,14 +31,51 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Say it in plain words."""
-        points, low, high = (100 * value for value in (self.gain.value, self.gain.low, self.gain.high))
-        if low > 0:
-            return f"B is better by {points:.1f} points of macro-F1, 95 % interval {low:.1f} to {high:.1f}"
-        if high < 0:
-            return f"A is better by {-points:.1f} points of macro-F1, 95 % interval {-high:.1f} to {-low:.1f}"
-        return (
-            f"no difference is shown: B scores {points:+.1f} points of macro-F1, 95 % interval {low:.1f} to {high:.1f}"
+        if self.gain.high < 0:
+            return say_gain(Interval(-self.gain.value, -self.gain.high, -self.gain.low, self.gain.unit), "A")
+        return say_gain(self.gain, "B")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a candidate scores more than the TF-IDF candidate, in macro-F1 on the same held-out rows."""
+
+    name: str
+    rows: int
+    interval: Interval
+
+    def __str__(self) -> str:
+        """Say it in plain words."""
+        return say_gain(self.interval, self.name)
+
+
+def say_gain(gain: Interval, name: str) -> str:
+    """Say whether the named one is better than the other; neither is where the interval holds zero."""
+    points, low, high = (100 * value for value in (gain.value, gain.low, gain.high))
+    over = "" if gain.unit == "articles" else f" (over {gain.unit}: few articles)"
+    if gain.low > 0:
+        return f"{name} is better by {points:.1f} points, 95 % interval {low:.1f} to {high:.1f}{over}"
+    if gain.high < 0:
+        return f"{name} is worse by {-points:.1f} points, 95 % interval {-high:.1f} to {-low:.1f}{over}"
+    words = f"{name} scores {points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}{over}"
+    return f"no difference is shown: {words}"
+
+
+def against_tfidf(results: Sequence[Result], config: Config) -> list[Gain]:
+    """Compare each candidate with the first TF-IDF one: paired bootstrap over articles on the rows they share."""
+    reference = next((result for result in results if result.candidate.kind == "tfidf"), None)
+    gains = []
+    for result in results if reference else ():
+        if reference is None or result is reference:
+            continue
+        rows = judged([reference, result], config)
+        groups = [example.group for example, kept in zip(result.examples, rows, strict=True) if kept]
+        found = metrics.paired_difference(
+            *(result.y_true[rows], reference.y_pred[rows], result.y_pred[rows], groups, len(config.label_names)),
+            resamples=config.selection.resamples,
         )
+        gains.append(Gain(result.candidate.name, int(rows.sum()), found))
+    return gains
 
 
 def compare(first: Bundle, second: Bundle, examples: Sequence[Example]) -> Comparison:

@@ -83,6 +83,13 @@ class Evaluation(Section):
     obvious: Path | None = Path("configs/obvious.yaml")  # words that anybody would search for
 
 
+class Abstain(Section):
+    """When a prediction may say `uncertain` (`stance predict --abstain`)."""
+
+    # The share of the answered rows that shall be right.
+    precision: float = Field(default=0.9, gt=0, lt=1)
+
+
 class Candidate(Section):
     """One classifier to try: its kind, and the options of that kind."""
 
@@ -112,6 +119,7 @@ class Config(Section):
     data: Data = Data()
     selection: Selection = Selection()
     evaluation: Evaluation = Evaluation()
+    abstain: Abstain = Abstain()
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     output: Path = Path("models/champion")
     cache: Path = Path(".cache")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import figures, metrics, tracking
+from pipeline.abstention import Abstention, Coverage, measure_coverage
 from pipeline.behaviour import Suite, read_cases, try_cases
 from pipeline.bundle import Bundle
 from pipeline.calibration import softmax
@@ -35,24 +36,12 @@ class Table:
     macro_f1: metrics.Interval
     floors: dict[str, metrics.Interval]
     matrix: np.ndarray
-    ece: float
-    brier: float
+    ece: metrics.Interval
+    brier: metrics.Interval
     note: str = ""
     positive_f1: metrics.Interval | None = None  # where the model names positive labels
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What remains right when only the surest rows are answered; arrays run from few rows to all."""
-
-    share: np.ndarray  # of the rows that is answered
-    accuracy: np.ndarray  # on these
-    confidence: np.ndarray  # of the least sure of them
-
-    def above(self, confidence: float) -> tuple[float, float]:
-        """Return the share of rows at least this sure, and the accuracy on them."""
-        last = int(np.searchsorted(-self.confidence, -confidence, side="right")) - 1
-        return (float(self.share[last]), float(self.accuracy[last])) if last >= 0 else (0.0, float("nan"))
+    answered: metrics.Interval | None = None  # the share that is as sure as the model's threshold asks
+    answered_right: metrics.Interval | None = None  # of these
 
 
 @dataclass(frozen=True)
@@ -68,6 +57,7 @@ class Evaluation:
     best_floor: str
     reliability: metrics.Reliability
     coverage: Coverage
+    abstention: Abstention | None
     slices: list[Slice]
     behaviour: Suite | None
     floor_behaviour: Suite | None  # the keyword floor on the same cases
@@ -80,6 +70,16 @@ class Evaluation:
     def weakest(self) -> list[Slice]:
         """Slices that are shown to be worse than the whole."""
         return weakest(self.slices, self.tables[0].macro_f1.value)
+
+    @property
+    def answered_by_label(self) -> dict[str, float]:
+        """Of the answers from the threshold on, the share that is right, for each label that is answered."""
+        if self.abstention is None or self.abstention.confidence is None:
+            return {}
+        sure, y_pred = self.probabilities.max(1) >= self.abstention.confidence, self.probabilities.argmax(1)
+        matrix = metrics.confusion(self.y_true[sure], y_pred[sure], len(self.label_names))
+        shares = zip(self.label_names, metrics.precision(matrix), matrix.sum(0), strict=True)
+        return {name: float(share) for name, share, answers in shares if answers}
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ def review(
         best_floor=best,
         reliability=metrics.reliability(y_true, scored.probabilities),
         coverage=measure_coverage(y_true, scored.probabilities),
+        abstention=bundle.abstention,
         slices=slices,
         behaviour=behaviour,
         floor_behaviour=floor_behaviour,
@@ -159,15 +160,6 @@ def review(
         unsure=unsure,
         untried=tuple(name for name, found in untried.items() if not found),
     )
-
-
-def measure_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> Coverage:
-    """Order rows from surest to least sure and score each beginning (El-Yaniv and Wiener, 2010)."""
-    confidence = probabilities.max(1)
-    order = np.argsort(-confidence, kind="stable")
-    answered = np.arange(1, len(order) + 1)
-    hits = (probabilities.argmax(1) == y_true)[order].cumsum()
-    return Coverage(answered / len(order), hits / answered, confidence[order])
 
 
 def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
@@ -229,7 +221,8 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
         stored = np.array([bundle.manifest["out_of_fold"][example.id] for example in folded])
         both = [*(main[row] for row in real), *folded]
         stacked = np.vstack([probabilities[real], stored])
-        tables.append(_table("real text, test and out of fold", both, stacked, bundle, {}))
+        # The threshold for abstaining was found on the rows out of fold: these cannot test it.
+        tables.append(_table("real text, test and out of fold", both, stacked, bundle, {}, tested=False))
     return _Scored(tables, main, probabilities, floors)
 
 
@@ -239,11 +232,18 @@ def _table(
     probabilities: np.ndarray,
     bundle: Bundle,
     floors: dict[str, np.ndarray],
+    *,
+    tested: bool = True,
 ) -> Table:
     size = len(bundle.label_names)
     y_true, y_pred = index_labels(examples, bundle.label_names), probabilities.argmax(1)
     groups = [example.article_id for example in examples]
     interval = metrics.interval(y_true, y_pred, groups, size)
+    answered = right = None
+    if tested and bundle.abstention and bundle.abstention.confidence is not None:
+        sure = probabilities.max(1) >= bundle.abstention.confidence
+        answered = metrics.ratio(sure, np.ones(len(sure)), groups)
+        right = metrics.ratio(sure & (y_pred == y_true), sure, groups) if sure.any() else None
     return Table(
         name=name,
         rows=len(examples),
@@ -251,22 +251,24 @@ def _table(
         macro_f1=interval,
         floors={kind: metrics.interval(y_true, floor, groups, size) for kind, floor in floors.items()},
         matrix=metrics.confusion(y_true, y_pred, size),
-        ece=metrics.reliability(y_true, probabilities).ece,
-        brier=metrics.brier(y_true, probabilities),
+        ece=metrics.ece_interval(y_true, probabilities, groups),
+        brier=metrics.brier_interval(y_true, probabilities, groups),
         note="" if interval.unit == "articles" else "few articles: interval over sentences",
         positive_f1=metrics.interval(
             y_true, y_pred, groups, size, statistic=partial(metrics.macro_f1, labels=bundle.positive)
         )
         if bundle.positive
         else None,
+        answered=answered,
+        answered_right=right,
     )
 
 
 def log(run: tracking.Run, table: Table, label_names: Sequence[str]) -> None:
     """Log the test scores to the run that made the model."""
-    run.metrics({"test_macro_f1": table.macro_f1.value, "test_ece": table.ece})
-    if table.positive_f1:
-        run.metrics({"test_positive_f1": table.positive_f1.value})
+    names = ("macro_f1", "positive_f1", "ece", "brier", "answered", "answered_right")
+    scores = {f"test_{name}": getattr(table, name) for name in names}
+    run.metrics({name: score.value for name, score in scores.items() if score})
     run.figures(
         {
             "test_confusion": figures.draw_confusion(table.matrix, label_names, "test part"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import metrics
+from pipeline.abstention import Coverage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +48,16 @@ def draw_reliability(found: metrics.Reliability, title: str) -> Figure:
     axes.plot(found.confidence, found.accuracy, marker="o", color=BLUE)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share that is right")
     axes.set_title(f"{title}\nexpected calibration error {found.ece:.3f}")
+    return figure
+
+
+def draw_coverage(found: Coverage, title: str) -> Figure:
+    """Draw the error on the surest rows against the share of rows that is answered (risk and coverage)."""
+    figure = _figure(4.6, 4.2)
+    axes = figure.add_subplot()
+    axes.plot(found.share, 1 - found.accuracy, color=BLUE)
+    axes.set(xlim=(0, 1), ylim=(0, None), xlabel="share that is answered", ylabel="of these, wrong")
+    axes.set_title(f"{title}\narea under the curve {found.aurc:.3f}")
     return figure
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline import metrics
 from pipeline.config import Config
 from pipeline.evaluation import Evaluation
 
@@ -13,12 +14,14 @@ from pipeline.evaluation import Evaluation
 def summary(found: Evaluation) -> str:
     """Return what a model card says about the test part, as Markdown."""
     table = found.tables[0]
-    lines = [f"- macro-F1 {table.macro_f1} on {table.rows} sentences of {table.articles} articles, ECE {table.ece:.3f}"]
+    lines = [f"- macro-F1 {table.macro_f1} on {table.rows} sentences of {table.articles} articles, ECE {table.ece}"]
     lines += [f"- {part.name.strip()}: macro-F1 {part.macro_f1} on {part.rows} sentences" for part in found.tables[1:]]
     lines += [f"- {found.best_floor}, the best floor: {table.floors[found.best_floor]}"]
     lines += [f"- weak on {s.dimension}: {s.value} ({s.macro_f1}, {len(s.rows)} sentences)" for s in found.weakest[:4]]
     if table.positive_f1:
         lines.append(f"- F1 of the positive labels alone: {table.positive_f1}")
+    if table.answered_right:
+        lines.append(f"- `--abstain`: answers {table.answered} of the sentences, and {table.answered_right} are right")
     if found.behaviour:
         lines.append(f"- {found.behaviour.rate:.0%} of {len(found.behaviour.trials)} behaviour cases pass")
     return "\n".join([*lines, f"- {describe_audit(found)}"]) + "\n"
@@ -57,17 +60,39 @@ def describe_confusion(matrix: np.ndarray, label_names: Sequence[str]) -> str:
 
 def describe_calibration(found: Evaluation) -> str:
     """Say whether confidence can be believed."""
-    ece = found.tables[0].ece
+    error = found.tables[0].ece
+    ece, interval = error.value, f" (95 % interval {100 * error.low:.1f} to {100 * error.high:.1f})"
     gap = float(np.average(found.reliability.confidence - found.reliability.accuracy, weights=found.reliability.rows))
     if ece < 0.05:
-        words = f"Yes: confidence and accuracy differ by {100 * ece:.1f} points on average."
+        words = f"Yes: confidence and accuracy differ by {100 * ece:.1f} points on average{interval}."
     else:
         side = "too sure" if gap > 0 else "too unsure"
-        words = f"With care: confidence and accuracy differ by {100 * ece:.1f} points on average; it is mostly {side}."
+        words = f"With care: confidence and accuracy differ by {100 * ece:.1f} points on average{interval}; "
+        words += f"it is mostly {side}."
     share, accuracy = found.coverage.above(0.8)
     if share:
         words += f" Where it is at least 80 % sure ({share:.0%} of sentences) it is right {accuracy:.0%} of the time."
     return words
+
+
+def describe_abstention(found: Evaluation) -> str:
+    """Say what the model's threshold comes to on these rows."""
+    asked, answered, right = found.abstention, found.tables[0].answered, found.tables[0].answered_right
+    if asked is None or asked.confidence is None or answered is None:
+        return f"There is no threshold for `--abstain`: {asked or 'the model was exported without one'}."
+    words = f"`stance predict --abstain` wishes for a precision of {asked.precision:.0%}: {asked}. On these rows it "
+    words += f"answers {answered.value:.0%} ({_shares(answered)})"
+    words += f" and is right on {right.value:.1%} of them ({_shares(right)})" if right else ""
+    return words + (f"; by label: {describe_answers(found)}." if right else ".")
+
+
+def describe_answers(found: Evaluation) -> str:
+    """Say how much is right of the answers of each label: the wish is about all of them together."""
+    return ", ".join(f"{name} {share:.0%}" for name, share in found.answered_by_label.items())
+
+
+def _shares(found: metrics.Interval) -> str:
+    return f"95 % interval {found.low:.1%} to {found.high:.1%}"
 
 
 def describe_audit(found: Evaluation) -> str:

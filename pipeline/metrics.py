@@ -147,10 +147,28 @@ def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     return float(-np.log(np.clip(chosen, 1e-12, None)).mean())
 
 
+def ratio(
+    part: np.ndarray, whole: np.ndarray, groups: Sequence[str], *, resamples: int = 1000, random_state: int = 0
+) -> Interval:
+    """Return sum(part) / sum(whole) over rows, each of shape (n,), with its 95 % interval; 0 of 0 is 0."""
+    codes, weights, unit = resampling(groups, resamples, random_state)
+    draws = _ratio(weights @ np.bincount(codes, part), weights @ np.bincount(codes, whole))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(float(_ratio(np.sum(part), np.sum(whole))), float(low), float(high), unit)
+
+
 def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the mean squared distance between probabilities and the true label (Brier, 1950); 0 to 2."""
-    truth = np.eye(probabilities.shape[1])[y_true]
-    return float(((probabilities - truth) ** 2).sum(1).mean())
+    return float(_squares(y_true, probabilities).mean())
+
+
+def brier_interval(y_true: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]) -> Interval:
+    """Return the Brier score with its 95 % interval."""
+    return ratio(_squares(y_true, probabilities), np.ones(len(y_true)), groups)
+
+
+def _squares(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    return ((probabilities - np.eye(probabilities.shape[1])[y_true]) ** 2).sum(1)
 
 
 @dataclass(frozen=True)
@@ -169,11 +187,42 @@ class Reliability:
 
 def reliability(y_true: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> Reliability:
     """Compare confidence with accuracy in bins of equal mass."""
-    confidence = probabilities.max(1)
-    hit = probabilities.argmax(1) == y_true
-    parts = [part for part in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(part)]
+    confidence, hit = probabilities.max(1), probabilities.argmax(1) == y_true
+    parts = _bins(confidence, bins)
     return Reliability(
         np.array([confidence[part].mean() for part in parts]),
         np.array([hit[part].mean() for part in parts]),
         np.array([len(part) for part in parts]),
     )
+
+
+def _bins(confidence: np.ndarray, bins: int) -> list[np.ndarray]:
+    """Return the rows of each bin; none is empty."""
+    return [part for part in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(part)]
+
+
+def ece_interval(
+    y_true: np.ndarray,
+    probabilities: np.ndarray,
+    groups: Sequence[str],
+    bins: int = 10,
+    *,
+    resamples: int = 1000,
+    random_state: int = 0,
+) -> Interval:
+    """Return the expected calibration error with an interval that holds the true one 95 % of the time or more.
+
+    Noise alone gives a perfectly calibrated model an error above 0, and each resample adds it once more. So the
+    lower end takes off what noise could give (resampled gaps about their mean; the triangle inequality), and the
+    upper end is as far above the value as the resamples spread above their own mean. Bins stay as they are.
+    """
+    confidence, hit = probabilities.max(1), probabilities.argmax(1) == y_true
+    codes, weights, unit = resampling(groups, resamples, random_state)
+    gaps = np.zeros((weights.shape[1], bins))
+    for number, part in enumerate(_bins(confidence, bins)):
+        gaps[:, number] = np.bincount(codes[part], confidence[part] - hit[part], minlength=len(gaps))
+    rows = np.bincount(codes)
+    drawn, mean = weights @ gaps / (weights @ rows)[:, None], gaps.sum(0) / rows.sum()
+    value, draws = float(np.abs(mean).sum()), np.abs(drawn).sum(1)
+    noise = float(np.quantile(np.abs(drawn - mean).sum(1), 0.975))
+    return Interval(value, max(0.0, value - noise), value + float(np.quantile(draws, 0.975) - draws.mean()), unit)

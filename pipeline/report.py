@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import charts, findings, metrics, tracking
+from pipeline.abstention import SHARES
 from pipeline.bundle import Bundle
 from pipeline.charts import Mark
 from pipeline.config import Config
@@ -94,7 +95,11 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
         {"name": t.name.strip(), "rows": t.rows, "articles": t.articles, "macro_f1": asdict(t.macro_f1)}
         | {"floors": {kind: asdict(floor) for kind, floor in t.floors.items()}}
         | ({"positive_f1": asdict(t.positive_f1)} if t.positive_f1 else {})
-        | {"confusion": t.matrix.tolist(), "ece": t.ece, "brier": t.brier}
+        | {"confusion": t.matrix.tolist(), "ece": asdict(t.ece), "brier": asdict(t.brier)}
+        | {
+            name: score and asdict(score)
+            for name, score in (("answered", t.answered), ("answered_right", t.answered_right))
+        }
         for t in found.tables
     ]
     slices = [
@@ -109,6 +114,9 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
         "gain_over_floor": {"floor": found.best_floor, **asdict(found.gain)},
         "slices": slices,
         "reliability": {name: values.tolist() for name, values in vars(found.reliability).items()},
+        "coverage": {"right_of_surest": {f"{share:.0%}": found.coverage.at(share) for share in SHARES}}
+        | {"aurc": found.coverage.aurc},
+        "abstain": found.abstention and found.abstention.to_dict() | {"right_by_label": found.answered_by_label},
         "keyword_audit": asdict(found.audit) | {"share": found.audit.share},
         "behaviour": {"rate": suite.rate, "cases": len(suite.trials), "passed_of": suite.capabilities}
         if suite
@@ -143,6 +151,9 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
         verdict=findings.describe_verdict(found, config),
         confusion_words=findings.describe_confusion(table.matrix, size),
         calibration_words=findings.describe_calibration(found),
+        abstention_words=findings.describe_abstention(found),
+        surest=[(share, found.coverage.at(share)) for share in SHARES],
+        aurc=found.coverage.aurc,
         audit_words=findings.describe_audit(found),
         weakest=found.weakest[:4],
         fewest=FEWEST_ROWS,

@@ -274,6 +274,13 @@ def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
     return best, f"{best.candidate.name} has the highest {metric} {on}, and no simpler candidate ties with it"
 
 
+def judged(results: Sequence[Result], config: Config) -> np.ndarray:
+    """Return the rows to judge by: real text where there is enough of it, and new to all of the results; shape (n,)."""
+    real = results[0].real
+    rows = real if real.sum() >= config.selection.real_rows else np.ones_like(real)
+    return np.all([rows, *(result.unseen for result in results)], axis=0)
+
+
 def refit(result: Result, train: Sequence[Example], config: Config, report: Report) -> Classifier:
     """Fit the selected candidate, or the members of an ensemble, on the whole train part."""
     if result.members:

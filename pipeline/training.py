@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import __version__, figures, metrics, promotion, tracking
+from pipeline.abstention import Abstention, find_threshold, measure_coverage
 from pipeline.bundle import write_bundle
 from pipeline.classifiers import Report
 from pipeline.classifiers.ensemble import ENSEMBLE
+from pipeline.comparison import against_tfidf
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
 from pipeline.examples import join
@@ -28,6 +30,7 @@ from pipeline.selection import (
     check_validation,
     combine,
     cross_validate,
+    judged,
     make_folds,
     refit,
     select,
@@ -45,6 +48,7 @@ class Outcome:
     run_id: str
     model_version: str
     verdict: promotion.Verdict
+    abstention: Abstention
 
 
 def train(config: Config, report: Report, announce: Callable[[Result], None], *, promote: bool = False) -> Outcome:
@@ -69,6 +73,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
     # The time a candidate takes cannot be known before: each counts as one step, the refit as one.
     steps = len(config.candidates) + 1
     results: dict[str, Result] = {}
+    children: dict[str, tracking.Run] = {}
     with tracking.run(f"train {config.name}", tags=tags) as parent:
         for split in parts:
             parent.inputs(f"{config.name}-{split}", parts[split], dataset.digest, split)
@@ -80,9 +85,14 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             announce(result)
             with tracking.run(candidate.name, nested=True, tags=tags) as child:
                 _log(child, result, config)
+                children[candidate.name] = child
+        for gain in against_tfidf(list(results.values()), config):
+            children[gain.name].metrics({"gain_over_tfidf": gain.interval.value})
+            children[gain.name].text(f"{gain}\n", "against_tfidf.txt")
         selected, reason = select(list(results.values()), config)
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
+        abstention = _abstention(selected, config)
         facts = {
             "topic": config.topic,
             "source": config.data.source,
@@ -98,6 +108,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             | {name: version(name) for name in LIBRARIES},
             "data": _describe(dataset),
             "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
+            "abstain": abstention.to_dict(),
             "out_of_fold": _out_of_fold(selected, rows, config),
         }
         card = write_card(facts, selected.candidate)
@@ -114,7 +125,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             if verdict.promoted:
                 promotion.install(config.output)
     folder = config.output if verdict.promoted else challenger
-    return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict)
+    return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict, abstention)
 
 
 def _register(
@@ -181,6 +192,19 @@ def _describe(dataset: Dataset) -> dict[str, object]:
     return {"digest": dataset.digest, "rows": dict(sorted(rows.items()))}
 
 
+def _abstention(selected: Result, config: Config) -> Abstention:
+    """Find the threshold on held-out rows; the shipped start has its own, for where real text is too little."""
+    wish = config.abstain.precision
+    if selected.candidate.kind == "start" and selected.real.sum() < config.selection.real_rows:
+        from pipeline.classifiers.checkpoint import domain_head
+
+        own = domain_head().abstention
+        if own and own.precision == wish:
+            return own
+    rows = judged([selected], config)
+    return find_threshold(selected.y_true[rows], selected.probabilities[rows], wish)
+
+
 def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
     """Return the held-out probabilities of the train part's real text, for evaluation to score."""
     train = {example.id for example in rows}
@@ -194,14 +218,17 @@ def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> d
 def _log(run: tracking.Run, result: Result, config: Config) -> None:
     y_true, y_pred = result.y_true[result.unseen], result.y_pred[result.unseen]
     matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
-    reliability = metrics.reliability(y_true, result.probabilities[result.unseen])
+    probabilities = result.probabilities[result.unseen]
     name = f"{result.candidate.name}, held out"
-    run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | result.candidate.options)
-    run.metrics(describe_scores(result, config))
+    scores = describe_scores(result, config)
+    rows = {"held_out_rows": int(scores.pop("rows"))}
+    run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | rows | result.candidate.options)
+    run.metrics(scores)
     run.figures(
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),
-            "reliability": figures.draw_reliability(reliability, name),
+            "reliability": figures.draw_reliability(metrics.reliability(y_true, probabilities), name),
+            "coverage": figures.draw_coverage(measure_coverage(y_true, probabilities), name),
             "classes": figures.draw_classes(matrix, config.label_names, name),
         }
     )

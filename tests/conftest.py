@@ -183,6 +183,7 @@ def facts():
             "held_out": scores
             | {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)},
         },
+        "abstain": {"precision": 0.7, "rows": 400, "confidence": 0.6, "coverage": 0.5},
         "out_of_fold": {},
     }
 

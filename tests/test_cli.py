@@ -149,6 +149,14 @@ def test_rows_on_standard_output_are_not_mixed_with_progress(stance, project, ch
     assert "a second" in err and "a second" not in out
 
 
+def test_predict_abstains_and_counts_it(stance, project, champion):
+    code, out, _ = stance("predict", article(), "-o", "rows.jsonl", "-m", champion, "--abstain")
+    rows = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
+    unsure = sum(row["label"] == "uncertain" for row in rows)
+    assert code == 0 and f"{unsure} uncertain" in out
+    assert all((row["label"] == "uncertain") == (row["confidence"] < 0.6) for row in rows)
+
+
 # What the user can fix
 
 

@@ -1,13 +1,19 @@
 """Whether one model is better than another."""
 
+import re
+
 import numpy as np
 import pytest
 
+from pipeline import metrics
 from pipeline.bundle import Bundle
 from pipeline.calibration import Calibration
-from pipeline.comparison import compare
+from pipeline.comparison import against_tfidf, compare, say_gain
+from pipeline.config import Candidate, Config, Selection
 from pipeline.dataset import Example
 from pipeline.errors import InputError
+from pipeline.metrics import Interval
+from pipeline.selection import Result
 
 NAMES = ("for", "against")
 
@@ -40,13 +46,15 @@ def rows(number, *wrong):
 
 def test_a_better_model_is_called_better():
     found = compare(bundle("old"), bundle("new"), rows(300, ("old", 3), ("new", 50)))
-    assert found.verdict.startswith("B is better by ")
+    assert re.fullmatch(r"B is better by \d+\.\d points, 95 % interval \d+\.\d to \d+\.\d", found.verdict)
     assert found.p_value < 0.001
     assert found.only_second > found.only_first
 
 
 def test_a_worse_model_is_called_worse():
-    assert compare(bundle("old"), bundle("new"), rows(300, ("new", 3))).verdict.startswith("A is better by ")
+    better = compare(bundle("new"), bundle("old"), rows(300, ("new", 3))).verdict
+    worse = compare(bundle("old"), bundle("new"), rows(300, ("new", 3))).verdict
+    assert worse.startswith("A is better by ") and worse[1:] == better[1:]
 
 
 def test_no_model_is_called_better_when_the_interval_says_otherwise():
@@ -73,4 +81,86 @@ def test_the_command_compares_two_folders(project, champion, capsys):
     from pipeline.cli import app
 
     app(["compare", str(champion), str(champion)], standalone_mode=False)
-    assert "no difference is shown" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "of 2 articles: no difference is shown: B scores +0.0 points, 95 % interval +0.0 to +0.0" in out
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (Interval(0.021, 0.004, 0.039), "B is better by 2.1 points, 95 % interval 0.4 to 3.9"),
+        (Interval(-0.021, -0.039, -0.004), "B is worse by 2.1 points, 95 % interval 0.4 to 3.9"),
+        (
+            Interval(0.021, -0.004, 0.046),
+            "no difference is shown: B scores +2.1 points, 95 % interval -0.4 to +4.6",
+        ),
+        (Interval(0.021, 0.0, 0.046), "no difference is shown: B scores +2.1 points, 95 % interval +0.0 to +4.6"),
+        (Interval(-0.021, -0.046, 0.0), "no difference is shown: B scores -2.1 points, 95 % interval -4.6 to +0.0"),
+        (
+            Interval(0.2, 0.1, 0.3, "sentences"),
+            "B is better by 20.0 points, 95 % interval 10.0 to 30.0 (over sentences: few articles)",
+        ),
+    ],
+)
+def test_a_gain_is_said_in_plain_words(gain, words):
+    assert say_gain(gain, "B") == words
+
+
+# Candidates against TF-IDF
+
+
+def candidate(name, right, *, kind="majority", unseen=True):
+    """A result that is right on a share of 300 rows; `unseen` false: it has learned from the invented half."""
+    rng = np.random.default_rng(len(name))
+    examples = tuple(rows(300))
+    y_true = np.array([NAMES.index(row.label) for row in examples])
+    y_pred = np.where(rng.random(300) < right, y_true, 1 - y_true)
+    real = np.arange(300) % 2 == 0
+    told = Candidate(name=name, kind=kind)
+    fresh = np.ones(300, bool) if unseen else real
+    return Result(
+        *(told, examples, y_true, np.zeros(300, int), 3.0 * np.eye(2)[y_pred], Calibration(), 1.0), real, fresh
+    )
+
+
+def settings(**selection):
+    some = (Candidate(name="tfidf", kind="tfidf"),)
+    return Config(name="c", label_names=NAMES, candidates=some, selection=Selection(resamples=200, **selection))
+
+
+def test_each_other_candidate_is_compared_with_tfidf_on_the_same_rows():
+    results = [candidate("low", 0.5), candidate("tfidf", 0.7, kind="tfidf"), candidate("best", 0.95)]
+    low, best = against_tfidf(results, settings(real_rows=1000))
+    assert (low.name, best.name, best.rows) == ("low", "best", 300)
+    assert str(low).startswith("low is worse by ") and str(best).startswith("best is better by ")
+    direct = metrics.paired_difference(
+        results[1].y_true,
+        results[1].y_pred,
+        results[2].y_pred,
+        [row.group for row in results[1].examples],
+        2,
+        resamples=200,
+    )
+    assert best.interval == direct
+
+
+def test_a_candidate_that_is_as_good_is_not_called_better():
+    results = [candidate("tfidf", 0.8, kind="tfidf"), candidate("alike!", 0.82)]
+    assert str(against_tfidf(results, settings())[0]).startswith("no difference is shown: alike! scores")
+
+
+def test_real_text_alone_is_judged_by_where_there_is_enough_of_it():
+    results = [candidate("tfidf", 0.8, kind="tfidf"), candidate("other", 0.9)]
+    assert against_tfidf(results, settings(real_rows=150))[0].rows == 150
+
+
+def test_rows_that_a_candidate_has_learned_from_are_left_out():
+    results = [candidate("tfidf", 0.8, kind="tfidf"), candidate("start", 0.9, unseen=False)]
+    assert against_tfidf(results, settings(real_rows=1000))[0].rows == 150
+
+
+def test_without_a_tfidf_candidate_nothing_is_said():
+    assert against_tfidf([candidate("one", 0.5), candidate("two", 0.9)], settings()) == []

@@ -40,6 +40,11 @@ def test_what_is_not_said_has_a_default(write):
     assert (config.random_state, config.selection.folds, config.data.seeds) == (0, 5, Path("seeds"))
 
 
+@pytest.mark.parametrize("precision", ["0", "1", "1.2", "most"])
+def test_a_precision_to_abstain_for_is_a_share(write, precision):
+    assert refusal(write(f"{GOOD}abstain: {{precision: {precision}}}")).startswith("`abstain.precision`: ")
+
+
 def test_label_names_keep_their_order(write):
     assert read_config(write(GOOD)).label_names == ("stick", "carrot")
 
@@ -83,7 +88,7 @@ def test_a_stored_candidate_comes_back_as_it_was():
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (GOOD + "sedes: here", "unknown key `sedes`; expected one of cache, candidates,"),
+        (GOOD + "sedes: here", "unknown key `sedes`; expected one of abstain, cache, candidates,"),
         (GOOD + "data: {sedes: here}", "unknown key `data.sedes`; expected one of"),
         (GOOD + "selection: {folds: 1}", "`selection.folds`: Input should be greater than or equal to 2"),
         (GOOD + "selection: {resamples: 99}", "`selection.resamples`: Input should be greater than or equal to 100"),

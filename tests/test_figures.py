@@ -5,7 +5,8 @@ import pytest
 from conftest import LABEL_NAMES
 
 from pipeline import metrics
-from pipeline.figures import draw_classes, draw_confusion, draw_reliability
+from pipeline.abstention import measure_coverage
+from pipeline.figures import draw_classes, draw_confusion, draw_coverage, draw_reliability
 
 MATRIX = np.array([[8, 1, 1], [0, 3, 2], [0, 0, 0]])
 RELIABILITY = metrics.reliability(np.array([0, 1, 0, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]), 2)
@@ -26,18 +27,24 @@ def reliability():
     return draw_reliability(RELIABILITY, "soup, out of fold")
 
 
+@pytest.fixture
+def coverage():
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
+    return draw_coverage(measure_coverage(np.array([0, 1, 0, 1]), probabilities), "soup, out of fold")
+
+
 def words(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-@pytest.mark.parametrize("name", ["confusion", "classes", "reliability"])
+@pytest.mark.parametrize("name", ["confusion", "classes", "reliability", "coverage"])
 def test_a_figure_can_be_stored(name, request):
     stored = BytesIO()
     request.getfixturevalue(name).savefig(stored, format="png")
     assert stored.getvalue().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", ["confusion", "classes", "reliability"])
+@pytest.mark.parametrize("name", ["confusion", "classes", "reliability", "coverage"])
 def test_a_figure_has_its_title(name, request):
     assert request.getfixturevalue(name).axes[0].get_title().startswith("soup, out of fold")
 
@@ -66,6 +73,12 @@ def test_reliability_is_drawn_over_confidence(reliability):
 
 def test_reliability_says_the_calibration_error(reliability):
     assert "expected calibration error 0.350" in reliability.axes[0].get_title()
+
+
+def test_risk_is_drawn_over_coverage_and_its_area_said(coverage):
+    (line,) = coverage.axes[0].lines
+    assert line.get_xydata().round(3).tolist() == [[0.25, 0], [0.5, 0.5], [0.75, 0.333], [1, 0.25]]
+    assert "area under the curve 0.271" in coverage.axes[0].get_title()
 
 
 def test_bars_are_precision_recall_and_f1_of_each_label(classes):

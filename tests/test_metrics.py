@@ -10,13 +10,16 @@ from pipeline.metrics import (
     FEWEST_GROUPS,
     Interval,
     brier,
+    brier_interval,
     confusion,
+    ece_interval,
     f1,
     interval,
     log_loss,
     macro_f1,
     paired_difference,
     precision,
+    ratio,
     recall,
     reliability,
     resampling,
@@ -250,3 +253,63 @@ def test_the_calibration_error_weighs_bins_by_rows():
 
 def test_with_fewer_rows_than_bins_none_is_empty():
     assert reliability(TRUTH, SURE, bins=10).rows.tolist() == [1] * 4
+
+
+# Intervals of these
+
+
+def sure(size, *, honest=True, random_state=0):
+    """Make labels and probabilities that are as right as they are sure, or 15 points too sure; 4 rows an article."""
+    rng = np.random.default_rng(random_state)
+    confidence = rng.uniform(0.6, 1, size)
+    likely = confidence if honest else confidence - 0.15
+    y_true = (rng.random(size) > likely).astype(int)
+    return y_true, np.column_stack([confidence, 1 - confidence]), [str(n // 4) for n in range(size)]
+
+
+def test_a_ratio_is_that_of_the_sums():
+    part, whole = np.array([1, 0, 1, 1] * 10), np.array([1, 1, 1, 2] * 10)
+    found = ratio(part, whole, [str(n // 2) for n in range(40)])
+    assert found.value == 3 / 5 and found.low < 3 / 5 < found.high
+
+
+def test_a_ratio_without_a_whole_is_zero():
+    assert ratio(np.zeros(40), np.zeros(40), [str(n) for n in range(40)]) == Interval(0, 0, 0)
+
+
+def test_the_interval_of_the_brier_score_holds_it_and_narrows():
+    few, many = (sure(size) for size in (100, 1600))
+    intervals = [brier_interval(*rows) for rows in (few, many)]
+    assert [found.value for found in intervals] == pytest.approx([brier(*few[:2]), brier(*many[:2])])
+    assert intervals[1].high - intervals[1].low < (intervals[0].high - intervals[0].low) / 2
+    assert all(found.low < found.value < found.high for found in intervals)
+
+
+def test_the_interval_of_the_calibration_error_stands_about_its_value():
+    y_true, probabilities, groups = sure(400)
+    found = ece_interval(y_true, probabilities, groups)
+    assert found.value == pytest.approx(reliability(y_true, probabilities).ece)
+    assert found.low <= found.value < found.high
+
+
+@pytest.mark.parametrize("honest", [True, False])
+@pytest.mark.parametrize("size", [100, 800])
+def test_the_interval_of_the_calibration_error_holds_the_true_one(honest, size):
+    """In 90 of 100 draws or more, whether the model is honest (its error is all noise) or 15 points too sure."""
+    held = 0
+    for draw in range(100):
+        y_true, probabilities, groups = sure(size, honest=honest, random_state=draw)
+        found = ece_interval(y_true, probabilities, groups, resamples=300)
+        held += found.low <= (0.0 if honest else 0.15) <= found.high
+    assert held >= 90
+
+
+def test_a_model_that_is_too_sure_is_shown_to_be():
+    assert ece_interval(*sure(800, honest=False)).low > 0.05
+
+
+def test_intervals_of_probabilities_resample_sentences_where_articles_are_few():
+    y_true, probabilities, _ = sure(60)
+    groups = ["a"] * 60
+    found = ece_interval(y_true, probabilities, groups), brier_interval(y_true, probabilities, groups)
+    assert {interval.unit for interval in found} == {"sentences"}

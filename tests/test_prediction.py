@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,41 @@ def test_chunks_change_no_row(label, monkeypatch):
 
 def test_an_input_without_a_row_gives_an_output_without_one(label):
     assert label(write("news.jsonl")) == []
+
+
+# Abstaining
+
+
+def test_abstaining_marks_the_unsure_rows_and_keeps_every_number(label, bundle):
+    rows = label(*NEWS, {"id": "c", "text": "Talks. Enforce sanctions, maximum pressure. Goose."})
+    marked = label(*NEWS, {"id": "c", "text": "Talks. Enforce sanctions, maximum pressure. Goose."}, abstain=True)
+    least = bundle.least_confidence()
+    labels = [row["label"] if row["confidence"] >= least else "uncertain" for row in rows]
+    assert {"uncertain"} < set(labels)
+    assert marked == [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
+
+
+def test_the_summary_counts_the_uncertain(bundle):
+    done = predict([write("news.jsonl", *NEWS)], Path("rows.jsonl"), bundle, abstain=True)
+    labels = [row["label"] for row in read("rows.jsonl")]
+    assert done.labels == {name: labels.count(name) for name in (*LABEL_NAMES, "uncertain")}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"abstain": None}, "--abstain: the model's manifest holds no threshold; train again"),
+        (
+            {"abstain": {"precision": 0.9, "rows": 41}},
+            "--abstain: the model's manifest holds no threshold: no threshold is shown to reach a precision of 0.9",
+        ),
+        ({"label_names": ["uncertain", "sure"]}, "--abstain: 'uncertain' is a label of this model"),
+    ],
+)
+def test_a_model_that_cannot_abstain_is_one_line_before_any_work(bundle, change, line):
+    other = replace(bundle, manifest=bundle.manifest | change)
+    message = refusal([write("news.jsonl", *NEWS)], Path("rows.csv"), other, abstain=True)
+    assert message.startswith(line) and os.listdir() == ["news.jsonl"]
 
 
 # Files

@@ -67,7 +67,9 @@ def champion(tmp_path_factory):
     classifier = create(candidate, random_state=0)
     classifier.fit([], LABEL_NAMES, lambda share, words: None)
     folder = tmp_path_factory.mktemp("models") / "keywords"
-    write_bundle(folder, classifier, candidate, Calibration(), {"label_names": list(LABEL_NAMES)}, "# A card\n")
+    abstain = {"precision": 0.9, "rows": 100, "confidence": 0.5, "coverage": 0.5}
+    facts = {"label_names": list(LABEL_NAMES), "abstain": abstain}
+    write_bundle(folder, classifier, candidate, Calibration(), facts, "# A card\n")
     return folder
 
 
@@ -230,6 +232,7 @@ def changed_input():
         (changed_input, {}, "with other inputs, or they have changed since"),
         (lambda: Path("news/z.txt").write_text("Soup."), {}, "with other inputs, or they have changed since"),
         (lambda: None, {"unit": "sentence"}, "with another --unit"),
+        (lambda: None, {"abstain": True}, "with the other setting of --abstain"),
     ],
 )
 def test_another_batch_does_not_go_on(label, change, options, words):
@@ -239,6 +242,19 @@ def test_another_batch_does_not_go_on(label, change, options, words):
         f"rows.csv: an unfinished batch was begun {words}; "
         "the command it was begun with continues it, --restart throws it away"
     )
+
+
+def test_a_batch_that_abstains_does_not_go_on_without(label):
+    label("rows.csv", commits=2, abstain=True)
+    assert "was begun with the other setting of --abstain" in refusal(label, "rows.csv")
+
+
+@outputs
+def test_a_batch_that_abstains_goes_on_and_ends_with_the_same_bytes(label, whole, output):
+    label(output, commits=3, abstain=True)
+    done = label(output, abstain=True)
+    assert done.resumed == 3 * CHUNK and done.labels["uncertain"] > 0
+    assert written_by(output) == whole(output, abstain=True)
 
 
 def test_another_model_does_not_go_on(label, bundle):

@@ -2,16 +2,18 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.errors import InputError
-from pipeline.evaluation import measure_coverage, review
-from pipeline.findings import summary
+from pipeline.evaluation import review
+from pipeline.findings import describe_abstention, describe_answers, summary
 from pipeline.report import publish
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
@@ -87,6 +89,54 @@ def test_the_numbers_can_be_read_by_a_program(judged):
     assert numbers["behaviour"]["cases"] == len(found.behaviour.trials)
 
 
+def test_the_numbers_hold_calibration_with_intervals_and_what_abstaining_comes_to(judged):
+    found, page = judged
+    numbers = json.loads((page.parent / "evaluation.json").read_text())
+    table = numbers["tables"][0]
+    assert set(table["ece"]) == set(table["brier"]) == {"value", "low", "high", "unit"}
+    assert numbers["abstain"]["confidence"] == 0.6
+    sure = found.probabilities.max(1) >= 0.6
+    assert table["answered"]["value"] == pytest.approx(sure.mean())
+    right = (found.probabilities.argmax(1) == found.y_true)[sure]
+    by_label = numbers["abstain"]["right_by_label"]
+    assert set(by_label) == {found.label_names[i] for i in found.probabilities.argmax(1)[sure]}
+    assert (table["answered_right"] is None) == (not sure.any())
+    assert not sure.any() or table["answered_right"]["value"] == pytest.approx(right.mean())
+    assert numbers["coverage"]["right_of_surest"]["100%"] == pytest.approx(
+        (found.probabilities.argmax(1) == found.y_true).mean()
+    )
+
+
+def test_the_page_says_what_the_threshold_comes_to(judged):
+    words = " ".join(Page(judged[1].read_text()).words.split())
+    assert "wishes for a precision of 70%: from 60.0% confidence on" in words
+    assert "Area under the risk-coverage curve" in words and "Brier score" in words
+
+
+def test_a_model_without_a_threshold_is_evaluated_all_the_same(judged):
+    found = replace(judged[0], abstention=None, tables=[replace(judged[0].tables[0], answered=None)])
+    assert "There is no threshold for `--abstain`" in describe_abstention(found)
+    assert found.answered_by_label == {}
+
+
+def test_the_answers_of_each_label_are_scored_apart(judged):
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.5, 0.4]])
+    found = replace(judged[0], y_true=np.array([0, 2, 2, 1]), probabilities=probabilities)
+    assert found.answered_by_label == {"pro-sanctions": 0.5, "neutral": 1.0}
+    assert describe_answers(found) == "pro-sanctions 50%, neutral 100%"
+
+
+def test_eval_prints_calibration_with_intervals_and_the_threshold(project, champion, capsys):
+    from pipeline.cli import app
+
+    (project / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    app(["eval", "--model", str(champion), "--data", "mine.jsonl"], standalone_mode=False)
+    out = capsys.readouterr().out
+    assert re.search(r"mine.jsonl +0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]  +[01]\.\d{3} \[", out)
+    assert "Threshold: from 60.0% confidence on, at least 70% of the answers are right" in out
+    assert "of the surest 50%" in out and "area under the risk-coverage curve" in out
+
+
 def test_a_spreadsheet_reads_no_formula(judged):
     with (judged[1].parent / "mistakes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -121,11 +171,3 @@ def test_a_file_of_one_class_is_scored(project, champion):
     (project / "one.jsonl").write_text("".join(json.dumps(row | {"label": "neutral"}) + "\n" for row in ROWS))
     found = review(load_bundle(champion), read_config("configs/default.yaml"), project / "one.jsonl")
     assert found.tables[0].rows == 3
-
-
-def test_coverage_starts_with_the_surest_rows():
-    import numpy as np
-
-    found = measure_coverage(np.array([0, 0, 1]), np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]]))
-    assert found.accuracy.tolist() == pytest.approx([1, 0.5, 2 / 3])
-    assert found.above(0.8) == pytest.approx((1 / 3, 1.0)) and found.above(0.95)[0] == 0

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.abstention import Abstention
 from pipeline.calibration import Calibration
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.errors import InputError
@@ -90,6 +91,7 @@ class DomainHead:
     coefficients: np.ndarray  # shape (labels, d)
     intercepts: np.ndarray  # shape (labels,)
     calibration: Calibration
+    abstention: Abstention | None  # found on the validation part, as the calibration was
 
 
 @lru_cache(maxsize=1)
@@ -109,8 +111,13 @@ def domain_head(folder: Path = ADAPTER) -> DomainHead:
             then="rebuild it: make adapter",
         )
     arrays = load_file(folder / "head.safetensors")
-    calibration = Calibration.from_dict(card["calibration"])
-    return DomainHead(tuple(card["label_names"]), arrays["coefficients"], arrays["intercepts"], calibration)
+    return DomainHead(
+        tuple(card["label_names"]),
+        arrays["coefficients"],
+        arrays["intercepts"],
+        Calibration.from_dict(card["calibration"]),
+        Abstention.from_dict(card["abstain"]) if "abstain" in card else None,
+    )
 
 
 def supports_bf16() -> bool:

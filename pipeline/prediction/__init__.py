@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
+from pipeline.abstention import UNCERTAIN
 from pipeline.articles import Article, Meter, find_sources
 from pipeline.bundle import Bundle
 from pipeline.errors import InputError
@@ -63,6 +64,7 @@ def predict(
     unit: str = "article",
     report: Callable[[Summary], None] = lambda summary: None,
     restart: bool = False,
+    abstain: bool = False,
 ) -> Summary:
     """Label every sentence of the inputs, one row each in input order.
 
@@ -76,8 +78,10 @@ def predict(
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
         report: told after each chunk how far the batch is.
         restart: begin anew, whatever an earlier call has done.
+        abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
 
     """
+    least = bundle.least_confidence() if abstain else None
     begin = time.perf_counter()
     rejected = output.with_name(output.name + ".rejected.jsonl")
     inputs = list(inputs)
@@ -85,11 +89,13 @@ def predict(
     own = {os.path.realpath(output), os.path.realpath(rejected)}
     inputs_digest, total = survey(find_sources(inputs, own))
     batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "program": __version__, "chunk": CHUNK}
+    batch["abstain"] = least
     columns = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
     columns += [*(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
+    names = bundle.label_names if least is None else (*bundle.label_names, UNCERTAIN)
     with closing(Journal(output, columns, batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
-        summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(bundle.label_names, 0)}))
+        summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(names, 0)}))
         summary.resumed = summary.sentences
         reading = read_chunks(
             find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), Meter(), bool(bundle.targets)
@@ -98,7 +104,7 @@ def predict(
             for chunk in chunks:
                 if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
                     bundle.read("")  # refused in one line: not one row has what the model wants
-                rows = _score(chunk, bundle)
+                rows = _score(chunk, bundle, least or 0.0)
                 _count(summary, chunk, rows, bundle.targets)
                 rejects = [{"where": reject.where, "why": reject.why} for reject in chunk.rejects]
                 counts = {name: getattr(summary, name) for name in COUNTS}
@@ -129,22 +135,25 @@ def _meta(bundle: Bundle) -> tuple[str, ...]:
     return (*META, "target") if bundle.targets else META
 
 
-def _score(chunk: Chunk, bundle: Bundle) -> list[dict[str, Any]]:
+def _score(chunk: Chunk, bundle: Bundle, least: float) -> list[dict[str, Any]]:
     """Score the sentences of a chunk, identical ones once, and return their rows."""
     texts = [bundle.read(sentence.text[:LONGEST], article.target) for article, sentence in chunk.sentences]
     unique = list(dict.fromkeys(texts))
     known = dict(zip(unique, bundle.predict_proba(unique).tolist(), strict=True)) if unique else {}
     return [
-        _row(article, sentence, known[text], bundle)
+        _row(article, sentence, known[text], bundle, least)
         for (article, sentence), text in zip(chunk.sentences, texts, strict=True)
     ]
 
 
-def _row(article: Article, sentence: Sentence, probabilities: list[float], bundle: Bundle) -> dict[str, Any]:
+def _row(
+    article: Article, sentence: Sentence, probabilities: list[float], bundle: Bundle, least: float
+) -> dict[str, Any]:
     names = bundle.label_names
     best = max(range(len(names)), key=probabilities.__getitem__)
+    label = names[best] if probabilities[best] >= least else UNCERTAIN
     row = {"article_id": article.id, "sentence_index": sentence.index, "start": sentence.start, "end": sentence.end}
-    row |= {"text": sentence.text, "label": names[best], "confidence": probabilities[best]}
+    row |= {"text": sentence.text, "label": label, "confidence": probabilities[best]}
     row |= {probability_column(name): p for name, p in zip(names, probabilities, strict=True)}
     return row | {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
 
