@@ -21,10 +21,10 @@ FLOORS = [
     ["behaviour", "words"],
     ["mistakes", "promotion"],
     ["training", "evaluation", "prediction", "adaptation", "comparison"],
-    ["labelling", "findings"],
+    ["labelling", "findings", "tuning"],
     ["report"],
     ["console"],
-    ["cli_label", "tracking.served"],
+    ["cli_label", "cli_tune", "tracking.served"],
     ["cli"],
     ["__main__"],
 ]
