@@ -139,7 +139,9 @@ def _describe(course: Course) -> str:
     real = sum(example.origin not in course.config.data.invented for example in scored)
     if course.real:
         return f"{real} held-out rows of real text"
-    return f"{len(scored)} held-out rows, {real} of real text, which is too little to choose by"
+    starts = any(candidate.kind == "start" for candidate in course.config.candidates)
+    then = "; with so few, `stance train` takes the shipped start whatever is tuned" if starts else ""
+    return f"{len(scored)} held-out rows ({real} of real text, too few to choose by{then})"
 
 
 def _render(outcome: Outcome, space: Space, data: str) -> str:
@@ -162,7 +164,7 @@ def _render(outcome: Outcome, space: Space, data: str) -> str:
     for candidate in content["candidates"]:
         candidate.get("options", candidate).update(options.get(candidate.get("name", candidate["kind"]), {}))
     header = "".join(" ".join(line.split()) + "\n" for line in lines)
-    return header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return header + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
 
 
 def _write(output: Path, content: str) -> None:

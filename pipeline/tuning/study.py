@@ -37,14 +37,10 @@ class Studies:
             restart: throw away what is there.
 
         """
+        import optuna
         from filelock import FileLock, Timeout
+        from sqlalchemy.exc import DatabaseError
 
-        try:
-            import optuna
-            from sqlalchemy.exc import DatabaseError
-        except ModuleNotFoundError:
-            then = "install it with `pip install 'stance-pipeline[tune]'`"
-            raise InputError("stance tune", "the package optuna is missing", then=then) from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._identity = identity
         file.parent.mkdir(parents=True, exist_ok=True)
