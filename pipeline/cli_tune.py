@@ -25,7 +25,7 @@ def show(outcome: Outcome, output: Path) -> None:
     """Print what came out of a tuning."""
     for entry in outcome.tuned:
         _show_trials(entry)
-    out.print(f"\nMacro-F1 on {outcome.rows}, by cross-validation.", markup=False)
+    out.print(f"\nMacro-F1 on {outcome.rows}.", markup=False)
     for entry in outcome.tuned:
         out.print(f"{entry.candidate.name}: {entry.verdict}.", markup=False)
     out.print("The best of many trials flatters itself: only the test part says how good it is.")

@@ -151,7 +151,7 @@ def _render(outcome: Outcome, space: Space, data: str) -> str:
     lines = [
         f"{HEADER} from {space.path} for {space.config_path}.",
         f"# Study {space.config.cache / 'tune' / space.path.stem}.db, MLflow run {outcome.run_id}, data {data}.",
-        f"# Macro-F1 and 95 % interval by cross-validation on {outcome.rows}:",
+        f"# Macro-F1 and 95 % interval on {outcome.rows}:",
     ]
     for entry in outcome.tuned:
         early = f"{len(entry.trials) - len(entry.best)} of {len(entry.trials)} trials did not come to their end"
