@@ -206,7 +206,7 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     epilog="Examples: stance tune    stance tune configs/tune/default.yaml --trials 50 --output configs/tuned.yaml"
 )
 def tune(
-    space: Annotated[Path, typer.Argument(metavar="[SPACE]", help="The YAML file that says what to try.")] = Path(
+    space: Annotated[Path, typer.Argument(metavar="SPACE", help="The YAML file that says what to try.")] = Path(
         "configs/tune/default.yaml"
     ),
     output: Annotated[Path, typer.Option("--output", "-o", help="The config to write.")] = Path("configs/tuned.yaml"),
