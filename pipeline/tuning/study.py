@@ -24,6 +24,9 @@ IDENTITY = {
     "program": "by another version of this program or its libraries",
 }
 
+# Finished trials below which it is chance that says which options matter.
+FEWEST = 10
+
 
 class Studies:
     """One study for each candidate, all of them of one run in MLflow."""
@@ -128,6 +131,8 @@ class Study:
         """Return how much of the difference between good trials and others each option explains; {}: too few trials."""
         from optuna.importance import get_param_importances
 
+        if sum(found["macro_f1"] is not None for found in self.finished) < FEWEST:
+            return {}
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             try:
