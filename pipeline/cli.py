@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.prediction import Summary
     from pipeline.selection import Result
     from pipeline.training import Outcome
+    from pipeline.tuning.trials import Trial
 
 app = typer.Typer(
     name="stance",
@@ -214,6 +215,35 @@ def _print_outcome(outcome: Outcome, settings: Config) -> None:
     if not outcome.verdict.promoted:
         out.print(f"{settings.output}/ is unchanged; `stance train --promote` would replace it all the same.")
     out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")
+
+
+@app.command(
+    epilog="Examples: stance tune    stance tune configs/tune/default.yaml --trials 50 --output configs/tuned.yaml"
+)
+def tune(
+    space: Annotated[Path, typer.Argument(metavar="SPACE", help="The YAML file that says what to try.")] = Path(
+        "configs/tune/default.yaml"
+    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The config to write.")] = Path("configs/tuned.yaml"),
+    trials: Annotated[int | None, typer.Option(min=1, help="For each candidate, in place of what SPACE says.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away the trials of earlier runs.")] = False,
+) -> None:
+    """Search the options of candidates by cross-validation; write the best as a config for `stance train`."""
+    from pipeline.cli_tune import describe, show
+    from pipeline.progress import Bar
+    from pipeline.tuning import tune as search
+    from pipeline.tuning.space import read_space
+
+    wanted = read_space(space)
+
+    def announce(trial: Trial) -> None:
+        sys.stderr.write(f"{describe(trial, trials or wanted.trials)}\n")
+
+    with _stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
+        outcome = search(wanted, output, bar.update, announce, trials=trials, restart=restart)
+    if outcome.resumed:
+        sys.stderr.write(f"went on after {outcome.resumed} trials that an earlier run had finished\n")
+    show(outcome, output)
 
 
 @app.command("eval", epilog="Examples: stance eval    stance eval --data my-labels.jsonl")

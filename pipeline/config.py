@@ -152,15 +152,15 @@ class Config(Section):
         return [self.label_names.index(name) for name in self.positive]
 
 
-def read_config(path: Path | str) -> Config:
-    """Read and check a configuration file; InputError names the key that is wrong."""
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values."""
     import yaml
 
-    path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.yaml")))
+        found = sorted(path.parent.glob("*.yaml")) if path.parent != Path() else []
+        known = ", ".join(map(str, found or sorted(Path("configs").glob("*.yaml"))))
         raise InputError(path, error.strerror or "cannot be read", then=f"there are: {known}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(path, f"is no YAML: {error}") from None
@@ -169,6 +169,13 @@ def read_config(path: Path | str) -> Config:
     for key in content:
         if not isinstance(key, str):
             raise InputError(path, f"key {key!r} is no word", expected='quotes around a key such as "no" or "on"')
+    return content
+
+
+def read_config(path: Path | str) -> Config:
+    """Read and check a configuration file; InputError names the key that is wrong."""
+    path = Path(path)
+    content = read_mapping(path)
     try:
         return Config(name=content.pop("name", path.stem), **content)
     except ValidationError as error:

@@ -207,11 +207,14 @@ def _result(
     else:
         rows = real if enough else np.ones_like(real)
         calibration = fit_calibration(scores[rows], y_true[rows], _divide(examples, folds, config)[rows])
-    # The shipped start has learned from this project's invented train text, fold or no fold.
-    knows = candidate.kind in ("start", "anchored") or candidate.options.get("checkpoint") == "domain"
-    knows = knows or any(not member.unseen.all() for member in members)
+    knows = learned_before(candidate) or any(not member.unseen.all() for member in members)
     unseen = real if knows and real.any() else np.ones_like(real)
     return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, unseen, members, fitted)
+
+
+def learned_before(candidate: Candidate) -> bool:
+    """Say whether it begins with the shipped start, which has learned from the invented train text, fold or no fold."""
+    return candidate.kind in ("start", "anchored") or candidate.options.get("checkpoint") == "domain"
 
 
 def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[Example], config: Config) -> str:

@@ -24,10 +24,10 @@ FLOORS = [
     ["behaviour", "words"],
     ["mistakes", "promotion", "comparison"],
     ["training", "evaluation", "prediction", "adaptation"],
-    ["labelling", "findings"],
+    ["labelling", "findings", "tuning"],
     ["report"],
     ["console"],
-    ["cli_label", "tracking.served"],
+    ["cli_label", "cli_tune", "tracking.served"],
     ["cli"],
     ["__main__"],
 ]

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from pipeline.cli import main
 
-COMMANDS = ["data", "split", "train", "eval", "predict", "ui"]
+COMMANDS = ["data", "split", "train", "tune", "eval", "predict", "ui"]
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_the_module_is_the_command_and_ends_without_a_traceback(project):
 
 # What is loaded
 
-HEAVY = {"torch", "transformers", "mlflow", "datasets", "sklearn", "pandas", "scipy", "matplotlib", "pyarrow"}
+HEAVY = {"torch", "transformers", "mlflow", "datasets", "sklearn", "pandas", "scipy", "matplotlib", "pyarrow", "optuna"}
 
 
 def test_importing_the_command_line_loads_nothing_heavy():

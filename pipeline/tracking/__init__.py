@@ -72,12 +72,12 @@ class Run:
         rows = [Param(name, str(value)[:500]) for name, value in values.items()]
         self._log(lambda client, run_id: client.log_batch(run_id, params=rows))
 
-    def metrics(self, values: Mapping[str, float]) -> None:
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log metrics in one call."""
         from mlflow.entities import Metric
         from mlflow.utils.time import get_current_time_millis
 
-        rows = [Metric(name, float(value), get_current_time_millis(), 0) for name, value in values.items()]
+        rows = [Metric(name, float(value), get_current_time_millis(), step) for name, value in values.items()]
         self._log(lambda client, run_id: client.log_batch(run_id, metrics=rows))
 
     def figures(self, figures: Mapping[str, Figure]) -> None:
@@ -163,7 +163,7 @@ def _known(store: Store, run_id: str) -> str:
     except store.mlflow.exceptions.MlflowException:
         found = store.client.search_runs([store.experiment], f"tags.`{KEPT_AS}` = '{run_id}'", max_results=1)
     if not found:
-        then = "the model came from another store; set MLFLOW_TRACKING_URI to log there"
+        then = "it began in another store; set MLFLOW_TRACKING_URI to log there"
         raise InputError(f"MLflow store {store.uri}", f"has no run {run_id}", then=then)
     return str(found[0].info.run_id)
 

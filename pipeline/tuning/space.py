@@ -1,0 +1,147 @@
+"""What `stance tune` tries: one YAML file, checked against the config it tunes before any work is spent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.classifiers import create
+from pipeline.classifiers.ensemble import ENSEMBLE
+from pipeline.config import Candidate, Config, Section, read_config, read_mapping
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+
+class Values(Section):
+    """What an option may be: anything from `low` to `high`, or one of the `choices`."""
+
+    low: float | None = Field(default=None, allow_inf_nan=False)
+    high: float | None = Field(default=None, allow_inf_nan=False)
+    log: bool = False  # whether 0.1 to 1 is as wide as 1 to 10
+    choices: tuple[Any, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Values:
+        if self.choices and self.model_fields_set == {"choices"}:
+            return self
+        if self.choices or self.low is None or self.high is None:
+            raise ValueError("needs either `low` and `high`, or `choices`")
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low:g} is not above 0, which `log` needs")
+        return self
+
+
+class _File(Section):
+    config: Path
+    trials: int = Field(default=30, ge=1)
+    candidates: dict[str, dict[str, Values]] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Search:
+    """The options to try for one candidate of the config."""
+
+    candidate: Candidate
+    options: dict[str, Values]
+    whole: frozenset[str]  # the options that are whole numbers
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return the options as Optuna knows them; choices, which may be lists, as JSON."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        found: dict[str, BaseDistribution] = {}
+        for name, values in self.options.items():
+            if values.low is None or values.high is None:
+                found[name] = CategoricalDistribution(list(dict.fromkeys(map(json.dumps, values.choices))))
+            elif name in self.whole:
+                found[name] = IntDistribution(int(values.low), int(values.high), log=values.log)
+            else:
+                found[name] = FloatDistribution(values.low, values.high, log=values.log)
+        return found
+
+    def decode(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return Optuna's parameters as options, decimal numbers with the four digits that a reader can keep."""
+        return {
+            name: json.loads(value)
+            if self.options[name].choices
+            else (int(value) if name in self.whole else float(f"{value:.4g}"))
+            for name, value in params.items()
+        }
+
+    def place(self, options: dict[str, Any]) -> Candidate:
+        """Return the candidate with options in place of its own."""
+        return self.candidate.model_copy(update={"options": self.candidate.options | options})
+
+    def corners(self) -> list[Candidate]:
+        """Return the candidate with each end and each choice of each option."""
+        ends = {name: values.choices or (values.low, values.high) for name, values in self.options.items()}
+        return [self.place({name: value}) for name, found in ends.items() for value in found]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A config and what to try for its candidates."""
+
+    path: Path
+    config_path: Path
+    config: Config
+    trials: int  # for each candidate
+    searches: tuple[Search, ...]
+
+
+def read_space(path: Path) -> Space:
+    """Read and check a search space and its config; InputError names the key that is wrong."""
+    if find_spec("optuna") is None:
+        then = "install it with `pip install 'stance-pipeline[tune]'`"
+        raise InputError("stance tune", "the package optuna is missing", then=then)
+    content = read_mapping(path)
+    try:
+        file = _File(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"`{'.'.join(map(str, first['loc']))}`"
+        if first["type"] == "extra_forbidden":
+            fields = Values.model_fields if len(first["loc"]) > 1 else _File.model_fields
+            raise InputError(path, f"unknown key {where}", expected=f"one of {', '.join(sorted(fields))}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(path, f"{where}: {message}", expected="see configs/tune/default.yaml") from None
+    config = read_config(file.config)
+    known = {candidate.name: candidate for candidate in config.candidates}
+    searches = []
+    for name, options in file.candidates.items():
+        if name not in known:
+            raise InputError(path, f"{file.config} has no candidate {name!r}", expected=", ".join(known))
+        searches.append(_search(path, known[name], options))
+    return Space(path, file.config, config, file.trials, tuple(searches))
+
+
+def _search(path: Path, candidate: Candidate, options: dict[str, Values]) -> Search:
+    where = f"{path}: candidate {candidate.name!r}"
+    if candidate.kind == ENSEMBLE:
+        raise InputError(where, "is an ensemble, which has nothing to tune", then="tune its members")
+    fields = getattr(type(create(candidate)), "__pydantic_fields__")  # noqa: B009 - no attribute that mypy knows
+    types = {name: field.annotation for name, field in fields.items() if name != "random_state"}
+    if not options:
+        raise InputError(where, "has no option to try", expected=f"options of {candidate.kind}: {', '.join(types)}")
+    for name, values in options.items():
+        if name not in types:
+            expected = f"options of {candidate.kind}: {', '.join(types)}"
+            raise InputError(where, f"unknown option `{name}`", expected=expected)
+        if not values.choices and types[name] not in (int, float):
+            raise InputError(where, f"option `{name}` is no number and has no range", expected="`choices`")
+    search = Search(candidate, options, frozenset(name for name in options if types[name] is int))
+    for corner in search.corners():
+        try:
+            create(corner)
+        except InputError as error:
+            raise InputError(path, str(error)) from None
+    return search
