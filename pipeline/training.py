@@ -30,6 +30,7 @@ from pipeline.selection import (
     refit,
     select,
 )
+from pipeline.unlabelled import cut_unlabelled
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
     dataset = load_dataset(config)
     rows, validation = dataset.part("train"), dataset.part("validation")
     check_classes(rows, config)
+    config = cut_unlabelled(config, dataset.examples)
     folds = make_folds(rows, validation, config)
     parts = to_dataset_dict(dataset, config.label_names)
     tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
