@@ -18,14 +18,12 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.abstention import find_threshold
-from pipeline.articles import Reject, read_articles
 from pipeline.calibration import fit_calibration, softmax
 from pipeline.classifiers import Report, create, index_labels
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Example, digest, load_dataset, read_corpora
 from pipeline.errors import InputError
-from pipeline.sentences import cut
-from pipeline.splitting import normalize
+from pipeline.unlabelled import unlabelled_sentences
 
 CARD = """\
 # The start that ships: a low-rank adapter for {encoder}
@@ -127,22 +125,6 @@ def adapt(
         start=first,
     )
     return _finish(scores, validation, (len(train), len(own), len(texts)), config, recipe, output)
-
-
-def unlabelled_sentences(sources: Sequence[Path], rows: Sequence[Example]) -> list[str]:
-    """Return the sentences of articles that are labelled nowhere, and none of a held-out document."""
-    held_out = {row.article_id for row in rows if row.split != "train"}
-    known = {normalize(row.text) for row in rows}
-    found: dict[str, str] = {}
-    for article in read_articles(sources):
-        if isinstance(article, Reject) or article.id in held_out:
-            continue
-        for sentence in cut(article.text):
-            text = " ".join(sentence.text.split())
-            key = normalize(text)
-            if 30 <= len(text) <= 500 and key not in known:
-                found.setdefault(key, text)
-    return sorted(found.values())
 
 
 def _teach(

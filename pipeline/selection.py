@@ -18,6 +18,7 @@ from pipeline import metrics
 from pipeline.calibration import Calibration, fit_calibration
 from pipeline.classifiers import Classifier, Report, create, index_labels
 from pipeline.classifiers.ensemble import ENSEMBLE, Ensemble, blend
+from pipeline.classifiers.teachers import STUDENT, sources, with_teachers
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Example
 from pipeline.errors import InputError, raise_problems
@@ -98,6 +99,10 @@ def check_candidates(candidates: Sequence[Candidate]) -> None:
                 raise InputError(where, what, expected=f"two or more of the candidates before it: {', '.join(names)}")
         else:
             create(candidate)
+        teacher = candidate.options.get("teacher")
+        if candidate.kind == STUDENT and teacher not in names:
+            where, what = f"candidate {candidate.name!r}", f"teacher {teacher or 'none'}"
+            raise InputError(where, what, expected=f"one of the candidates before it: {', '.join(names)}")
         names.append(candidate.name)
 
 
@@ -135,6 +140,7 @@ def cross_validate(
     candidate: Candidate, rows: Sequence[Example], folds: np.ndarray, config: Config, report: Report
 ) -> Result:
     """Score each fold by a fit on all other rows; a fold whose inputs did not change comes from the cache."""
+    whole = with_teachers(candidate, config.candidates)
     scored = folds != ALWAYS
     scores = np.empty((len(rows), len(config.label_names)))
     numbers = np.unique(folds[scored])
@@ -143,7 +149,7 @@ def cross_validate(
     for position, number in enumerate(numbers):
         inside = [e for e, fold in zip(rows, folds, strict=True) if fold != number]
         outside = [e for e, fold in zip(rows, folds, strict=True) if fold == number]
-        file = config.cache / "folds" / f"{_digest(candidate, inside, outside, config)}.npz"
+        file = config.cache / "folds" / f"{_digest(whole, inside, outside, config)}.npz"
         if not file.exists():
 
             def told(share: float, words: str, position: int = position) -> None:
@@ -151,7 +157,7 @@ def cross_validate(
 
             told(0.0, "fit")
             begin = time.perf_counter()
-            classifier = create(candidate, config.random_state)
+            classifier = create(whole, config.random_state)
             classifier.fit(inside, config.label_names, told)
             found = classifier.decision_function([example.input for example in outside])
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +213,8 @@ def _result(
     else:
         rows = real if enough else np.ones_like(real)
         calibration = fit_calibration(scores[rows], y_true[rows], _divide(examples, folds, config)[rows])
-    knows = learned_before(candidate) or any(not member.unseen.all() for member in members)
+    learned_from = sources(with_teachers(candidate, config.candidates))
+    knows = any(map(learned_before, learned_from)) or any(not member.unseen.all() for member in members)
     unseen = real if knows and real.any() else np.ones_like(real)
     return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, unseen, members, fitted)
 
@@ -223,9 +230,10 @@ def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[E
     package = Path(__file__).parent
     for file in sorted([*package.glob("classifiers/*.py"), *package.glob("adapter/*")]):
         total.update(file.read_bytes())
-    lexicon = Path(candidate.options.get("lexicon", "configs/lexicon.yaml"))
-    if candidate.kind == "keywords" and lexicon.exists():
-        total.update(lexicon.read_bytes())
+    for source in sources(candidate):
+        lexicon = Path(source.options.get("lexicon", "configs/lexicon.yaml"))
+        if source.kind == "keywords" and lexicon.exists():
+            total.update(lexicon.read_bytes())
     names = [candidate.kind, candidate.options, config.random_state, config.label_names]
     names += [version(library) for library in LIBRARIES]
     rows = [[e.input, e.label, e.group, e.origin] for e in inside], [e.input for e in outside]
@@ -294,6 +302,6 @@ def refit(result: Result, train: Sequence[Example], config: Config, report: Repo
         )
     if result.fitted is not None:
         return result.fitted
-    classifier = create(result.candidate, config.random_state)
+    classifier = create(with_teachers(result.candidate, config.candidates), config.random_state)
     classifier.fit(train, config.label_names, report)
     return classifier

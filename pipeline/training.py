@@ -35,6 +35,7 @@ from pipeline.selection import (
     refit,
     select,
 )
+from pipeline.unlabelled import cut_unlabelled
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
     rows, validation = dataset.part("train"), dataset.part("validation")
     check_classes(rows, config)
     check_validation(validation, config)
+    config = cut_unlabelled(config, dataset.examples)
     folds = make_folds(rows, validation, config)
     parts = to_dataset_dict(dataset, config.label_names)
     tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}

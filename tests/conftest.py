@@ -27,6 +27,7 @@ settings.register_profile("steady", deadline=None, derandomize=True, max_example
 settings.load_profile("steady")
 
 ROOT = Path(__file__).parents[1]
+WARM, COLD = "the kettle sings and the stove is hot", "the ice creaks under the frozen pier"
 LABEL_NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 
 # article -> part, and its sentences with their labels.
@@ -209,3 +210,23 @@ def champion(tmp_path_factory, facts):
 @pytest.fixture(scope="session")
 def bundle(champion):
     return load_bundle(champion)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A real encoder of a few thousand weights, saved as a hub model is."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(set(f"{WARM} {COLD}".split()))]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(words), **settings)).save_pretrained(folder)
+    return str(folder)

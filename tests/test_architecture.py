@@ -20,7 +20,7 @@ FLOORS = [
     ["labelled"],
     ["calibration", "abstention", "dataset", "corpora"],
     ["classifiers"],
-    ["bundle", "tracking", "figures", "charts", "progress", "model_card", "selection", "slices"],
+    ["bundle", "tracking", "figures", "charts", "progress", "model_card", "selection", "slices", "unlabelled"],
     ["behaviour", "words"],
     ["mistakes", "promotion", "comparison"],
     ["training", "evaluation", "prediction", "adaptation"],
@@ -34,7 +34,7 @@ FLOORS = [
 # MLflow runs `tracking/served.py` by itself, so it is a door like the command line.
 LEVELS = {"pipeline." + room.removeprefix("pipeline."): n for n, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that import torch, each of them only from inside a function.
-TORCH = {f"classifiers/{name}.py" for name in ("checkpoint", "finetune", "network", "adapter")}
+TORCH = {f"classifiers/{name}.py" for name in ("checkpoint", "finetune", "network", "adapter", "contrastive", "distil")}
 HEAVY = {
     *("torch", "transformers", "peft", "accelerate", "mlflow", "datasets", "sklearn", "pandas", "scipy"),
     *("matplotlib", "pyarrow", "trafilatura", "onnxruntime"),
@@ -122,7 +122,8 @@ def test_only_tracking_imports_mlflow():
 
 
 def test_only_the_rooms_of_encoders_import_torch():
-    assert users("torch", "transformers", "peft", "accelerate") == TORCH
+    through_another = {"classifiers/distil.py"}
+    assert users("torch", "transformers", "peft", "accelerate") == TORCH - through_another
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from conftest import COLD, WARM
 
+from pipeline.calibration import softmax
 from pipeline.classifiers import checkpoint, create
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.config import Candidate, read_config
@@ -14,7 +14,6 @@ from pipeline.dataset import Example
 from pipeline.errors import InputError
 
 NAMES = ("warm", "cold")
-WARM, COLD = "the kettle sings and the stove is hot", "the ice creaks under the frozen pier"
 
 
 def silent(share, words):
@@ -27,23 +26,6 @@ def examples(number=48):
         Example(f"a{i // 2}", i % 2, 0, 9, f"{text} {i}", label, "train", f"a{i // 2}")
         for i, (text, label) in enumerate(rows)
     ]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A real encoder of a few thousand weights, saved as a hub model is."""
-    folder = tmp_path_factory.mktemp("tiny")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(set(f"{WARM} {COLD}".split()))]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-    settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(words), **settings)).save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +74,52 @@ def test_the_same_random_state_gives_the_same_weights(tiny):
         classifier.fit(examples(), NAMES, silent)
         scores.append(classifier.decision_function([WARM, COLD]))
     assert np.array_equal(*scores)
+
+
+@pytest.fixture(scope="module")
+def thrice(tiny):
+    options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "starts": 3}
+    classifier = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
+    classifier.fit(examples(), NAMES, silent)
+    return classifier
+
+
+def test_several_starts_answer_with_their_mean_log_probability(thrice):
+    single = [checkpoint.run(n, thrice._tokenizer, [WARM, COLD], 128) for n in thrice._model.networks]
+    assert not np.allclose(single[0], single[1]) and not np.allclose(single[1], single[2])
+    expected = np.mean([np.log(softmax(logits)) for logits in single], axis=0)
+    assert np.allclose(thrice.decision_function([WARM, COLD]), expected, atol=1e-5)
+
+
+def test_the_first_of_several_starts_is_the_one_that_stands_alone(thrice, tiny):
+    options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8}
+    alone = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
+    alone.fit(examples(), NAMES, silent)
+    first = checkpoint.run(thrice._model.networks[0], thrice._tokenizer, [WARM, COLD], 128)
+    assert np.array_equal(alone.decision_function([WARM, COLD]), first)
+
+
+def test_several_starts_are_exported_as_one_model(thrice):
+    exported = create(Candidate(name="finetune", kind="finetune"))
+    state = thrice.state()
+    exported.restore(state)
+    texts = [row.text for row in examples()]
+    assert state.blobs.keys() == {"model.onnx", "tokenizer.json"}
+    assert np.allclose(exported.decision_function(texts), thrice.decision_function(texts), atol=0.05)
+
+
+def test_no_start_is_refused():
+    with pytest.raises(InputError, match="option `starts`: Input should be greater than or equal to 1"):
+        create(Candidate(name="finetune", kind="finetune", options={"starts": 0}))
+
+
+def test_starts_that_would_not_fit_into_one_file_are_refused_before_training(tiny, monkeypatch):
+    monkeypatch.setattr("pipeline.classifiers.finetune.LARGEST", 20_000)
+    told = []
+    classifier = create(Candidate(name="finetune", kind="finetune", options={"checkpoint": tiny, "starts": 3}))
+    with pytest.raises(InputError, match="3 starts of it take .* the largest ONNX file; lower `starts`"):
+        classifier.fit(examples(), NAMES, lambda share, words: told.append(words))
+    assert not told
 
 
 def test_progress_tells_the_epoch(tiny):

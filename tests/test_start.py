@@ -5,7 +5,7 @@ import pytest
 
 from pipeline import metrics
 from pipeline.classifiers import create, index_labels
-from pipeline.classifiers.checkpoint import ADAPTER, domain_head
+from pipeline.classifiers.checkpoint import ADAPTER, DOMAIN, domain_head, load_checkpoint
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.dataset import Example
 from pipeline.selection import cross_validate, make_folds, refit, select
@@ -42,6 +42,11 @@ def test_the_adapter_carries_its_card():
     card = (ADAPTER / "README.md").read_text(encoding="utf-8")
     assert "language model's reading" in card
     assert domain_head().label_names == NAMES
+
+
+def test_whoever_goes_on_from_the_domain_trains_the_whole_encoder():
+    _, encoder = load_checkpoint(DOMAIN)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
 
 
 def test_the_start_knows_the_two_sides_without_any_training(start):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from conftest import COLD, WARM
 
 from pipeline import tracking, training
 from pipeline.bundle import load_bundle
@@ -150,6 +151,20 @@ def test_an_interrupted_training_does_not_repeat_what_is_finished(store, monkeyp
     training.train(read_config("configs/smoke.yaml"), lambda share, words: told.append(words), lambda result: None)
     assert not any("keywords: fold" in words for words in told)
     assert any("tfidf: fold" in words for words in told)
+
+
+def test_a_student_goes_down_the_river(store, tiny):
+    """Its teacher is another candidate, and it reads a letter that nobody labelled."""
+    (store / "letter.txt").write_text(f"{WARM.capitalize()}, wrote the keeper. {COLD.capitalize()}, wrote his wife.")
+    student = f"  - {{kind: distil, teacher: tfidf, checkpoint: {tiny}, epochs: 1, unlabelled: [letter.txt]}}\n"
+    text = SMOKE.partition("  - kind: majority")[0] + "  - {kind: tfidf, least_articles: 1}\n" + student
+    text = text.replace("resamples: 100", "resamples: 100, prefer_simple: false")
+    (store / "configs" / "student.yaml").write_text(text, encoding="utf-8")
+    outcome, announced = train("student")
+    assert announced[-1].candidate.name == "distil"
+    (cut,) = (store / ".cache" / "unlabelled").iterdir()
+    assert len(cut.read_text().splitlines()) == 2
+    assert load_bundle(outcome.folder).predict_proba(["Sit down with them."]).shape == (1, 3)
 
 
 def test_the_same_inputs_give_the_same_numbers(store):

@@ -51,6 +51,8 @@ KINDS = {
     "start": "domain:Start",
     "anchored": "domain:Anchored",
     "finetune": "finetune:Finetune",
+    "contrastive": "contrastive:Contrastive",
+    "distil": "distil:Distil",
     "ensemble": "ensemble:Ensemble",
 }
 

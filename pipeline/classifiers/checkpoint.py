@@ -80,7 +80,9 @@ def merge_adapter(encoder: Any, folder: Path) -> Any:
     with warnings.catch_warnings():
         # peft asks transformers for an attribute by its old name.
         warnings.simplefilter("ignore", FutureWarning)
-        return PeftModel.from_pretrained(encoder, str(folder)).merge_and_unload()
+        merged = PeftModel.from_pretrained(encoder, str(folder)).merge_and_unload()
+    # peft froze what lies under the adapter; whoever fine-tunes the result trains all of it.
+    return merged.requires_grad_(True)
 
 
 @dataclass(frozen=True)

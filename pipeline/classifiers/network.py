@@ -32,6 +32,24 @@ class SentenceClassifier(torch.nn.Module):
         return self.head(self.dropout(mean_pool(hidden, attention_mask))).float()
 
 
+class Committee(torch.nn.Module):
+    """Networks from several random starts as one: their mean log-probability (Lakshminarayanan et al., 2017)."""
+
+    def __init__(self, networks: Sequence[torch.nn.Module]) -> None:
+        """Put trained networks side by side."""
+        super().__init__()
+        self.networks = torch.nn.ModuleList(networks)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return mean log-probabilities, shape (n, labels)."""
+        logits = torch.stack([network(input_ids, attention_mask) for network in self.networks])
+        return torch.log_softmax(logits, -1).mean(0)
+
+
+# Outputs, targets and the weight of each label to the number that training makes small.
+Loss = Callable[..., torch.Tensor]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained."""
@@ -49,23 +67,24 @@ class Recipe:
 class _Trainer(Trainer):
     """The Trainer with weighted classes and a faster rate for the new head."""
 
-    def __init__(self, *args: Any, class_weights: torch.Tensor | None, head_rate: float, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, loss: Loss, class_weights: torch.Tensor | None, head_rate: float, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.class_weights, self.head_rate = class_weights, head_rate
+        self.loss, self.class_weights, self.head_rate = loss, class_weights, head_rate
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         targets = inputs.pop("labels")
-        logits = model(**inputs)
-        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
-        loss = torch.nn.functional.cross_entropy(logits, targets, weight=weights)
-        return (loss, {"logits": logits}) if return_outputs else loss
+        outputs = model(**inputs)
+        weights = None if self.class_weights is None else self.class_weights.to(outputs.device)
+        loss = self.loss(outputs, targets, weight=weights)
+        return (loss, {"outputs": outputs}) if return_outputs else loss
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         body = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": body, "lr": self.args.learning_rate},
-            {"params": list(self.model.head.parameters()), "lr": self.head_rate},
-        ]
+        groups = [{"params": body, "lr": self.args.learning_rate}]
+        if hasattr(self.model, "head"):
+            groups.append({"params": list(self.model.head.parameters()), "lr": self.head_rate})
         self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
         return self.optimizer
 
@@ -87,26 +106,28 @@ class _Watch(TrainerCallback):
 
 
 def train_network(
-    model: SentenceClassifier,
+    model: Any,
     tokenizer: Any,
     texts: Sequence[str],
     targets: np.ndarray,
     recipe: Recipe,
     report: Callable[[float, str], None],
     *,
+    loss: Loss = torch.nn.functional.cross_entropy,
     class_weights: np.ndarray | None = None,
     after_epoch: Callable[[], bool] | None = None,
     workspace: Path | None = None,
-) -> SentenceClassifier:
+) -> Any:
     """Train a network and return it.
 
     Args:
-        model: what is trained; parameters that need no gradient stay.
+        model: what is trained, an `encoder` with or without a `head`; parameters that need no gradient stay.
         tokenizer: the encoder's.
         texts: n texts, each with its target if it has one.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
         recipe: rates, epochs, sizes, random_state.
         report: told the share that is done.
+        loss: of outputs and targets.
         class_weights: weight of each label in the loss, shape (labels,).
         after_epoch: called after each epoch; True stops.
         workspace: keeps a checkpoint after each epoch there, and goes on from the last one.
@@ -132,6 +153,7 @@ def train_network(
             train_dataset=rows,
             data_collator=collate,
             callbacks=[_Watch(report, after_epoch)],
+            loss=loss,
             class_weights=None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32),
             head_rate=recipe.head_rate,
         )
