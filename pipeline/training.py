@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline import __version__, figures, metrics, promotion, tracking
-from pipeline.bundle import write_bundle
-from pipeline.classifiers import Report
+from pipeline.bundle import add_card, load_bundle, write_bundle
+from pipeline.classifiers import Report, create
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
-from pipeline.model_card import write_card
+from pipeline.model_card import score_test, write_card
 from pipeline.selection import (
     LIBRARIES,
     Result,
@@ -80,7 +81,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         selected, reason = select(list(results.values()), config)
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
-        facts = {
+        facts: dict[str, Any] = {
             "label_names": list(config.label_names),
             "config": config.name,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -88,20 +89,26 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             "run_id": parent.id,
             "versions": {"stance-pipeline": __version__, "python": platform.python_version()}
             | {name: version(name) for name in LIBRARIES},
-            "data": _describe(dataset),
+            "data": _describe(dataset) | {"invented": list(config.data.invented)},
+            "encoders": _encoders(selected),
             "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
             "out_of_fold": _out_of_fold(selected, rows, config),
         }
-        card = write_card(facts, selected.candidate)
         _log(parent, selected, config)
         parent.params({"selected": selected.candidate.name})
+        test = dataset.part("test")
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
-            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card)
+            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card="")
+            report((steps - 0.3) / steps, "write the model card")
+            facts["test"] = score_test(load_bundle(challenger), test, config.data.invented)
+            card = write_card(facts, selected.candidate)
+            add_card(challenger, card, facts)
             report((steps - 0.2) / steps, "compare with the standing champion")
-            verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
+            verdict = promotion.judge(config.output, test, force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")
             registered = _register(parent, challenger, verdict, config, card)
+            parent.note(f"Selected: {reason}.\n\n```\n{verdict}\n```")
             if verdict.promoted:
                 promotion.install(config.output)
     folder = config.output if verdict.promoted else challenger
@@ -168,6 +175,14 @@ def _describe(dataset: Dataset) -> dict[str, object]:
     return {"digest": dataset.digest, "rows": dict(sorted(rows.items()))}
 
 
+def _encoders(result: Result) -> list[str]:
+    """Name the pretrained encoders in a model, each once."""
+    if result.members:
+        return sorted({name for member in result.members for name in _encoders(member)})
+    own = getattr(create(result.candidate), "checkpoint", "")
+    return [own] if own else []
+
+
 def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
     """Return the held-out probabilities of the train part's real text, for evaluation to score."""
     train = {example.id for example in rows}
@@ -184,7 +199,10 @@ def _log(run: tracking.Run, result: Result, config: Config) -> None:
     reliability = metrics.reliability(y_true, result.probabilities[result.unseen])
     name = f"{result.candidate.name}, held out"
     run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | result.candidate.options)
-    run.metrics(describe_scores(result, config))
+    scores = describe_scores(result, config)
+    # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.
+    run.params({"scored_rows": int(scores.pop("rows")), "seconds": round(scores.pop("seconds"), 1)})
+    run.metrics({name: score for name, score in scores.items() if name != "log_loss"})
     run.figures(
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from pipeline.cli import main
 
-COMMANDS = ["data", "split", "train", "eval", "predict", "ui"]
+COMMANDS = ["data", "split", "corpora", "train", "eval", "predict", "compare", "adapt", "ui", "rollback", "sync"]
 
 
 @pytest.fixture
@@ -182,6 +182,7 @@ BAD = [
     ("train", "candidate 'tfidf': option `spice`", candidate("{kind: tfidf, spice: salt}")),
     ("train --config labels/letters.jsonl", "labels/letters.jsonl: is no YAML", nothing),
     ("eval", "models/champion: holds no exported model; run `make train` first", nothing),
+    ("rollback", "models/champion.previous: there is no previous champion to return to", nothing),
     ("eval --model CHAMPION --data lunch.csv", "lunch.csv: no such file", nothing),
     ("eval --model CHAMPION --data soup.txt", "soup.txt: unknown kind of file", article),
     ("predict soup.txt --output rows.csv", "models/champion: holds no exported model", article),
