@@ -157,7 +157,8 @@ def run(name: str, *, tags: Mapping[str, str] | None = None, nested: bool = Fals
         raise
     finally:
         _open.remove(opened)
-        opened.close(status)
+        if not run_id:  # an earlier run has its end already
+            opened.close(status)
 
 
 def _known(store: Store, run_id: str) -> str:
