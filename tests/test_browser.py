@@ -1,6 +1,6 @@
 """The report and MLflow's UI in Debian's Chromium; run by `make test-browser`.
 
-Pictures go to build/screenshots/. `make pictures` takes two of them, of the default config, for the README.
+Pictures go to build/screenshots/; `make pictures` takes two of them, of the default config, for the README.
 """
 
 import io
