@@ -125,7 +125,8 @@ def test_a_training_logs_everything_to_a_server_on_postgresql(project, tmp_path,
     import psycopg2
 
     with postgres() as database:
-        team = tracking_server(tmp_path, database)
+        # SQLAlchemy 2.1 means psycopg 3 unless it is told.
+        team = tracking_server(tmp_path, database.replace("postgresql:", "postgresql+psycopg2:"))
         team.start()
         try:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", team.address)
