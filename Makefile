@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup train eval predict ui data test test-browser test-server rollback lint bench bench-accuracy bench-labelling adapter clean
+.PHONY: setup train eval predict ui data test test-browser pictures test-server rollback lint bench bench-accuracy bench-labelling adapter clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,12 +38,18 @@ data: $(READY)
 test: $(READY)
 	$(VENV)/bin/pytest
 
-# Needs Chromium (Debian: apt-get install chromium); pictures go to build/screenshots/.
+# Needs Chromium (Debian: apt-get install chromium chromium-driver); pictures go to build/screenshots/.
 test-browser: $(READY)
-	$(VENV)/bin/pytest -m browser
+	$(VENV)/bin/pytest -m browser -rs
 
+# The two pictures of the README: what `make train` and `make eval` leave behind.
+pictures: $(READY)
+	STANCE_CONFIG=configs/default.yaml $(VENV)/bin/pytest -m browser -rs
+	cp build/screenshots/experiment.png build/screenshots/report-light.png docs/pictures/
+
+# Needs PostgreSQL for one test; another builds an environment with the registered model's requirements.
 test-server: $(READY)
-	$(VENV)/bin/pytest -m server
+	$(VENV)/bin/pytest -m server -rs
 
 rollback: $(READY)
 	$(STANCE) rollback --config $(CONFIG)

@@ -130,10 +130,21 @@ def write_bundle(
         **facts,
         "candidate": candidate.model_dump(mode="json"),
         "calibration": calibration.to_dict(),
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
+    _put(folder, manifest, files)
+
+
+def add_card(folder: Path, card: str, facts: dict[str, Any]) -> None:
+    """Give an exported folder its card, and what has become known since the export; seal it again."""
+    manifest = read_manifest(folder)
+    _put(folder, manifest | facts, _read_files(folder, manifest) | {CARD: card.encode()})
+
+
+def _put(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> None:
+    """Write files and their sealed manifest beside a place, then put them there."""
+    manifest = manifest | {"sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     manifest["seal"] = seal(manifest)
-    files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
+    files = files | {MANIFEST: (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()}
     partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -173,6 +184,17 @@ def load_bundle(folder: Path) -> Bundle:
     from safetensors.numpy import load
 
     manifest = read_manifest(folder)
+    files = _read_files(folder, manifest)
+    values, arrays = json.loads(files.pop(VALUES)), load(files.pop(ARRAYS))
+    files.pop(CARD)
+    classifier = create(Candidate(**manifest["candidate"]))
+    classifier.restore(State(values, arrays, files))
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
+    return Bundle(manifest, classifier, Calibration.from_dict(manifest["calibration"]), digest)
+
+
+def _read_files(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
+    """Read every file that the manifest names; InputError if a byte has changed."""
     files: dict[str, bytes] = {}
     for name, expected in manifest["sha256"].items():
         # A name is a name: a manifest from elsewhere must not point out of its folder.
@@ -187,9 +209,4 @@ def load_bundle(folder: Path) -> Bundle:
                 expected=f"{expected[:12]}...",
                 then="export again: make train",
             )
-    values, arrays = json.loads(files.pop(VALUES)), load(files.pop(ARRAYS))
-    files.pop(CARD)
-    classifier = create(Candidate(**manifest["candidate"]))
-    classifier.restore(State(values, arrays, files))
-    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
-    return Bundle(manifest, classifier, Calibration.from_dict(manifest["calibration"]), digest)
+    return files

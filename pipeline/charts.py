@@ -28,8 +28,9 @@ class Mark:
 
 def _svg(width: float, height: float, title: str, description: str, body: Sequence[str]) -> str:
     words = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    kind = "chart wide" if width == WIDTH else "chart"
     return (
-        f'<svg class="chart" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
+        f'<svg class="{kind}" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}">{words}{"".join(body)}</svg>'
     )
 

@@ -421,9 +421,9 @@ def adapt(
 @app.command(epilog="Example: stance ui --port 5001")
 def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
     """Open the MLflow UI on this project's runs."""
-    from pipeline.tracking import serve_ui
+    from pipeline.tracking import runs_page, serve_ui
 
-    out.print(f"MLflow's UI: http://localhost:{port} (Ctrl-C stops it)")
+    out.print(f"MLflow's UI: {runs_page(port)} (Ctrl-C stops it)")
     serve_ui(port)
 
 
@@ -435,8 +435,12 @@ def rollback(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     folder = read_config(config).output
     now, before = promotion.rollback(folder)
-    version = tracking.set_alias(tracking.CHAMPION, now)
-    tracking.set_alias(tracking.PREVIOUS, before)
+    try:
+        version = tracking.set_alias(tracking.CHAMPION, now)
+        tracking.set_alias(tracking.PREVIOUS, before)
+    except InputError:
+        promotion.rollback(folder)  # folder and registry name the same champion, or nothing has happened
+        raise
     registered = f"models:/stance/{version} (champion)" if version else "not registered in this store"
     out.print(f"{folder}/ is the model of run {now} again, {registered}.")
 

@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline import __version__, figures, metrics, promotion, tracking
 from pipeline.abstention import Abstention, find_threshold, measure_coverage
-from pipeline.bundle import write_bundle
-from pipeline.classifiers import Report
+from pipeline.bundle import add_card, load_bundle, write_bundle
+from pipeline.classifiers import Report, create
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.comparison import against_tfidf
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
 from pipeline.examples import join
-from pipeline.model_card import write_card
+from pipeline.model_card import score_test, write_card
 from pipeline.selection import (
     LIBRARIES,
     Result,
@@ -95,7 +96,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
         abstention = _abstention(selected, config)
-        facts = {
+        facts: dict[str, Any] = {
             "topic": config.topic,
             "source": config.data.source,
             "label_names": list(config.label_names),
@@ -108,22 +109,28 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             "targets": sorted({join(example.target) for example in rows} - {""}),
             "versions": {"stance-pipeline": __version__, "python": platform.python_version()}
             | {name: version(name) for name in LIBRARIES},
-            "data": _describe(dataset),
+            "data": _describe(dataset) | {"invented": list(config.data.invented)},
+            "encoders": _encoders(selected),
             "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
             "abstain": abstention.to_dict(),
             "out_of_fold": _out_of_fold(selected, rows, config),
         }
-        card = write_card(facts, selected.candidate)
         _log(parent, selected, config)
         parent.params({"selected": selected.candidate.name})
+        test = dataset.part("test")
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
-            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card)
+            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card="")
+            report((steps - 0.3) / steps, "write the model card")
+            facts["test"] = score_test(load_bundle(challenger), test, config)
+            card = write_card(facts, selected.candidate)
+            add_card(challenger, card, facts)
             report((steps - 0.2) / steps, "compare with the standing champion")
-            verdict = promotion.judge(config.output, dataset.part("test"), config.evaluation, force=promote)
+            verdict = promotion.judge(config.output, test, config.evaluation, force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")
             columns = ("text", "target") if facts["targets"] else ("text",)
             registered = _register(parent, challenger, verdict, config, card, columns)
+            parent.note(f"Selected: {reason}.\n\n```\n{verdict}\n```")
             if verdict.promoted:
                 promotion.install(config.output)
     folder = config.output if verdict.promoted else challenger
@@ -207,6 +214,14 @@ def _abstention(selected: Result, config: Config) -> Abstention:
     return find_threshold(selected.y_true[rows], selected.probabilities[rows], wish)
 
 
+def _encoders(result: Result) -> list[str]:
+    """Name the pretrained encoders in a model, each once."""
+    if result.members:
+        return sorted({name for member in result.members for name in _encoders(member)})
+    own = getattr(create(result.candidate), "checkpoint", "")
+    return [own] if own else []
+
+
 def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
     """Return the held-out probabilities of the train part's real text, for evaluation to score."""
     train = {example.id for example in rows}
@@ -223,9 +238,10 @@ def _log(run: tracking.Run, result: Result, config: Config) -> None:
     probabilities = result.probabilities[result.unseen]
     name = f"{result.candidate.name}, held out"
     scores = describe_scores(result, config)
-    rows = {"held_out_rows": int(scores.pop("rows"))}
-    run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | rows | result.candidate.options)
-    run.metrics(scores)
+    # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.
+    told = {"held_out_rows": int(scores.pop("rows")), "seconds": round(scores.pop("seconds"), 1)}
+    run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | told | result.candidate.options)
+    run.metrics({name: score for name, score in scores.items() if name != "log_loss"})
     run.figures(
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),

@@ -167,7 +167,14 @@ def repository():
 @pytest.fixture(scope="session")
 def facts():
     """What a training tells the manifest and the card."""
-    scores = {"macro_f1": 0.61, "macro_f1_low": 0.55, "macro_f1_high": 0.66, "ece": 0.042, "log_loss": 0.9}
+    scores = {
+        "macro_f1": 0.61,
+        "macro_f1_low": 0.55,
+        "macro_f1_high": 0.66,
+        "ece": 0.042,
+        "log_loss": 0.9,
+        "rows": 12.0,
+    }
     return {
         "label_names": list(LABEL_NAMES),
         "config": "small",
@@ -178,7 +185,10 @@ def facts():
         "data": {
             "digest": "d1ge57",
             "rows": {"train/authored/neutral": 7, "train/authored/pro-dialogue": 2, "test/seed/pro-sanctions": 3},
+            "invented": ["authored", "single"],
         },
+        "encoders": [],
+        "test": None,
         "selection": {
             "reason": "it was the only one that came",
             "held_out": scores

@@ -1,110 +1,211 @@
-"""The report and MLflow's UI in Debian's Chromium; run by `make test-browser`, pictures go to build/screenshots/."""
+"""The report and MLflow's UI in Debian's Chromium; run by `make test-browser`.
 
+Pictures go to build/screenshots/; `make pictures` takes two of them, of the default config, for the README.
+"""
+
+import io
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
+from pathlib import Path
 
+import mlflow
 import pytest
 from conftest import ROOT
+from servers import serving
 
-from pipeline.bundle import load_bundle
-from pipeline.config import read_config
-from pipeline.evaluation import review
-from pipeline.report import write_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# The browser asks these for its own updates, whatever page is open.
-CALLED_BY_ITSELF = ("google.com", "googleapis.com", "gvt1.com")
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+CONFIG = os.environ.get("STANCE_CONFIG", "configs/smoke.yaml")
+PARENT = f"train {Path(CONFIG).stem}"
 PICTURES = ROOT / "build" / "screenshots"
+# What MLflow's UI remembers once its assistant was closed.
+ASSISTANT_CLOSED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning"),
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium: apt-get install chromium chromium-driver"),
 ]
 
 
-def opened(url, *, picture="", height=1000, wait=0, log=None):
-    """Open an address; return the page as the browser has it, and what its console said."""
-    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
-    words += [f"--window-size=1280,{height}", f"--virtual-time-budget={wait}"] + (
-        [f"--log-net-log={log}"] if log else []
-    )
-    done = subprocess.run([*words, "--dump-dom", url], capture_output=True, text=True, timeout=300)
-    if picture:
+class Browser:
+    """Chromium without a window, what it was asked for, and what its console said."""
+
+    def __init__(self):
+        from selenium import webdriver
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+            options.add_argument(word)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+        self.driver.set_script_timeout(60)
+
+    def open(self, address, *, scheme="light", width=1400, height=900):
+        """Open an address in a page of its own, and forget what was logged before."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.get("about:blank")  # MLflow's addresses differ behind the # alone
+        self.console(), self.requests()
+        self.driver.get(address)
+
+    def console(self):
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self):
+        """Return the addresses that were asked for since the last call."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+
+    def find(self, path, seconds=60):
+        """Wait until an element can be seen, and return it."""
+        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        def seen(driver):
+            return next((found for found in driver.find_elements("xpath", path) if found.is_displayed()), None)
+
+        waiting = WebDriverWait(self.driver, seconds, ignored_exceptions=[StaleElementReferenceException])
+        return waiting.until(seen, f"{path} is not to be seen")
+
+    def words(self, words):
+        """Wait until the page says something."""
+        return self.find(f"//*[contains(normalize-space(text()), '{words}')]")
+
+    def picture(self, name):
+        """Keep what is to be seen, with 256 colours: a few dozen kilobytes."""
+        from PIL import Image
+
         PICTURES.mkdir(parents=True, exist_ok=True)
-        target = f"--screenshot={PICTURES / picture}.png"
-        subprocess.run([*words, target, url], capture_output=True, timeout=300, check=True)
-    return done.stdout, re.findall(r"CONSOLE.*", done.stderr)
-
-
-@pytest.fixture
-def page(project, champion, tmp_path):
-    bundle, config = load_bundle(champion), read_config("configs/default.yaml")
-    return write_report(review(bundle, config), bundle, config, tmp_path / "report")
-
-
-def test_the_report_opens_without_a_request_or_a_word_on_the_console(page, tmp_path):
-    dom, console = opened(page.as_uri(), picture="report", height=2400, log=tmp_path / "net.json")
-    assert "Mistakes worth reading" in dom and not console
-    hosts = re.findall(r'"url":"https?://([^/:"]*)', (tmp_path / "net.json").read_text())
-    assert [host for host in hosts if not host.endswith(CALLED_BY_ITSELF)] == []
+        shot = Image.open(io.BytesIO(self.driver.get_screenshot_as_png())).convert("RGB")
+        shot.quantize(256, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory):
-    """A trained and evaluated smoke config, and MLflow's UI on it."""
-    folder = tmp_path_factory.mktemp("ui")
+def browser():
+    opened = Browser()
+    yield opened
+    opened.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The repository's own data, a training and an evaluation of it."""
+    folder = tmp_path_factory.mktemp("project")
     for name in ("seeds", "labels", "configs"):
         shutil.copytree(ROOT / name, folder / name)
-    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    stance = [sys.executable, "-m", "pipeline"]
     for command in ("train", "eval"):
-        words = [*stance, command, "--config", "configs/smoke.yaml"]
-        subprocess.run(words, cwd=folder, env=environment, check=True, timeout=600)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([*stance, "ui", "--port", str(port)], cwd=folder, env=environment)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=5)
-                break
-            except OSError:
-                time.sleep(1)
-        yield address, folder
-    finally:
-        server.terminate()
-        server.wait(30)
+        words = [sys.executable, "-m", "pipeline", command, "--config", CONFIG]
+        subprocess.run(words, cwd=folder, env=environment(), check=True, timeout=1500)
+    return folder
 
 
-def ask(address, place, **query):
-    request = urllib.request.Request(
-        f"{address}/api/2.0/mlflow/{place}", json.dumps(query).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
+def environment():
+    return {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
 
 
-def test_the_ui_shows_experiment_run_and_model(ui):
-    address, folder = ui
-    manifest = json.loads((folder / "models" / "champion" / "manifest.json").read_text())
-    runs = ask(address, "runs/search", experiment_ids=["1"])["runs"]
-    child = next(run["info"] for run in runs if run["info"]["run_name"] == "tfidf")
-    pages = {
-        "experiment": ("#/experiments/1/runs", "train smoke"),
-        "parent": (f"#/experiments/1/runs/{manifest['run_id']}", "macro_f1"),
-        "confusion": (f"#/experiments/1/runs/{child['run_id']}/artifacts/confusion.png", "confusion.png"),
-        "model": ("#/models/stance/versions/1", "Model card"),
-    }
-    for name, (place, words) in pages.items():
-        dom, _ = opened(f"{address}/{place}", picture=name, wait=20_000)
-        assert words in dom, name
+@pytest.fixture(scope="module")
+def ui(project, browser):
+    """The address of MLflow's UI, as `make ui` starts it."""
+    words = [sys.executable, "-m", "pipeline", "ui", "--port", "PORT"]
+    with serving(words, project, environment=environment()) as server:
+        browser.open(f"{server.address}/version")
+        browser.driver.execute_script(ASSISTANT_CLOSED)
+        yield server.address
+
+
+@pytest.fixture(scope="module")
+def runs(project):
+    """The ids of the runs by name."""
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    return {run.info.run_name: run.info.run_id for run in client.search_runs(["1"])}
+
+
+@pytest.fixture(scope="module")
+def parent(runs):
+    return runs[PARENT]
+
+
+# The report
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_opens_without_a_request_or_a_word_on_the_console(project, browser, scheme):
+    (page,) = project.glob("reports/*/index.html")
+    browser.open(page.as_uri(), scheme=scheme, width=1000, height=980)
+    browser.words("Mistakes worth reading")
+    assert browser.console() == []
+    assert {address.partition(":")[0] for address in browser.requests()} <= {"file", "data"}
+    paper = browser.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, re.findall(r"\d+", paper)[:3])) / 3
+    assert brightness > 200 if scheme == "light" else brightness < 60
+    browser.picture(f"report-{scheme}")
+    height = browser.driver.execute_script("return document.documentElement.scrollHeight")
+    browser.open(page.as_uri(), scheme=scheme, width=1000, height=height)
+    browser.picture(f"report-{scheme}-whole")
+
+
+@pytest.mark.parametrize("width", [1000, 640, 390])
+def test_the_report_fits_a_screen_of_any_width(project, browser, width):
+    (page,) = project.glob("reports/*/index.html")
+    browser.open(page.as_uri(), width=width)
+    browser.picture(f"report-{width}")
+    assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+# MLflow's UI
+
+
+def test_parent_and_candidates_stand_side_by_side(ui, browser, runs):
+    browser.open(f"{ui}/#/experiments/1/runs?workflowType=machine_learning", width=1500, height=640)
+    browser.find(f"//a[.='{PARENT}']/ancestor::*[@role='gridcell']//button").click()
+    browser.find("//button[contains(., 'Columns')]").click()
+    for words in ("Dataset", "Source", "Models", "Metrics ("):
+        browser.find(f"//*[contains(@class, 'tree-title') and contains(., '{words}')]").click()
+    browser.find("//button[contains(., 'Columns')]").click()
+    for name in [*runs, "macro_f1"]:
+        browser.words(name)
+    browser.picture("experiment")
+
+
+def test_the_parent_run_says_what_was_selected(ui, browser, parent):
+    browser.open(f"{ui}/#/experiments/1/runs/{parent}", height=1300)
+    browser.words("macro_f1_low")
+    browser.words("promoted: there was no champion yet")
+    browser.picture("parent")
+
+
+def test_a_child_shows_its_confusion_matrix(ui, browser, runs):
+    browser.open(f"{ui}/#/experiments/1/runs/{runs['tfidf']}/artifacts/confusion.png")
+    picture = browser.find("//img[contains(@src, 'blob:') or contains(@src, 'confusion')]")
+    assert browser.driver.execute_script("return arguments[0].naturalWidth", picture) > 300
+    browser.picture("confusion")
+
+
+def test_mistakes_are_shown_as_a_table(ui, browser, parent):
+    browser.open(f"{ui}/#/experiments/1/runs/{parent}/artifacts/mistakes.json")
+    browser.words("sure and wrong")
+    browser.picture("mistakes")
+
+
+def test_the_report_opens_inside_the_ui(ui, browser, parent):
+    browser.open(f"{ui}/#/experiments/1/runs/{parent}/artifacts/report/index.html")
+    browser.driver.switch_to.frame(browser.find("//iframe"))
+    browser.words("Mistakes worth reading")
+    browser.driver.switch_to.default_content()
+    browser.picture("report-in-mlflow")
+
+
+def test_the_registered_model_shows_its_card(ui, browser):
+    browser.open(f"{ui}/#/models/stance/versions/1", height=1500)
+    browser.words("Model card: stance toward North Korea policy")
+    browser.words("On the test part, whole articles")
+    browser.words("champion")
+    browser.picture("model")

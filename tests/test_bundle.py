@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import LABEL_NAMES
 
-from pipeline.bundle import load_bundle, read_manifest, seal, write_bundle
+from pipeline.bundle import add_card, load_bundle, read_manifest, seal, write_bundle
 from pipeline.calibration import Calibration
 from pipeline.classifiers import State, create
 from pipeline.config import Candidate
@@ -87,6 +87,23 @@ def test_an_export_holds_what_the_training_told(write, facts):
 
 def test_an_export_has_its_card(write):
     assert (write() / "README.md").read_text() == "# A card\n"
+
+
+def test_a_card_can_be_added_later_and_the_rest_stays(copy, bundle):
+    add_card(copy, "# Another card\n", {"soup": "hot"})
+    later = load_bundle(copy)
+    assert (copy / "README.md").read_text() == "# Another card\n" and later.manifest["soup"] == "hot"
+    changed = {"seal", "sha256", "soup"}
+    assert {k: v for k, v in later.manifest.items() if k not in changed} == {
+        k: v for k, v in bundle.manifest.items() if k not in changed
+    }
+    assert (later.predict_proba(TEXTS) == bundle.predict_proba(TEXTS)).all()
+
+
+def test_a_card_is_not_added_to_an_export_that_was_changed(copy):
+    (copy / "values.json").write_text("{}")
+    with pytest.raises(InputError, match="values.json: was changed after the export"):
+        add_card(copy, "# Another card\n", {})
 
 
 def test_the_manifest_names_every_other_file(champion):

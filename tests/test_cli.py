@@ -9,7 +9,20 @@ from conftest import ROOT
 
 from pipeline.cli import main
 
-COMMANDS = ["data", "split", "train", "tune", "eval", "predict", "ui"]
+COMMANDS = [
+    "data",
+    "split",
+    "corpora",
+    "train",
+    "tune",
+    "eval",
+    "predict",
+    "compare",
+    "adapt",
+    "ui",
+    "rollback",
+    "sync",
+]
 
 
 @pytest.fixture
@@ -190,6 +203,7 @@ BAD = [
     ("train", "candidate 'tfidf': option `spice`", candidate("{kind: tfidf, spice: salt}")),
     ("train --config labels/letters.jsonl", "labels/letters.jsonl: is no YAML", nothing),
     ("eval", "models/champion: holds no exported model; run `make train` first", nothing),
+    ("rollback", "models/champion.previous: there is no previous champion to return to", nothing),
     ("eval --model CHAMPION --data lunch.csv", "lunch.csv: no such file", nothing),
     ("eval --model CHAMPION --data soup.txt", "soup.txt: unknown kind of file", article),
     ("predict soup.txt --output rows.csv", "models/champion: holds no exported model", article),

@@ -50,3 +50,14 @@ def test_a_refused_model_waits_and_a_forced_one_can_be_taken_back(project, monke
     assert aliases() == {"champion": "1", "challenger": "2", "previous": "3"}
     assert read_manifest(first.folder)["run_id"] == first.run_id
     assert "models:/stance/1 (champion)" in capsys.readouterr().out
+
+
+def test_a_rollback_that_the_registry_does_not_learn_of_is_undone(project, monkeypatch, capsys):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    train("keywords")
+    second = train("majority", promote=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    stance(monkeypatch, "rollback")
+    assert "check MLFLOW_TRACKING_URI" in capsys.readouterr().err
+    assert read_manifest(second.folder)["run_id"] == second.run_id

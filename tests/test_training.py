@@ -126,13 +126,6 @@ def test_the_champion_gives_one_row_for_each_row(store):
     assert found.filter(like="p_").sum(axis=1).tolist() == pytest.approx([1, 1, 1])
 
 
-def test_the_card_stands_on_the_registered_version(store):
-    outcome, _ = train()
-    version = mlflow.MlflowClient().get_model_version_by_alias("stance", "champion")
-    assert str(version.version) == outcome.model_version
-    assert "language model's reading" in version.description
-
-
 def test_an_interrupted_training_does_not_repeat_what_is_finished(store, monkeypatch):
     real = training.cross_validate
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "Run", "describe", "run", "serve_ui", "set_alias", "sync", "tracking_uri"]
+__all__ = ["EXPERIMENT", "Run", "describe", "run", "runs_page", "serve_ui", "set_alias", "sync", "tracking_uri"]
 
 MODEL = "stance"
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
@@ -88,6 +88,10 @@ class Run:
     def _figure(self, figure: Figure, name: str) -> None:
         self._log(lambda client, run_id: client.log_figure(run_id, figure, name))
 
+    def note(self, words: str) -> None:
+        """Put words, as Markdown, on the run's overview."""
+        self._log(lambda client, run_id: client.set_tag(run_id, "mlflow.note.content", words))
+
     def text(self, content: str, name: str) -> None:
         """Log a text file."""
         self._log(lambda client, run_id: client.log_text(run_id, content, name))
@@ -153,19 +157,26 @@ def run(name: str, *, tags: Mapping[str, str] | None = None, nested: bool = Fals
         raise
     finally:
         _open.remove(opened)
-        opened.close(status)
+        if not run_id:  # an earlier run has its end already
+            opened.close(status)
 
 
 def _known(store: Store, run_id: str) -> str:
     """Return the id of an earlier run in this store, by itself or as it was kept before it was sent."""
+    where = f"MLflow store {store.uri}"
     try:
-        return str(store.client.get_run(run_id).info.run_id)
-    except store.mlflow.exceptions.MlflowException:
+        info = store.client.get_run(run_id).info
+    except store.mlflow.exceptions.MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise store.refused(error) from None
         found = store.client.search_runs([store.experiment], f"tags.`{KEPT_AS}` = '{run_id}'", max_results=1)
-    if not found:
-        then = "it began in another store; set MLFLOW_TRACKING_URI to log there"
-        raise InputError(f"MLflow store {store.uri}", f"has no run {run_id}", then=then)
-    return str(found[0].info.run_id)
+        if not found:
+            then = "it began in another store; set MLFLOW_TRACKING_URI to log there"
+            raise InputError(where, f"has no run {run_id}", then=then) from None
+        info = found[0].info
+    if info.lifecycle_stage == "deleted":
+        raise InputError(where, f"run {run_id} was deleted", then="restore it in the UI, or train again")
+    return str(info.run_id)
 
 
 def _register(
@@ -237,9 +248,15 @@ def sync() -> int:
     return send(Store(tracking_uri()))
 
 
+def runs_page(port: int) -> str:
+    """Return the address of the runs in MLflow's UI, which would open on traces of language models."""
+    return (
+        f"http://localhost:{port}/#/experiments/{Store(tracking_uri()).experiment}/runs?workflowType=machine_learning"
+    )
+
+
 def serve_ui(port: int) -> None:
     """Become MLflow's UI on this store, with one worker and no jobs: a third of the memory."""
-    Store(tracking_uri())
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     words = ["-m", "mlflow", "server", "--backend-store-uri", tracking_uri(), "--workers", "1", "--port", str(port)]
     if tracking_uri().startswith("sqlite:"):

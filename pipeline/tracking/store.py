@@ -26,6 +26,10 @@ def local_uri(folder: Path) -> str:
     return f"sqlite:///{folder.absolute() / 'mlflow.db'}"
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def load_mlflow() -> Any:
     """Import mlflow, silent and without telemetry."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -66,8 +70,11 @@ class Store:
                 made = found or self.client.create_experiment(EXPERIMENT, artifact_location=place)
                 self.experiment = str(getattr(made, "experiment_id", made))
         except self.mlflow.exceptions.MlflowException as error:
-            why = str(error).splitlines()[0][:200]
-            raise InputError(f"MLflow store {uri}", why, then="check MLFLOW_TRACKING_URI") from None
+            raise self.refused(error) from None
+
+    def refused(self, error: Exception) -> InputError:
+        """Say in one line that the store does not answer as it should."""
+        return InputError(f"MLflow store {self.uri}", _first_line(error), then="check MLFLOW_TRACKING_URI")
 
     def use(self) -> None:
         """Make it the store of MLflow's own functions; MLFLOW_TRACKING_URI, which they would set, stays."""
@@ -84,10 +91,8 @@ class Store:
         except (self.mlflow.exceptions.MlflowException, OSError) as error:
             if self.uri.startswith("sqlite:"):
                 raise
-            why = str(error).splitlines()[0][:200]
-            sys.stderr.write(
-                f"\nMLflow store {self.uri}: {why}; what follows is kept in {UNSENT}/, send it with `stance sync`\n"
-            )
+            why = f"{_first_line(error)}; what follows is kept in {UNSENT}/, send it with `stance sync`"
+            sys.stderr.write(f"\nMLflow store {self.uri}: {why}\n")
             UNSENT.mkdir(parents=True, exist_ok=True)
             self._open(local_uri(UNSENT))
             return action()

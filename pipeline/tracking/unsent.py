@@ -48,7 +48,8 @@ def _send_run(kept: Store, server: Store, run: Any, ids: dict[str, str]) -> str:
         server.client.log_inputs(target, datasets=run.inputs.dataset_inputs)
     if kept.client.list_artifacts(own):
         server.client.log_artifacts(target, kept.client.download_artifacts(own, ""))
-    server.client.set_terminated(target, run.info.status, run.info.end_time)
+    if run.info.end_time:
+        server.client.set_terminated(target, run.info.status, run.info.end_time)
     return str(target)
 
 
