@@ -1,7 +1,8 @@
-"""Time `stance label suggest` and `stance label import` as a user runs them, on 10,000 sentences of articles.
+"""Time the labelling loop on 10,000 sentences of articles: suggest, import, and an answer in the terminal.
 
-Start-up included. Beside the wall clock stand the seconds of processor time, which a busy machine
-changes less. Seeds, labels and config are copied, so the import changes nothing here.
+`stance label suggest` and `import` run as a user runs them, start-up included; an answer is the time from
+the key to the next screen, saved. Beside the wall clock stand the seconds of processor time, which a busy
+machine changes less. Seeds, labels and config are copied, so the import changes nothing here.
 
     python benchmarks/labelling_speed.py ../shared/corpora/articles/news.jsonl --model models/champion
 """
@@ -18,12 +19,14 @@ import tempfile
 import time
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from pipeline.articles import Article, read_articles
-from pipeline.labelling.exchange import write_batch
+from pipeline.labelling.exchange import TextBatch, write_batch
 from pipeline.labelling.rows import make_row
+from pipeline.labelling.terminal import Session
 from pipeline.sentences import cut
 
 
@@ -43,15 +46,29 @@ def run(folder: Path, *words: str) -> tuple[float, float]:
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "label", *words], cwd=folder, capture_output=True, text=True
-    )  # noqa: S603
+    )
     seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         sys.exit(done.stderr)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def answer(file: Path, rows: list[dict[str, Any]], label_names: list[str], answers: int = 50) -> tuple[float, float]:
+    """Return the seconds of the wall clock and of the processor from a key to the next screen."""
+    session = Session([row | {"label": ""} for row in rows], label_names)
+    batch = TextBatch(file, session.rows)
+    begin, before = time.perf_counter(), time.process_time()
+    for _ in range(answers):
+        position = session.press("1", str)
+        assert position is not None
+        batch.update(position)
+        batch.save()
+        session.screen(80)
+    return (time.perf_counter() - begin) / answers, (time.process_time() - before) / answers
+
+
 def main() -> None:
-    """Time both commands and print a small table."""
+    """Time all three and print a small table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("articles", type=Path, help="a table of articles")
     parser.add_argument("--model", type=Path, default=Path("models/champion"))
@@ -76,10 +93,11 @@ def main() -> None:
             ("suggest", "new.jsonl", "--output", "batch.csv", "--model", str(options.model.resolve())),
             ("import", "filled.csv", "--annotator", "bench", "--articles", "new.jsonl"),
         ):
-            times[command[0]] = run(folder, *command, "--config", "config.yaml")
+            times[f"stance label {command[0]}"] = run(folder, *command, "--config", "config.yaml")
+        times["an answer in the terminal"] = answer(folder / "batch.csv", rows, settings["label_names"])
     print(f"| {len(rows):,} sentences | seconds | processor seconds |\n|---|---|---|")
     for command, (wall, processor) in times.items():
-        print(f"| stance label {command} | {wall:.1f} | {processor:.1f} |")
+        print(f"| {command} | {wall:.3g} | {processor:.3g} |")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ class _Checker:
 
     def __init__(self, project: Project, new: Mapping[str, Article], config: Config, old_codebook: bool) -> None:
         self.problems: list[str] = []
+        self._told: set[str] = set()
         self._project, self._labels = project, config.label_names
         changed = [key for key in new if key in project.articles and project.articles[key].text != new[key].text]
         self.problems += [f"{key}: an article in the seeds has this id and another text; rename it" for key in changed]
@@ -117,7 +118,10 @@ class _Checker:
         try:
             found = self._judgement(row.where, fields, annotator, done)
         except InputError as error:
-            self.problems.append(str(error))
+            # What the whole file lacks is said once, with the first row.
+            if not (error.what.startswith(("no annotator", "no article")) and error.what in self._told):
+                self.problems.append(str(error))
+            self._told.add(error.what)
             return
         earlier = self._known.setdefault((*found.span, found.annotator), found)
         if earlier is found:
