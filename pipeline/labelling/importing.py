@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +170,13 @@ class _Checker:
         if not places:
             then = "name its file with --articles, or restore the id (a spreadsheet may have changed it)"
             raise InputError(where, f"no article {key!r}", then=then)
+        found = slices.get(places[0], "")
+        # From shortly before the first difference, which may stand late in a long sentence.
+        begin = max(0, len(commonprefix([found, text])) - 20)
+        own, told = found[begin:][:40], text[begin:][:40]
         raise InputError(
             where,
-            f"span {start}:{end} of {key} is {slices.get(places[0], '')[:40]!r}, the row says {text[:40]!r}",
+            f"span {start}:{end} of {key} is {'...' * (begin > 0)}{own!r}, the row says {told!r}",
             expected="the text as it was suggested",
             then="restore the row's text and span",
         )
