@@ -1,12 +1,13 @@
 """Does a strategy pay? Simulated labelling of real sentences: macro-F1 against the number of labels.
 
     make bench-labelling                      10 random starts, about 15 minutes on two cores
-    python benchmarks/labelling.py --quick    2 starts, a small pool, a minute
+    python benchmarks/labelling.py --quick    2 starts, few labels, a minute
 
 Each start keeps a third of the documents apart to score on, begins with the same random labels for all
 strategies, and lets each strategy choose the rest by `pipeline.labelling.choice.choose`, as
-`stance label suggest` does. Labels come from the file, so the annotator never errs. The model learns
-TF-IDF terms and calibrates on its own folds; the shipped start is not used: it knows these sentences.
+`stance label suggest` does. Labels come from the file, so the annotator never errs. The model is the
+candidate `tfidf`, calibrated on folds and decided as `stance train` does; the shipped start is not used:
+it knows these sentences.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.svm import LinearSVC
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from pipeline.calibration import fit_calibration
+from pipeline.calibration import Calibration, fit_calibration
+from pipeline.classifiers import index_labels
+from pipeline.classifiers.linear import Tfidf
+from pipeline.config import Config, read_config
+from pipeline.dataset import Example, read_labelled
 from pipeline.labelling.choice import STRATEGIES, Plan, choose
+from pipeline.labelling.suggestion import vectorizer
 from pipeline.metrics import confusion, macro_f1
+from pipeline.selection import make_folds
 
-LABEL_NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 # name -> strategy, a quota for each predicted label, clusters
 WAYS = {name: (name, True, True) for name in STRATEGIES} | {
     "margin, no clusters": ("margin", True, False),
@@ -36,46 +42,98 @@ WAYS = {name: (name, True, True) for name in STRATEGIES} | {
 DEFAULT, BASE = "margin", "random"
 
 
-def read(file: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return texts, label indices and documents."""
-    if not file.is_file():
-        sys.exit(f"{file}: no such file; it is made of rows with id, article, text, label (see `stance corpora`)")
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    labels = np.array([LABEL_NAMES.index(row["label"]) for row in rows])
-    return [row["text"] for row in rows], labels, np.array([row["article"] for row in rows])
+class Remembered:
+    """What a TfidfVectorizer gives, from counts that were taken once."""
+
+    def __init__(self, counts: Any, rows: dict[str, int], least: int) -> None:
+        """Take counts, shape (texts, terms), and the row of each text."""
+        self._counts, self._rows, self._least = counts, rows, least
+        self._weights = TfidfTransformer(sublinear_tf=True)
+
+    def _of(self, texts: Sequence[str]) -> Any:
+        return self._counts[[self._rows[text] for text in texts]]
+
+    def fit_transform(self, texts: Sequence[str]) -> Any:
+        """Learn terms and their weights from these texts alone."""
+        counts = self._of(texts)
+        self._terms = np.flatnonzero(counts.getnnz(axis=0) >= self._least)
+        return self._weights.fit_transform(counts[:, self._terms])
+
+    def transform(self, texts: Sequence[str]) -> Any:
+        """Weigh the known terms of these texts."""
+        return self._weights.transform(self._of(texts)[:, self._terms])
 
 
-def fit(features: csr_matrix, y: np.ndarray, state: int) -> tuple[LinearSVC, object]:
-    """Fit a linear machine, and its calibration on three folds of the same rows."""
-    make = lambda: LinearSVC(C=0.3, class_weight="balanced", random_state=state)  # noqa: E731
-    folds = np.random.default_rng(state).integers(0, 3, len(y))
-    scores = np.zeros((len(y), len(LABEL_NAMES)))
-    for fold in range(3):
-        inside = folds != fold
-        if len(np.unique(y[inside])) == len(LABEL_NAMES):
-            scores[~inside] = make().fit(features[inside], y[inside]).decision_function(features[~inside])
-    return make().fit(features, y), fit_calibration(scores, y, folds)
+class Counted(Tfidf):
+    """The candidate `tfidf`, many times faster on texts that were counted before."""
+
+    counts: dict[str, tuple[Any, dict[str, int]]] = {}
+
+    @classmethod
+    def count(cls, texts: Sequence[str]) -> None:
+        """Count the terms of all texts once."""
+        rows = {text: row for row, text in enumerate(texts)}
+        for analyzer in ("word", "char_wb"):
+            ngrams = cls.word_ngrams if analyzer == "word" else cls.character_ngrams
+            counts = CountVectorizer(analyzer=analyzer, ngram_range=ngrams).fit_transform(texts)
+            cls.counts[analyzer] = counts, rows
+
+    def _vectorizer(self, analyzer: str, terms: Sequence[str] | None = None) -> Any:
+        return Remembered(*self.counts[analyzer], self.least_articles)
+
+
+def check(rows: Sequence[Example], test: Sequence[str], config: Config) -> None:
+    """Stop unless the fast classifier scores as the product's own."""
+    scores = []
+    for classifier in (Tfidf(random_state=0), Counted(random_state=0)):
+        classifier.fit(rows, config.label_names, lambda share, words: None)
+        scores.append(classifier.decision_function(test))
+    if not np.allclose(*scores):
+        sys.exit("the counted TF-IDF scores otherwise than the product's: mend Counted")
+
+
+def fit(rows: Sequence[Example], config: Config, state: int) -> tuple[Tfidf, Calibration]:
+    """Fit the classifier on all rows, and its calibration on folds of whole documents."""
+
+    def fitted(inside: Sequence[Example]) -> Tfidf:
+        classifier = Counted(random_state=state)
+        classifier.fit(inside, config.label_names, lambda share, words: None)
+        return classifier
+
+    y, folds = index_labels(rows, config.label_names), make_folds(rows, (), config)
+    scores = np.empty((len(rows), len(config.label_names)))
+    for fold in np.unique(folds):
+        inside = [row for row, own in zip(rows, folds, strict=True) if own != fold]
+        outside = [row.text for row, own in zip(rows, folds, strict=True) if own == fold]
+        scores[folds == fold] = fitted(inside).decision_function(outside)
+    return fitted(rows), fit_calibration(scores, y, folds)
 
 
 def simulate(
-    features: csr_matrix, y: np.ndarray, pool: np.ndarray, test: np.ndarray, way: str, steps: list[int], state: int
+    examples: Sequence[Example],
+    pool: np.ndarray,
+    test: np.ndarray,
+    way: str,
+    steps: list[int],
+    config: Config,
+    state: int,
 ) -> list[float]:
     """Return macro-F1 on the test rows after each step; the first step is drawn at random for every way."""
     strategy, by_label, clusters = WAYS[way]
-    rng = np.random.default_rng(state)
-    known = rng.choice(pool, steps[0], replace=False)
+    known = np.random.default_rng(state).choice(pool, steps[0], replace=False)
+    y_true = index_labels([examples[i] for i in test], config.label_names)
     found = []
-    for position, step in enumerate(steps):
-        if position:
-            rest = np.setdiff1d(pool, known)
-            model, calibration = fit(features[known], y[known], state)
-            probabilities = calibration.apply(model.decision_function(features[rest]))
-            plan = Plan(step - len(known), strategy, 0.1, by_label, random_state=state + position)
-            spread = (lambda rows, rest=rest: features[rest[rows]]) if clusters else None
-            known = np.concatenate([known, rest[list(choose(probabilities, plan, spread))]])
-        model = LinearSVC(C=0.3, class_weight="balanced", random_state=state).fit(features[known], y[known])
-        predicted = model.decision_function(features[test]).argmax(1)
-        found.append(float(macro_f1(confusion(y[test], predicted, len(LABEL_NAMES)))))
+    for step in [*steps[1:], None]:
+        model, calibration = fit([examples[i] for i in known], config, state)
+        rest = np.setdiff1d(pool, known)
+        texts = [examples[i].text for i in rest]
+        scores = model.decision_function([*texts, *(examples[i].text for i in test)])
+        probabilities, judged = np.split(calibration.apply(scores), [len(rest)])
+        found.append(float(macro_f1(confusion(y_true, judged.argmax(1), len(config.label_names)))))
+        if step:
+            plan = Plan(step - len(known), strategy, 0.1, by_label, random_state=state + step)
+            chosen = choose(probabilities, plan, vectorizer("tfidf", texts) if clusters else None)
+            known = np.concatenate([known, rest[list(chosen)]])
     return found
 
 
@@ -91,10 +149,11 @@ def labels_needed(steps: list[int], curve: np.ndarray, target: float) -> float:
     return float("inf")
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the median over random starts."""
-    draws = np.random.default_rng(0).integers(0, len(values), (2000, len(values)))
-    low, high = np.quantile(np.median(values[draws], axis=1), [0.025, 0.975], method="nearest")
+def interval(steps: list[int], curves: np.ndarray, base: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval, over random starts, of the labels that the mean curve needs."""
+    draws = np.random.default_rng(0).integers(0, len(curves), (2000, len(curves)))
+    needed = [labels_needed(steps, curves[own].mean(0), base[own, -1].mean()) for own in draws]
+    low, high = np.quantile(needed, [0.025, 0.975], method="nearest")
     return float(low), float(high)
 
 
@@ -102,40 +161,40 @@ def main() -> None:
     """Run the simulation, print the table, draw the plot."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path("../shared/corpora/real/sentences.jsonl"))
+    parser.add_argument("--config", type=Path, default=Path("configs/default.yaml"))
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--output", type=Path, default=Path("reports/labelling.png"))
     options = parser.parse_args()
-    texts, y, documents = read(options.data)
+    config = read_config(options.config)
+    examples = read_labelled(options.data, config.label_names)
+    documents = np.array([example.article_id for example in examples])
     starts = 2 if options.quick else options.starts
     steps = [100, 200, 300] if options.quick else list(range(100, 1001, 100))
     ways = {DEFAULT: WAYS[DEFAULT], BASE: WAYS[BASE]} if options.quick else WAYS
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    features = vectorizer.fit_transform(texts)
+    Counted.count([example.text for example in examples])
+    check(examples[:200], [example.text for example in examples[200:400]], config)
     names = np.unique(documents)
     curves: dict[str, list[list[float]]] = {way: [] for way in ways}
     for start in range(starts):
         held_out = np.random.default_rng(start).permutation(names)[: len(names) // 3]
         test = np.flatnonzero(np.isin(documents, held_out))
-        pool = np.setdiff1d(np.arange(len(y)), test)
+        pool = np.setdiff1d(np.arange(len(examples)), test)
         for way in ways:
-            curves[way].append(simulate(features, y, pool, test, way, steps, start))
+            curves[way].append(simulate(examples, pool, test, way, steps, config, start))
         sys.stderr.write(f"start {start + 1} of {starts}\n")
     arrays = {way: np.array(found) for way, found in curves.items()}
-    # Each start against its own target: what random labels reach at the last step.
-    targets = arrays[BASE][:, -1]
-    report = {"target_labels": steps[-1], "macro_f1_random": float(targets.mean()), "ways": {}}
-    print(f"macro-F1 of {steps[-1]} random labels: {targets.mean():.3f} (mean of {starts} starts)")
+    # Mean curves, as one start's own goes up and down by more than a step is worth.
+    base = arrays[BASE]
+    target = float(base[:, -1].mean())
+    report = {"target_labels": steps[-1], "steps": steps, "macro_f1_random": target, "ways": {}}
+    print(f"macro-F1 of {steps[-1]} random labels: {target:.3f} (mean of {starts} starts)")
     print(f"{'strategy':24} {'macro-F1':>9} {'labels for the same score':>28}")
     for way, array in arrays.items():
-        needed = np.array([labels_needed(steps, c, t) for c, t in zip(array, targets, strict=True)])
-        low, high = interval(needed)
-        report["ways"][way] = {
-            "curve": array.mean(0).tolist(),
-            "labels": float(np.median(needed)),
-            "interval": [low, high],
-        }
-        print(f"{way:24} {array[:, -1].mean():9.3f} {np.median(needed):12.0f} [{low:.0f}, {high:.0f}]")
+        needed = labels_needed(steps, array.mean(0), target)
+        low, high = interval(steps, array, base)
+        report["ways"][way] = {"curves": array.tolist(), "labels": needed, "interval": [low, high]}
+        print(f"{way:24} {array[:, -1].mean():9.3f} {needed:12.0f} [{low:.0f}, {high:.0f}]")
     draw(arrays, steps, options.output)
     options.output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     print(f"plot: {options.output}")

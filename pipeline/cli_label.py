@@ -21,8 +21,8 @@ class _BatchOrCommand(TyperGroup):
     """`stance label batch.csv` labels that batch: what is no command is a file."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `start` before a file's name."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
+        """Put `start` before a file's name; a word without a suffix is a command, or nearly one."""
+        if args and not args[0].startswith("-") and Path(args[0]).suffix and args[0] not in self.commands:
             args = ["start", *args]
         return super().parse_args(ctx, args)
 
@@ -57,11 +57,11 @@ def suggest(
     from pipeline.bundle import load_bundle
     from pipeline.config import read_config
     from pipeline.labelling.choice import Plan
-    from pipeline.labelling.exchange import check_suffix, write_batch
+    from pipeline.labelling.exchange import check_output, write_batch
     from pipeline.labelling.suggestion import suggest as pick
     from pipeline.progress import Bar
 
-    check_suffix(output)
+    check_output(output)
     settings = read_config(config)
     plan = Plan(number, strategy, random_share, by_label, settings.random_state)
     with Bar() as bar:
@@ -77,10 +77,16 @@ def suggest(
     told = ", ".join(f"{guesses[name]} {name}" for name in settings.label_names)
     out.print(f"{len(found.rows)} of {len(found.pool.sentences)} sentences ({told}; {blind} drawn at random): {output}")
     if output.suffix == ".json":
-        out.print(f"Label Studio: paste {output.with_suffix('.xml')} as the labelling interface, then import {output}")
+        out.print(
+            f"Next: in Label Studio, paste {output.with_suffix('.xml')} as the labelling interface, import {output}"
+        )
+        output = Path("EXPORT.json")
+    elif output.suffix == ".xlsx":
+        out.print("Next: fill the column `label` in a spreadsheet")
     else:
-        terminal = f"`stance label {output}`, or " if output.suffix in (".csv", ".jsonl") else ""
-        out.print(f"Next: {terminal}fill the column `label` in a spreadsheet.")
+        out.print(f"Next: `stance label {output}`, or fill the column `label` elsewhere")
+    sources = " ".join(f"--articles {'ARTICLES' if word == '-' else word}" for word in inputs)
+    out.print(f"Then: `stance label import {output} --annotator NAME {sources}`")
 
 
 @app.command(epilog="Example: stance label batch.csv")
@@ -124,7 +130,7 @@ def _take_in(rows: list[Row], settings: Config, annotator: str, articles: list[P
     done = import_batch(rows, settings, annotator=annotator, articles=new, old_codebook=old_codebook)
     counts = Counter(row.label for row in done.added)
     told = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
-    out.print(f"{len(done.added)} judgements added ({told}): {settings.data.labels / LABELS}")
+    out.print(f"{len(done.added)} judgements added" + f" ({told}): {settings.data.labels / LABELS}" * bool(done.added))
     for count, what in [
         (done.known, "rows were there already and changed nothing"),
         (done.unlabelled, "rows have no label yet"),
@@ -147,7 +153,7 @@ def settle(
 ) -> None:
     """Show sentences on which annotators are evenly split, or record decisions."""
     from pipeline.config import read_config
-    from pipeline.labelling.exchange import read_batch, write_batch
+    from pipeline.labelling.exchange import check_output, read_batch, write_batch
     from pipeline.labelling.project import read_project
     from pipeline.labelling.settling import conflicts
     from pipeline.labels import SETTLED
@@ -159,6 +165,8 @@ def settle(
             decision.fields.pop("annotator", None)
         _take_in(decisions, settings, SETTLED, [], False)
         return
+    if output:
+        check_output(output)
     found = conflicts(read_project(settings), every=every)
     for row in found:
         out.print(f"{row['article_id']}:{row['start']}-{row['end']}  {row['votes']}", markup=False, style="bold")
@@ -166,7 +174,9 @@ def settle(
     out.print(f"{len(found)} sentences to decide")
     if output and found:
         write_batch(output, found, settings.label_names)
-        out.print(f"Next: `stance label {output}`, then `stance label settle {output}`")
+        out.print(f"Next: label {output}, then `stance label settle {output}`")
+    elif found:
+        out.print("Next: `stance label settle --output conflicts.csv` writes them to a file to decide")
 
 
 @app.command(epilog="Example: stance label agreement")
@@ -217,12 +227,12 @@ def review(
 ) -> None:
     """Write existing labels, the least believable first, to look at again."""
     from pipeline.config import read_config
-    from pipeline.labelling.exchange import check_suffix, write_batch
+    from pipeline.labelling.exchange import check_output, write_batch
     from pipeline.labelling.review import find_candidate
     from pipeline.labelling.review import review as look
     from pipeline.progress import Bar
 
-    check_suffix(output)
+    check_output(output)
     settings = read_config(config)
     chosen = find_candidate(settings, candidate)
     with Bar() as bar:

@@ -72,11 +72,11 @@ def load_dataset(config: Config) -> Dataset:
     """Read the table, or seeds and labels; InputError lists what is broken, with file and line."""
     if config.data.source:
         return _load_table(config)
-    articles = _read_seeds(config.data.seeds)
+    articles = read_seeds(config.data.seeds)
     texts = {article.id: article.text for article in articles.values()}
     judgements = read_labels(config.data.labels, config.label_names)
     check_spans(judgements, texts)
-    index = _read_index(config.data.seeds, articles)
+    index = read_index(config.data.seeds, articles)
     labels = settle(judgements)
 
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -179,7 +179,8 @@ def _limited(spans: Iterable[str], index: dict[str, dict[str, str]], limit: int)
     return kept
 
 
-def _read_seeds(folder: Path) -> dict[str, Article]:
+def read_seeds(folder: Path) -> dict[str, Article]:
+    """Read the articles of a folder by their ids; InputError lists what cannot be read."""
     if not folder.is_dir():
         raise InputError(folder, "no such folder", expected="the articles that labels speak of")
     names = [n for n in sorted(os.listdir(folder)) if n.endswith(DOCUMENTS + TABLES) and n != INDEX]
@@ -198,7 +199,8 @@ def _read_seeds(folder: Path) -> dict[str, Article]:
     return articles
 
 
-def _read_index(folder: Path, articles: dict[str, Article]) -> dict[str, dict[str, str]]:
+def read_index(folder: Path, articles: dict[str, Article]) -> dict[str, dict[str, str]]:
+    """Read a folder's index: article id -> its row; InputError lists all broken rows."""
     file = folder / INDEX
     if not file.exists():
         raise InputError(file, "no such file", expected=",".join(INDEX_COLUMNS), then="run `stance split`")
@@ -235,8 +237,8 @@ def extend_index(config: Config) -> list[dict[str, str]]:
         then = "a table has its parts in a column, or is divided when it is read"
         raise InputError(config.data.source, "is the whole data of this config", expected="seeds and labels", then=then)
     folder = config.data.seeds
-    articles = _read_seeds(folder)
-    index = _read_index(folder, articles) if (folder / INDEX).exists() else {}
+    articles = read_seeds(folder)
+    index = read_index(folder, articles) if (folder / INDEX).exists() else {}
     judgements = read_labels(config.data.labels, config.label_names)
     check_spans(judgements, {key: article.text for key, article in articles.items()})
     strata: dict[str, Counter[str]] = defaultdict(Counter)

@@ -122,7 +122,7 @@ def settle(judgements: Iterable[Judgement]) -> dict[tuple[str, int, int], str]:
         ranked = Counter(settlement or [row.label for row in rows]).most_common(2)
         if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
             said = ", ".join(f"{row.annotator} says {row.label}" for row in rows)
-            problems.append(f"{rows[0].where}: {said}; add a row with annotator {SETTLED!r}")
+            problems.append(f"{rows[0].where}: {said}; decide with `stance label settle`")
         result[span] = ranked[0][0]
     raise_problems(problems)
     return result

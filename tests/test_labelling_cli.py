@@ -68,12 +68,43 @@ def test_import_twice_says_that_nothing_changed(stance, batch):
 
 
 def test_import_lists_all_problems_in_lines(stance, batch):
-    code, _, err = stance("import", batch, "--annotator", "ann")
-    assert code == 2 and [line.split(": ")[-2][-11:] for line in err.splitlines()] == [
+    Path(batch).write_text(Path(batch).read_text().replace("pro-", "anti-").replace("neutral", "none"))
+    code, _, err = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    assert code == 2 and [line.partition(": unknown label")[0][-11:] for line in err.splitlines()] == [
         "batch.csv:2",
         "batch.csv:3",
         "batch.csv:4",
     ]
+
+
+def test_an_article_that_is_not_there_is_said_once(stance, batch):
+    code, _, err = stance("import", batch, "--annotator", "ann")
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "batch.csv:2: no article 'geese.txt'; name its file with --articles" in err
+
+
+def test_an_annotator_that_is_missing_is_said_once(stance, batch):
+    code, _, err = stance("import", batch, "--articles", "new")
+    assert code == 2 and err.splitlines() == ["stance: batch.csv:2: no annotator; name one with --annotator"]
+
+
+@pytest.mark.parametrize("command", [["suggest", "new"], ["settle"], ["review"]])
+def test_answers_are_never_overwritten(stance, batch, command):
+    before = Path(batch).read_bytes()
+    code, _, err = stance(*command, "--output", batch)
+    assert code == 2 and "batch.csv: is there already and holds 3 answers" in err
+    assert Path(batch).read_bytes() == before
+
+
+def test_a_file_that_is_no_batch_is_never_overwritten(stance, batch):
+    Path("diary.csv").write_text("dear,diary\nno,geese\n")
+    code, _, err = stance("suggest", "new", "--output", "diary.csv")
+    assert code == 2 and "diary.csv: is there already and is no batch; name another file" in err
+
+
+def test_a_batch_without_answers_may_be_suggested_again(stance, batch, champion):
+    command = ["suggest", "new", "--output", "again.csv", "--model", champion]
+    assert (stance(*command)[0], stance(*command)[0]) == (0, 0)
 
 
 def test_import_keeps_the_name_of_decisions(stance, batch):

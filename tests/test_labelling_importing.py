@@ -154,6 +154,11 @@ def test_a_row_that_cannot_be_taken_is_named_by_file_and_line(project, wrong, wh
     assert refusal(wrong).startswith(f"batch.csv:2: {why}")
 
 
+def test_an_edited_text_is_shown_from_where_it_differs(project):
+    message = refusal(second(text="Sanctions must bite, said the ninth."))
+    assert "is ...'must bite, said the tenth.', the row says 'must bite, said the ninth.'" in message
+
+
 def test_all_problems_are_told_at_once_and_nothing_is_written(project):
     message = refusal(row(label="hungry"), second(line=3), row(text="edited", line=4))
     assert [line.partition(": ")[0] for line in message.splitlines()] == ["batch.csv:2", "batch.csv:4"]

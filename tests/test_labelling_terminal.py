@@ -226,8 +226,13 @@ def test_a_workbook_is_not_labelled_in_the_terminal(project):
     assert done.returncode == 2 and "fill a workbook in a spreadsheet" in done.stderr
 
 
-def test_a_word_that_is_neither_command_nor_file_is_named(project):
-    assert "sugest: no such file" in run("sugest").stderr
+def test_a_word_that_is_nearly_a_command_is_named(project):
+    done = run("sugest")
+    assert done.returncode == 2 and "No such command 'sugest'" in done.stderr and "suggest" in done.stderr
+
+
+def test_a_batch_that_is_not_there_is_named(project):
+    assert "sugest.csv: no such file" in run("sugest.csv").stderr
 
 
 def test_an_answer_keeps_what_else_a_row_says(batch):

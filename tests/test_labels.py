@@ -154,7 +154,9 @@ def test_the_settlement_wins_over_all_annotators():
 
 def test_annotators_who_are_evenly_split_are_named():
     message = refusal(settle, [judgement("neutral", "ann", line=7), judgement("pro-dialogue", "bob", line=8)])
-    assert message.startswith("soup.jsonl:7: ann says neutral, bob says pro-dialogue; add a row with annotator")
+    assert message.startswith(
+        "soup.jsonl:7: ann says neutral, bob says pro-dialogue; decide with `stance label settle`"
+    )
 
 
 def test_three_annotators_with_three_labels_are_evenly_split():

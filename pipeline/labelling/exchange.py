@@ -31,6 +31,20 @@ def check_suffix(file: Path) -> None:
         raise InputError(file, "unknown kind of file", expected=", ".join(SUFFIXES))
 
 
+def check_output(file: Path) -> None:
+    """Check that a new batch may take this name: a known format, and nothing there that would be lost."""
+    check_suffix(file)
+    if not file.exists() or file.is_file() and not file.stat().st_size:
+        return
+    try:
+        answers = sum(bool(str(row.fields.get("label") or "").strip()) for row in read_batch(file))
+    except InputError:
+        raise InputError(file, "is there already and is no batch", then="name another file") from None
+    if answers:
+        then = "take them in with `stance label import` and name another file, or remove this one"
+        raise InputError(file, f"is there already and holds {answers} answers", then=then)
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """Put a file in its place whole or not at all, and on the disk before its name."""
     partial = file.with_name(f".{file.name}.partial")

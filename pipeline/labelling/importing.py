@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ class _Checker:
 
     def __init__(self, project: Project, new: Mapping[str, Article], config: Config, old_codebook: bool) -> None:
         self.problems: list[str] = []
+        self._told: set[str] = set()
         self._project, self._labels = project, config.label_names
         changed = [key for key in new if key in project.articles and project.articles[key].text != new[key].text]
         self.problems += [f"{key}: an article in the seeds has this id and another text; rename it" for key in changed]
@@ -117,7 +119,10 @@ class _Checker:
         try:
             found = self._judgement(row.where, fields, annotator, done)
         except InputError as error:
-            self.problems.append(str(error))
+            # What the whole file lacks is said once, with the first row.
+            if not (error.what.startswith(("no annotator", "no article")) and error.what in self._told):
+                self.problems.append(str(error))
+            self._told.add(error.what)
             return
         earlier = self._known.setdefault((*found.span, found.annotator), found)
         if earlier is found:
@@ -165,9 +170,13 @@ class _Checker:
         if not places:
             then = "name its file with --articles, or restore the id (a spreadsheet may have changed it)"
             raise InputError(where, f"no article {key!r}", then=then)
+        found = slices.get(places[0], "")
+        # From shortly before the first difference, which may stand late in a long sentence.
+        begin = max(0, len(commonprefix([found, text])) - 20)
+        own, told = found[begin:][:40], text[begin:][:40]
         raise InputError(
             where,
-            f"span {start}:{end} of {key} is {slices.get(places[0], '')[:40]!r}, the row says {text[:40]!r}",
+            f"span {start}:{end} of {key} is {'...' * (begin > 0)}{own!r}, the row says {told!r}",
             expected="the text as it was suggested",
             then="restore the row's text and span",
         )

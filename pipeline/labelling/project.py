@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from pipeline.articles import DOCUMENTS, TABLES, Article, Reject, read_articles
+from pipeline.articles import DOCUMENTS, TABLES, Article
 from pipeline.config import Config
-from pipeline.dataset import INDEX, Example, read_corpora
-from pipeline.errors import InputError, raise_problems
+from pipeline.dataset import INDEX, Example, read_corpora, read_index, read_seeds
 from pipeline.labels import Judgement, read_labels
 
 
@@ -49,32 +46,15 @@ class Project:
 def read_project(config: Config) -> Project:
     """Read what there is, also where articles have labels and no part yet."""
     folder = config.data.seeds
-    articles: dict[str, Article] = {}
-    problems = []
-    names = sorted(file.name for file in folder.glob("*")) if folder.is_dir() else []
-    files = [folder / name for name in names if name.endswith(DOCUMENTS + TABLES) and name != INDEX]
-    for found in read_articles(files):
-        if isinstance(found, Reject):
-            problems.append(f"{found.where}: {found.why}")
-        else:
-            articles[found.id] = found
-    raise_problems(problems)
+    begun = any(file.name.endswith(DOCUMENTS + TABLES) and file.name != INDEX for file in folder.glob("*"))
+    articles = read_seeds(folder) if begun else {}
+    index = read_index(folder, articles) if (folder / INDEX).exists() else {}
     judgements: tuple[Judgement, ...] = ()
     if any(config.data.labels.glob("*.jsonl")):
         judgements = tuple(read_labels(config.data.labels, config.label_names))
     file = config.data.corpora
     corpora = read_corpora(file, config.label_names) if file and file.exists() else ()
-    return Project(articles, _read_index(folder / INDEX), judgements, corpora)
-
-
-def _read_index(index: Path) -> dict[str, dict[str, str]]:
-    if not index.exists():
-        return {}
-    with index.open(encoding="utf-8-sig", newline="") as stream:
-        try:
-            return {row["article_id"]: row for row in csv.DictReader(stream)}
-        except (KeyError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(index, f"cannot be read ({error})", then="run `stance data` to see why") from None
+    return Project(articles, index, judgements, corpora)
 
 
 @contextmanager

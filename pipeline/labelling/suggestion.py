@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline.bundle import Bundle
 from pipeline.classifiers import Report
 from pipeline.config import Config
 from pipeline.errors import InputError
-from pipeline.labelling.choice import Plan, choose
+from pipeline.labelling.choice import Plan, Vectorize, choose
 from pipeline.labelling.project import Project, read_project
 from pipeline.labelling.rows import codebook_version, make_row
 from pipeline.sentences import Sentence, cut
@@ -73,7 +73,7 @@ def suggest(
         parts.append(bundle.predict_proba(texts[begin : begin + CHUNK]))
     probabilities = np.concatenate(parts)
     report(0.9, "choose")
-    chosen = choose(probabilities, plan, _vectorizer(diversity, texts))
+    chosen = choose(probabilities, plan, vectorizer(diversity, texts))
     version = codebook_version(config.data.labels)
     rows = []
     # In reading order: an annotator who reads on needs less time for each sentence.
@@ -86,7 +86,8 @@ def suggest(
     return Suggestion(tuple(rows), pool)
 
 
-def _vectorizer(diversity: str, texts: Sequence[str]) -> Callable[[np.ndarray], Any] | None:
+def vectorizer(diversity: str, texts: Sequence[str]) -> Vectorize | None:
+    """Return what tells alike rows of `texts` by: `tfidf`, `encoder`, or None for `none`."""
     if diversity == "none":
         return None
     if diversity == "encoder":
