@@ -15,6 +15,7 @@ import numpy as np
 from pipeline import __version__, figures, metrics, promotion, tracking
 from pipeline.bundle import write_bundle
 from pipeline.classifiers import Report
+from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
@@ -80,6 +81,9 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         selected, reason = select(list(results.values()), config)
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
+        exported = exported_form(selected.candidate, classifier)
+        # No label of the test part is looked at here: only whether two forms of one model say the same.
+        held_out = [example.text for example in dataset.part("test") or rows]
         facts = {
             "label_names": list(config.label_names),
             "config": config.name,
@@ -90,6 +94,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             | {name: version(name) for name in LIBRARIES},
             "data": _describe(dataset),
             "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
+            "exported_form": check_agreement(selected.candidate, classifier, exported, selected.calibration, held_out),
             "out_of_fold": _out_of_fold(selected, rows, config),
         }
         card = write_card(facts, selected.candidate)
@@ -97,7 +102,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         parent.params({"selected": selected.candidate.name})
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
-            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card)
+            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, card)
             report((steps - 0.2) / steps, "compare with the standing champion")
             verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")
