@@ -360,7 +360,7 @@ def predict(
         def report(done: Summary) -> None:
             left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
-            bar.update(done.share or 0.0, f"{counts}, {done.rate:,.0f} a second{left}")
+            bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
 
         summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart, abstain=abstain)
     if summary.resumed:

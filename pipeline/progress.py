@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -30,7 +31,7 @@ class Bar:
             disable=self._plain,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=1.0)
+        self._task = self._progress.add_task("", total=None)
         self._last = 0.0
 
     def __enter__(self) -> Bar:
@@ -44,10 +45,11 @@ class Bar:
         """Take the bar away."""
         self._progress.stop()
 
-    def update(self, share: float, words: str) -> None:
-        """Show how far the work is."""
-        self._progress.update(self._task, completed=share, description=words)
+    def update(self, share: float | None, words: str) -> None:
+        """Show how far the work is; None where nobody knows."""
+        known: dict[str, Any] = {} if share is None else {"completed": share, "total": 1.0}
+        self._progress.update(self._task, description=words, **known)  # without a total, the bar only moves
         if self._plain and time.monotonic() - self._last > PLAIN_INTERVAL:
             self._last = time.monotonic()
-            sys.stderr.write(f"{share:4.0%}  {words}\n")
+            sys.stderr.write(("" if share is None else f"{share:4.0%}  ") + f"{words}\n")
             sys.stderr.flush()

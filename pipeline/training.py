@@ -17,6 +17,7 @@ from pipeline import __version__, figures, metrics, promotion, tracking
 from pipeline.abstention import Abstention, find_threshold, measure_coverage
 from pipeline.bundle import add_card, load_bundle, write_bundle
 from pipeline.classifiers import Report, create
+from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.comparison import against_tfidf
 from pipeline.config import Candidate, Config
@@ -96,6 +97,9 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
         abstention = _abstention(selected, config)
+        exported = exported_form(selected.candidate, classifier)
+        # No label of the test part is looked at here: only whether two forms of one model say the same.
+        held_out = [example.input for example in dataset.part("test") or rows]
         facts: dict[str, Any] = {
             "topic": config.topic,
             "source": config.data.source,
@@ -113,6 +117,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             "encoders": _encoders(selected),
             "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
             "abstain": abstention.to_dict(),
+            "exported_form": check_agreement(selected.candidate, classifier, exported, selected.calibration, held_out),
             "out_of_fold": _out_of_fold(selected, rows, config),
         }
         _log(parent, selected, config)
@@ -120,7 +125,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         test = dataset.part("test")
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
-            write_bundle(challenger, classifier, selected.candidate, selected.calibration, facts, card="")
+            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, card="")
             report((steps - 0.3) / steps, "write the model card")
             facts["test"] = score_test(load_bundle(challenger), test, config)
             card = write_card(facts, selected.candidate)

@@ -1,13 +1,15 @@
 """Pretrained encoders: a tiny one made here, and the default one that ships as a package."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from conftest import COLD, WARM
 
-from pipeline.calibration import softmax
+from pipeline.calibration import Calibration, softmax
 from pipeline.classifiers import checkpoint, create
+from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.config import Candidate, read_config
 from pipeline.dataset import Example
@@ -58,6 +60,46 @@ def test_a_target_is_read_as_a_segment_of_its_own(tiny, tuned):
     scores = restored.decision_function(given)
     assert np.allclose(scores, tuned.decision_function(given), atol=0.05)
     assert not np.allclose(scores[0], scores[2], atol=1e-3) and not np.allclose(scores[0], scores[1], atol=1e-3)
+
+
+def test_a_float32_export_is_what_the_config_may_ask_for(tuned):
+    assert b"MatMulIntegerToFloat" in tuned.state().blobs["model.onnx"]
+    asked = dataclasses.replace(tuned, precision="float32")
+    asked.__dict__ |= {"_model": tuned._model, "_tokenizer": tuned._tokenizer}
+    assert b"MatMulIntegerToFloat" not in asked.state().blobs["model.onnx"]
+
+
+def test_how_many_labels_the_export_keeps_is_told(tuned):
+    candidate, texts = Candidate(name="finetune", kind="finetune"), [row.text for row in examples()]
+    exported = exported_form(candidate, tuned)
+    found = check_agreement(candidate, tuned, exported, Calibration(), texts)
+    assert found == {"label_agreement": 1.0, "sentences": 48}
+
+
+def test_an_export_that_changes_labels_is_refused(tuned):
+    candidate, texts = Candidate(name="soup", kind="finetune"), [row.text for row in examples()]
+    turned = exported_form(candidate, tuned)
+    scores = turned.decision_function
+    turned.decision_function = lambda texts: np.vstack([scores(texts[:-1]), -scores(texts[-1:])])
+    with pytest.raises(InputError, match=r"candidate 'soup'.*97\.9% of 48 held-out.*precision: float32"):
+        check_agreement(candidate, tuned, turned, Calibration(), texts)
+
+
+def test_an_embedding_is_compared_with_torch_in_float32(tiny):
+    candidate = Candidate(name="embedding", kind="embedding", options={"checkpoint": tiny})
+    trained = create(candidate)
+    trained.fit(examples(), NAMES, silent)
+    exported = trained.decision_function([WARM, COLD])
+    with checkpoint.exact():
+        exact = trained.decision_function([WARM, COLD])
+    assert 0 < np.abs(exact - exported).max() < 0.2
+
+
+def test_a_classifier_without_an_encoder_has_no_other_form():
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    trained = create(candidate)
+    trained.fit(examples(), NAMES, silent)
+    assert check_agreement(candidate, trained, exported_form(candidate, trained), Calibration(), [WARM]) == {}
 
 
 def test_what_was_exported_can_be_exported_again(tuned):

@@ -44,3 +44,16 @@ def test_work_that_was_not_reported_writes_nothing(capsys):
     with Bar():
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_share_that_nobody_knows_is_no_share(capsys):
+    with Bar() as bar:
+        bar.update(None, "counting centrifuges")
+    assert capsys.readouterr().err == "counting centrifuges\n"
+
+
+def test_on_a_terminal_a_share_that_nobody_knows_shows_no_percentage():
+    screen = StringIO()
+    with Bar(Console(file=screen, force_terminal=True, width=100)) as bar:
+        bar.update(None, "counting centrifuges")
+    assert "counting centrifuges" in screen.getvalue() and "%" not in screen.getvalue()

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +20,7 @@ import torch
 
 from pipeline.abstention import Abstention
 from pipeline.calibration import Calibration
+from pipeline.classifiers.int8 import quantize
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.errors import InputError
 from pipeline.examples import segments
@@ -28,6 +31,29 @@ DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 # The default checkpoint with this package's adapter in it: it knows the domain already.
 DOMAIN = "domain"
 ADAPTER = Path(__file__).parents[1] / "adapter"
+INPUTS = ("input_ids", "attention_mask")
+# Any sentences: the export is traced with them, and sees which channels of the encoder are always large.
+EXAMPLES = [
+    "One short sentence.",
+    "Why not talk?",
+    "The ministers met in Geneva on Tuesday and agreed to meet again.",
+    "Nobody knows how much coal crossed the border last winter, the report says.",
+    "Sanctions must stay until the last reactor is sealed, the senator said.",
+    '"We will return to the table when they do," he told reporters; she disagreed.',
+    "In 2017, 14 of the 15 members voted for the resolution.",
+    "A long war of words, tariffs and tests has left both capitals tired, poorer and no safer than they were before.",
+]
+_exact = ContextVar("exact", default=False)
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Let encoders run in torch and in float32 here: what their exported form is compared with."""
+    before = _exact.set(True)
+    try:
+        yield
+    finally:
+        _exact.reset(before)
 
 
 @lru_cache(maxsize=4)
@@ -156,16 +182,20 @@ class FrozenEncoder:
     Remembers what it embedded, so that folds and candidates share the work.
     """
 
-    def __init__(self, checkpoint: str, max_length: int) -> None:
+    def __init__(self, checkpoint: str, max_length: int, precision: str) -> None:
         """Load and export the checkpoint."""
-        tokenizer, encoder = load_checkpoint(checkpoint)
+        self._tokenizer, encoder = load_checkpoint(checkpoint)
+        self._max_length = max_length
         # The domain's head was trained on vectors of any length.
-        self.blobs = to_onnx(Embedder(encoder, unit=checkpoint != DOMAIN), tokenizer, max_length)
+        self._embedder = Embedder(encoder, unit=checkpoint != DOMAIN)
+        self.blobs = to_onnx(self._embedder, self._tokenizer, max_length, precision)
         self._model = OnnxModel(self.blobs)
         self._known: dict[str, np.ndarray] = {}
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Return vectors, shape (n, d)."""
+        if _exact.get():
+            return run(self._embedder, self._tokenizer, texts, self._max_length)
         new = sorted(set(texts) - self._known.keys())
         if new:
             self._known.update(zip(new, self._model.run(new), strict=True))
@@ -187,9 +217,10 @@ def run(
     """Run a model over texts in batches of like length; rows come back in the order of the texts."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).eval()
+    bf16 = supports_bf16() and not _exact.get()
     encoded = encode(tokenizer, texts, max_length)
     rows: list[Any] = [None] * len(encoded)
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=supports_bf16()):
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for batch in length_batches([len(ids) for ids in encoded], batch_size):
             padded = tokenizer.pad({"input_ids": [encoded[i] for i in batch]}, return_tensors="pt").to(device)
             output = model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"])
@@ -198,14 +229,10 @@ def run(
     return np.stack(rows)
 
 
-def to_onnx(model: torch.nn.Module, tokenizer: Any, max_length: int) -> dict[str, bytes]:
-    """Export a model and its tokenizer as the files that `OnnxModel` runs.
-
-    In float32: dynamic int8 would scale activations by what else is in the batch, and then the
-    same sentence gets another score beside other neighbours (agreement with itself: 95 to 97 %).
-    """
+def to_onnx(model: torch.nn.Module, tokenizer: Any, max_length: int, precision: str) -> dict[str, bytes]:
+    """Export a model and its tokenizer as the files that `OnnxModel` runs, in `int8` or `float32`."""
     model = model.to("cpu").float().eval()
-    example = tokenizer(["One short sentence.", "And a second one that is longer."], padding=True, return_tensors="pt")
+    example = dict(tokenizer(EXAMPLES, padding=True, return_tensors="pt"))
     inputs = (example["input_ids"], example["attention_mask"])
     file = io.BytesIO()
     with torch.inference_mode(), warnings.catch_warnings():
@@ -215,7 +242,7 @@ def to_onnx(model: torch.nn.Module, tokenizer: Any, max_length: int) -> dict[str
             model,
             inputs,
             file,
-            input_names=["input_ids", "attention_mask"],
+            input_names=list(INPUTS),
             output_names=["output"],
             dynamic_axes={
                 "input_ids": {0: "n", 1: "t"},
@@ -225,7 +252,10 @@ def to_onnx(model: torch.nn.Module, tokenizer: Any, max_length: int) -> dict[str
             opset_version=17,
             dynamo=False,
         )
-    return {"model.onnx": file.getvalue(), "tokenizer.json": _tokenizer_file(tokenizer, max_length)}
+    exported = file.getvalue()
+    if precision == "int8":
+        exported = quantize(exported, dict(zip(INPUTS, (tensor.numpy() for tensor in inputs), strict=True)))
+    return {"model.onnx": exported, "tokenizer.json": _tokenizer_file(tokenizer, max_length)}
 
 
 def _tokenizer_file(tokenizer: Any, max_length: int) -> bytes:

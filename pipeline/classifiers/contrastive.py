@@ -88,5 +88,5 @@ class Contrastive(Embedding):
             class_weights=counts.sum() / (len(counts) * counts) if self.balanced else None,
         )
         # The linear layer learns from the exported form's vectors: they are what it will meet.
-        self._onnx = OnnxModel(to_onnx(model, tokenizer, self.max_length))
+        self._onnx = OnnxModel(to_onnx(model, tokenizer, self.max_length, self.precision))
         super().fit(examples, label_names, lambda share, words: report(0.9 + 0.1 * share, words))

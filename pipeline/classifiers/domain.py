@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.calibration import softmax
 from pipeline.classifiers import Report, index_labels
 from pipeline.classifiers.linear import OverEncoder, embed
+from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
 from pipeline.errors import InputError
@@ -21,6 +22,7 @@ class Start(OverEncoder):
 
     checkpoint: str = "domain"
     max_length: int = 128
+    precision: Precision = "int8"
     random_state: int = 0
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.classifiers import Report, State, index_labels
 from pipeline.classifiers.checkpoint import DEFAULT, DOMAIN, domain_head, load_checkpoint, run, to_onnx
 from pipeline.classifiers.network import Committee, Recipe, SentenceClassifier, train_network
-from pipeline.classifiers.onnx import OnnxModel
+from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
 from pipeline.errors import InputError
@@ -35,6 +35,7 @@ class Finetune:
     head_rate: float = 1e-3
     batch_size: int = 32
     max_length: int = 128
+    precision: Precision = "int8"  # of the exported form
     weight_decay: float = 0.01
     warmup: float = 0.1
     dropout: float = 0.1
@@ -163,7 +164,9 @@ class Finetune:
     def state(self) -> State:
         """Return the trained model in its exported form."""
         exported: OnnxModel | None = getattr(self, "_onnx", None)
-        return State(blobs=exported.blobs if exported else to_onnx(self._model, self._tokenizer, self.max_length))
+        if exported is not None:
+            return State(blobs=exported.blobs)
+        return State(blobs=to_onnx(self._model, self._tokenizer, self.max_length, self.precision))
 
     def restore(self, state: State) -> None:
         """Take over an exported model."""

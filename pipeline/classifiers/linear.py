@@ -14,7 +14,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import Report, State, index_labels
-from pipeline.classifiers.onnx import OnnxModel
+from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
 from pipeline.examples import divide
@@ -127,6 +127,7 @@ class Embedding(OverEncoder):
     C: float = 3.0
     checkpoint: str = "all-MiniLM-L6-v2"
     max_length: int = 128
+    precision: Precision = "int8"
     balanced: bool = True
     random_state: int = 0
 
@@ -169,6 +170,7 @@ class Hybrid(Tfidf):
 
     checkpoint: str = "all-MiniLM-L6-v2"
     max_length: int = 128
+    precision: Precision = "int8"
     embedding_weight: float = 2.0  # length of the embedding beside TF-IDF vectors of length 1
 
     def _join(self, counted: list[Any], texts: Sequence[str]) -> Any:
@@ -219,7 +221,7 @@ def embed(classifier: Any, texts: Sequence[str]) -> np.ndarray:
         return exported.run(texts)
     from pipeline.classifiers.checkpoint import frozen_encoder
 
-    return frozen_encoder(classifier.checkpoint, classifier.max_length).embed(texts)
+    return frozen_encoder(classifier.checkpoint, classifier.max_length, classifier.precision).embed(texts)
 
 
 def encoder_blobs(classifier: Any) -> dict[str, bytes]:
@@ -229,7 +231,7 @@ def encoder_blobs(classifier: Any) -> dict[str, bytes]:
         return exported.blobs
     from pipeline.classifiers.checkpoint import frozen_encoder
 
-    return frozen_encoder(classifier.checkpoint, classifier.max_length).blobs
+    return frozen_encoder(classifier.checkpoint, classifier.max_length, classifier.precision).blobs
 
 
 def _complete(model: Any, size: int) -> tuple[np.ndarray, np.ndarray]:

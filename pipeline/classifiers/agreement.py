@@ -1,0 +1,45 @@
+"""The exported form of a classifier, and how far its labels are those of the trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.calibration import Calibration
+from pipeline.classifiers import Classifier, create
+from pipeline.config import Candidate
+from pipeline.errors import InputError
+
+LEAST = 0.99  # of the sentences
+
+
+def exported_form(candidate: Candidate, classifier: Classifier) -> Classifier:
+    """Return a classifier as it will be when it is loaded from its export."""
+    exported = create(candidate)
+    exported.restore(classifier.state())
+    return exported
+
+
+def check_agreement(
+    candidate: Candidate, trained: Classifier, exported: Classifier, calibration: Calibration, texts: Sequence[str]
+) -> dict[str, float]:
+    """Return what the manifest says of an exported encoder, {} where there is none.
+
+    The trained one labels in torch and float32. InputError if fewer than 99 % of the texts get the
+    same label: then the exported form is another model.
+    """
+    if not exported.state().blobs:
+        return {}
+    from pipeline.classifiers.checkpoint import exact
+
+    found = calibration.apply(exported.decision_function(texts)).argmax(1)
+    with exact():
+        expected = calibration.apply(trained.decision_function(texts)).argmax(1)
+    share = float((found == expected).mean())
+    if share < LEAST:
+        raise InputError(
+            f"candidate {candidate.name!r}",
+            f"its exported form labels {share:.1%} of {len(texts)} held-out sentences as the trained one does",
+            expected=f"{LEAST:.0%} or more",
+            then="set `precision: float32` in its options",
+        )
+    return {"label_agreement": share, "sentences": len(texts)}
