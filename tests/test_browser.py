@@ -77,7 +77,7 @@ class Browser:
 
     def words(self, words):
         """Wait until the page says something."""
-        return self.find(f"//*[contains(normalize-space(text()), '{words}')]")
+        return self.find(f"//*[text()[contains(., '{words}')]]")
 
     def picture(self, name):
         """Keep what is to be seen, with 256 colours: a few dozen kilobytes."""
