@@ -276,8 +276,21 @@ def predict(
         Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
     ] = "article",
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what a stopped run has done.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
+    ] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
+    if ray_address and engine == "local":
+        raise InputError("--ray-address", "is for --engine ray")
+    if engine == "ray":
+        from pipeline.prediction import distributed
+
+        with _stoppable("nothing is kept; the same command begins anew"):
+            done = distributed.predict(inputs, output, model, unit=unit, address=ray_address, restart=restart)
+        _print_batch(done, output)
+        return
     from pipeline.bundle import load_bundle
     from pipeline.prediction import predict as label
     from pipeline.progress import Bar
@@ -292,6 +305,10 @@ def predict(
         summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
+    _print_batch(summary, output)
+
+
+def _print_batch(summary: Summary, output: Path) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
     if summary.rejected:

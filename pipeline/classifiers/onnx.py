@@ -23,6 +23,17 @@ def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int
         yield batch
 
 
+def providers() -> list[str]:
+    """Return what the installed ONNX Runtime computes on, best first: a GPU if it was built for one."""
+    import onnxruntime
+
+    return [
+        name
+        for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
+        if name in onnxruntime.get_available_providers()
+    ]
+
+
 class OnnxModel:
     """Texts in, one row of numbers each out."""
 
@@ -34,9 +45,11 @@ class OnnxModel:
         self.blobs = blobs
         self._tokenizer = Tokenizer.from_str(blobs["tokenizer.json"].decode())
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        # All cores that are ours, or as many as who runs several of us on one machine says.
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or cores)
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=providers())
 
     def run(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
         """Return the model's output, shape (n, d), in the order of the texts."""

@@ -84,9 +84,7 @@ def predict(
     own = {os.path.realpath(output), os.path.realpath(rejected)}
     inputs_digest, total = survey(find_sources(inputs, own))
     batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "program": __version__, "chunk": CHUNK}
-    columns = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
-    columns += [*(probability_column(name) for name in bundle.label_names), *META]
-    with closing(Journal(output, columns, batch, restart)) as journal:
+    with closing(Journal(output, _columns(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
         summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(bundle.label_names, 0)}))
         summary.resumed = summary.sentences
@@ -106,6 +104,12 @@ def predict(
     summary.rejected = rejected if summary.rejects else None
     summary.seconds = time.perf_counter() - begin
     return summary
+
+
+def _columns(bundle: Bundle) -> list[str]:
+    """Return the columns of a row."""
+    names = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
+    return [*names, *(probability_column(name) for name in bundle.label_names), *META]
 
 
 def _check(inputs: list[str | Path], output: Path) -> None:
