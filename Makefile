@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup train eval predict ui data test test-browser pictures test-server rollback lint bench bench-accuracy bench-labelling adapter clean
+.PHONY: setup train eval predict ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling adapter clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,6 +50,11 @@ pictures: $(READY)
 # Needs PostgreSQL for one test; another builds an environment with the registered model's requirements.
 test-server: $(READY)
 	$(VENV)/bin/pytest -m server -rs
+
+# Ray and Spark on this machine; Spark needs Java 17 (Debian: apt-get install openjdk-17-jre-headless).
+test-cluster: $(READY)
+	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,ray,spark]"
+	$(VENV)/bin/pytest -m cluster
 
 rollback: $(READY)
 	$(STANCE) rollback --config $(CONFIG)

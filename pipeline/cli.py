@@ -349,8 +349,23 @@ def predict(
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Label `uncertain` what is less sure than the model's threshold.")
     ] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
+    ] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
+    if ray_address and engine == "local":
+        raise InputError("--ray-address", "is for --engine ray")
+    if engine == "ray":
+        from pipeline.prediction import distributed
+
+        with _stoppable("nothing is kept; the same command begins anew"):
+            done = distributed.predict(
+                inputs, output, model, unit=unit, address=ray_address, restart=restart, abstain=abstain
+            )
+        _print_batch(done, output)
+        return
     from pipeline.bundle import load_bundle
     from pipeline.prediction import predict as label
     from pipeline.progress import Bar
@@ -365,6 +380,10 @@ def predict(
         summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart, abstain=abstain)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
+    _print_batch(summary, output)
+
+
+def _print_batch(summary: Summary, output: Path) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
     if summary.unknown:

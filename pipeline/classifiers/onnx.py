@@ -29,6 +29,17 @@ def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int
         yield batch
 
 
+def providers() -> list[str]:
+    """Return what the installed ONNX Runtime computes on, best first: a GPU if it was built for one."""
+    import onnxruntime
+
+    return [
+        name
+        for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
+        if name in onnxruntime.get_available_providers()
+    ]
+
+
 class OnnxModel:
     """Texts in, one row of numbers each out."""
 
@@ -43,7 +54,7 @@ class OnnxModel:
         # Cores work on batches of their own: no one waits for another inside a layer.
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=providers())
 
     def run(self, texts: Sequence[str], batch_size: int = 16) -> np.ndarray:
         """Return the model's output, shape (n, d), in the order of the texts."""
@@ -52,8 +63,9 @@ class OnnxModel:
         encoded = [found.ids for found in self._tokenizer.encode_batch_fast([segments(text) for text in texts])]
         batches = list(length_batches([len(ids) for ids in encoded], batch_size))
         rows: list[np.ndarray] = [np.empty(0)] * len(encoded)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        with ThreadPoolExecutor(cores) as pool:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Who runs several of us on one machine, as Ray does, says how many threads each may have.
+        with ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS") or cores)) as pool:
             for batch, output in zip(
                 batches, pool.map(lambda b: self._score([encoded[i] for i in b]), batches), strict=True
             ):

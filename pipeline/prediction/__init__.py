@@ -90,10 +90,8 @@ def predict(
     inputs_digest, total = survey(find_sources(inputs, own))
     batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "program": __version__, "chunk": CHUNK}
     batch["abstain"] = least
-    columns = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
-    columns += [*(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
-    names = bundle.label_names if least is None else (*bundle.label_names, UNCERTAIN)
-    with closing(Journal(output, columns, batch, restart)) as journal:
+    names = answers(bundle, least)
+    with closing(Journal(output, columns_of(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
         summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(names, 0)}))
         summary.resumed = summary.sentences
@@ -104,7 +102,7 @@ def predict(
             for chunk in chunks:
                 if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
                     bundle.read("")  # refused in one line: not one row has what the model wants
-                rows = _score(chunk, bundle, least or 0.0)
+                rows = score(chunk, bundle, least or 0.0)
                 _count(summary, chunk, rows, bundle.targets)
                 rejects = [{"where": reject.where, "why": reject.why} for reject in chunk.rejects]
                 counts = {name: getattr(summary, name) for name in COUNTS}
@@ -117,6 +115,17 @@ def predict(
     summary.rejected = rejected if summary.rejects else None
     summary.seconds = time.perf_counter() - begin
     return summary
+
+
+def columns_of(bundle: Bundle) -> list[str]:
+    """Return the columns of a row."""
+    names = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
+    return [*names, *(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
+
+
+def answers(bundle: Bundle, least: float | None) -> tuple[str, ...]:
+    """Return what may stand in the column `label`."""
+    return bundle.label_names if least is None else (*bundle.label_names, UNCERTAIN)
 
 
 def _check(inputs: list[str | Path], output: Path) -> None:
@@ -135,7 +144,7 @@ def _meta(bundle: Bundle) -> tuple[str, ...]:
     return (*META, "target") if bundle.targets else META
 
 
-def _score(chunk: Chunk, bundle: Bundle, least: float) -> list[dict[str, Any]]:
+def score(chunk: Chunk, bundle: Bundle, least: float) -> list[dict[str, Any]]:
     """Score the sentences of a chunk, identical ones once, and return their rows."""
     texts = [bundle.read(sentence.text[:LONGEST], article.target) for article, sentence in chunk.sentences]
     unique = list(dict.fromkeys(texts))

@@ -37,18 +37,25 @@ def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str], head: bool = Fa
     return text.getvalue().encode()
 
 
+def schema(columns: Sequence[str]) -> Any:
+    """Return the Arrow schema of rows."""
+    import pyarrow as pa
+
+    kinds = {"sentence_index": pa.int64(), "start": pa.int64(), "end": pa.int64(), "confidence": pa.float64()}
+    return pa.schema(
+        [(name, kinds.get(name, pa.float64() if name.startswith("p_") else pa.string())) for name in columns]
+    )
+
+
 def to_parquet(lines: Path, target: Path, columns: Sequence[str], size: int) -> None:
     """Write JSON lines as parquet, `size` rows a group."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    kinds = {"sentence_index": pa.int64(), "start": pa.int64(), "end": pa.int64(), "confidence": pa.float64()}
-    schema = pa.schema(
-        [(name, kinds.get(name, pa.float64() if name.startswith("p_") else pa.string())) for name in columns]
-    )
-    with ParquetWriter(target, schema) as writer, lines.open("rb") as stream:
+    kinds = schema(columns)
+    with ParquetWriter(target, kinds) as writer, lines.open("rb") as stream:
         for group in _groups(stream, size):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            writer.write_table(pa.Table.from_pylist(group, schema=kinds))
 
 
 def _groups(stream: Iterable[bytes], size: int) -> Iterator[list[dict[str, Any]]]:

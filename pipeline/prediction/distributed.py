@@ -1,0 +1,207 @@
+"""A batch on many cores or machines: Ray tasks read and cut files, Ray actors score, parts of a dataset come out.
+
+The rows are those of `pipeline.prediction.predict`, in no order. Inputs, model and output lie at the same
+path on all machines. What a process or machine had in hand when it was lost, Ray does again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.articles import find_sources
+from pipeline.bundle import Bundle, load_bundle
+from pipeline.classifiers.onnx import providers
+from pipeline.errors import InputError
+from pipeline.prediction import CHUNK, Summary, answers, columns_of
+from pipeline.prediction.forms import SUFFIXES, schema
+from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
+
+BLOCK = 2 << 20  # bytes of sentences that a scorer is given at a time: a minute of one core
+PART = 500_000  # rows of a file of the output, at least
+# There is a scorer for each CPU. It books this much of it and leaves the rest to tasks that read and write.
+SCORER, TASK = 0.75, 0.25
+RETRIES = 5  # of what a worker had in hand when it was lost: a text that kills workers ends the batch
+
+
+def predict(
+    inputs: Iterable[str | Path],
+    output: Path,
+    model: Path,
+    *,
+    unit: str = "article",
+    address: str | None = None,
+    restart: bool = False,
+    abstain: bool = False,
+) -> Summary:
+    """Label every sentence of the inputs, one row each, as a folder of parquet files.
+
+    The folder appears whole, by a rename, once all is done. What could not be read goes to
+    `OUTPUT.rejected.jsonl` with where and why.
+
+    Args:
+        inputs: files and folders.
+        output: the folder.
+        model: an exported model.
+        unit: `article` (cut into sentences) or `sentence` (each row is one already).
+        address: HOST:PORT of a cluster, None: the cores of this machine.
+        restart: put the new folder in the place of one that is there.
+        abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
+
+    """
+    begin = time.perf_counter()
+    inputs, output, model = list(inputs), output.absolute(), model.absolute()
+    _check(inputs, output, restart)
+    bundle = load_bundle(model)
+    least, targets = bundle.least_confidence() if abstain else None, bool(bundle.targets)
+    sources = list(find_sources(Path(entry).absolute() for entry in inputs))
+    with _cluster(address) as ray, _unfinished(output) as folder:
+        ray.data.DataContext.get_current().target_max_block_size = BLOCK
+        task = {"num_cpus": TASK, "max_retries": RETRIES}
+        files = ray.data.from_items([describe(place, source) for place, source in enumerate(sources)])
+        read = partial(files.map_batches, batch_size=1, batch_format="pyarrow", **task)
+        first = _repeated(read(partial(read_ids, unit=unit, targets=targets))) if len(sources) > 1 else {}
+        sentences = read(partial(read_sentences, unit=unit, first=first, rejects=folder / "rejects", targets=targets))
+        given = (model, bundle.digest, least or 0.0)
+        rows = sentences.map_batches(
+            Scorer, fn_constructor_args=given, batch_size=CHUNK, batch_format="pyarrow", **_scorers(ray)
+        )
+        rows.write_parquet(str(folder / "rows"), min_rows_per_file=PART, ray_remote_args=task)
+        summary = _finish(folder, output, bundle, least)
+    summary.seconds = time.perf_counter() - begin
+    return summary
+
+
+def _check(inputs: Sequence[str | Path], output: Path, restart: bool) -> None:
+    if any(str(entry) == "-" for entry in inputs):
+        raise InputError("-", "many machines cannot read standard input", expected="files or folders")
+    if output.name.endswith(SUFFIXES):
+        raise InputError(output, "names a file", expected="the name of a folder, as --engine ray writes many files")
+    if any(Path(entry).resolve() in (output.resolve(), *output.resolve().parents) for entry in inputs):
+        raise InputError(output, "lies in an input", then="choose another --output")
+    if output.exists() and not restart:
+        raise InputError(output, "is there already", expected="a name that is free", then="--restart replaces it")
+    if output.exists() and not (output.is_dir() and all(file.suffix == ".parquet" for file in output.iterdir())):
+        raise InputError(output, "holds more than rows", expected="what an earlier run has written, or a free name")
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Join a cluster, or start one of this machine's cores; one that this process has joined already is taken."""
+    where = f"--ray-address {address}" if address else "Ray on this machine"
+    try:
+        if address not in (None, "auto"):  # Ray itself would go on knocking for a quarter of an hour
+            host, _, port = str(address).rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError, OverflowError) as error:
+        expected = "HOST:PORT of the head of a cluster, or auto"
+        raise InputError(where, f"cannot be reached ({error})", expected=expected) from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers
+    try:
+        import ray
+        import ray.data
+    except ModuleNotFoundError:
+        then = "install it with `pip install 'stance-pipeline[ray]'`"
+        raise InputError("--engine ray", "the package ray is missing", then=then) from None
+    started = not ray.is_initialized()
+    if started:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            # Whether a cluster has a dashboard is its own affair.
+            ray.init(address or "local", log_to_driver=False, include_dashboard=None if address else False)
+        except Exception as error:  # of no kind of its own if Ray does not get going
+            raise InputError(where, f"cannot be had ({error})") from None
+        signal.signal(signal.SIGTERM, before)  # Ray puts its own there
+    try:
+        yield ray
+    except ray.exceptions.RayError as error:
+        told = re.findall(r"^\w*Error: (\[Errno \d+\] .*)$", str(error), re.MULTILINE)
+        if not told:
+            raise
+        raise InputError("--engine ray", f"a worker says: {told[-1]}") from None
+    finally:
+        if started:
+            ray.shutdown()
+
+
+@contextmanager
+def _unfinished(output: Path) -> Iterator[Path]:
+    """Open the hidden folder that holds a batch while it runs; nothing is left of it."""
+    from filelock import FileLock, Timeout
+
+    folder = output.with_name(f".{output.name}.partial")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
+    except OSError as error:
+        expected = "a place that can be written to"
+        raise InputError(output, error.strerror or str(error), expected=expected) from None
+    try:
+        for name in ("rows", "rejects"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / name).mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _scorers(ray: Any) -> dict[str, Any]:
+    """Return how many actors score, and what each of them is given."""
+    cluster = ray.cluster_resources()
+    gpus = int(cluster.get("GPU", 0)) if "CUDAExecutionProvider" in providers() else 0
+    pool = ray.data.ActorPoolStrategy(size=gpus or max(1, int(cluster["CPU"])))
+    needs = {"num_cpus": SCORER, "num_gpus": 1 if gpus else None}
+    return {"compute": pool, "max_restarts": -1, "max_task_retries": RETRIES, **needs}
+
+
+def _repeated(ids: Any) -> dict[str, int]:
+    """Return the ids that stand in several files, each with the place of the first of them."""
+    from ray.data.aggregate import Count, Min
+    from ray.data.expressions import col
+
+    found = ids.groupby("id").aggregate(Count(alias_name="files"), Min("place", alias_name="first"))
+    return {row["id"]: row["first"] for row in found.filter(expr=col("files") > 1).iter_rows()}
+
+
+def _finish(folder: Path, output: Path, bundle: Bundle, least: float | None) -> Summary:
+    """Count, and put rejects and rows in their places, the rows last."""
+    from pyarrow import compute, dataset, parquet
+
+    rows, kinds = folder / "rows", schema(columns_of(bundle))
+    if not any(rows.iterdir()):
+        parquet.write_table(kinds.empty_table(), rows / "none.parquet")
+    labels = dict.fromkeys(answers(bundle, least), 0)
+    summary = Summary(labels=labels)
+    for batch in dataset.dataset(rows, kinds).to_batches(columns=["label", "sentence_index"]):
+        summary.sentences += batch.num_rows
+        summary.articles += compute.sum(compute.equal(batch["sentence_index"], 0)).as_py() or 0
+        for found in batch["label"].value_counts().to_pylist():
+            labels[found["values"]] += found["counts"]
+    rejected = output.with_name(output.name + ".rejected.jsonl")
+    with (folder / "rejected").open("wb") as stream:
+        for part in sorted((folder / "rejects").glob("*.jsonl")):
+            lines = part.read_bytes()
+            stream.write(lines)
+            summary.rejects += lines.count(b"\n")
+    if summary.rejects:
+        (folder / "rejected").replace(rejected)
+        summary.rejected = rejected
+    else:
+        rejected.unlink(missing_ok=True)
+    if output.exists():
+        output.rename(folder / "old")
+    rows.rename(output)
+    return summary

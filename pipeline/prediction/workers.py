@@ -1,0 +1,91 @@
+"""What Ray's workers do: read and cut a file, score sentences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from errno import ESTALE
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.articles import Article, Meter, Source
+from pipeline.bundle import load_bundle
+from pipeline.prediction import CHUNK, columns_of, score
+from pipeline.prediction.forms import encode, schema
+from pipeline.prediction.reading import Chunk, Cursor, read_chunks
+from pipeline.sentences import Sentence
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def describe(place: int, source: Source) -> dict[str, Any]:
+    """Return a file of the inputs as a row: its place among them, name and path as bytes, as they may be no UTF-8."""
+    return {"place": place, "name": os.fsencode(source.name), "file": os.fsencode(str(source.file))}
+
+
+def _chunks(file: pa.Table, unit: str, seen: set[str], targets: bool) -> Iterator[Chunk]:
+    (row,) = file.to_pylist()
+    source = Source(os.fsdecode(row["name"]), Path(os.fsdecode(row["file"])))
+    return read_chunks([source], unit, CHUNK, Cursor(), seen, Meter(), targets)
+
+
+def read_ids(file: pa.Table, unit: str, targets: bool) -> Iterator[pa.Table]:
+    """Yield the ids of the articles of a file."""
+    import pyarrow as pa
+
+    kinds = pa.schema([("id", pa.string()), ("place", pa.int64())])
+    place = file["place"][0].as_py()
+    for chunk in _chunks(file, unit, set(), targets):
+        yield pa.Table.from_pylist([{"id": key, "place": place} for key in chunk.ids], kinds)
+
+
+def read_sentences(
+    file: pa.Table, unit: str, first: Mapping[str, int], rejects: Path, targets: bool
+) -> Iterator[pa.Table]:
+    """Yield the sentences of a file, each with what is known of its article; write what could not be read.
+
+    Args:
+        file: one row, as `describe` has it.
+        unit: `article` (cut into sentences) or `sentence` (each row is one already).
+        first: of ids that several files hold, the place of the file in which they count.
+        rejects: a folder.
+        targets: whether the model reads one with each text.
+
+    """
+    import pyarrow as pa
+
+    numbers = {field.name for field in fields(Sentence)} - {"text"}
+    names = dict.fromkeys(field.name for kind in (Article, Sentence) for field in fields(kind))
+    kinds = pa.schema([(name, pa.int64() if name in numbers else pa.string()) for name in names])
+    place, lines = file["place"][0].as_py(), []
+    for chunk in _chunks(file, unit, {key for key, at in first.items() if at < place}, targets):
+        lines += [vars(reject) for reject in chunk.rejects]
+        yield pa.Table.from_pylist([vars(article) | vars(sentence) for article, sentence in chunk.sentences], kinds)
+    if lines:
+        # Another machine may be doing the same, in place of this one.
+        new = rejects / f"{place:09}.{os.uname().nodename}.{os.getpid()}"
+        new.write_bytes(encode(lines, "rejects.jsonl", ()))
+        new.replace(rejects / f"{place:09}.jsonl")
+
+
+class Scorer:
+    """An actor that holds the model."""
+
+    def __init__(self, model: Path, digest: str, least: float) -> None:
+        """Load the model; OSError if it is not the one that the batch began with."""
+        self.bundle, self.least = load_bundle(model), least
+        if self.bundle.digest != digest:
+            raise OSError(ESTALE, "has changed since the batch began", str(model))
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Turn sentences into rows."""
+        import pyarrow as pa
+
+        chunk = Chunk([(_rebuilt(Article, row), _rebuilt(Sentence, row)) for row in batch.to_pylist()])
+        return pa.Table.from_pylist(score(chunk, self.bundle, self.least), schema(columns_of(self.bundle)))
+
+
+def _rebuilt(kind: Any, row: Mapping[str, Any]) -> Any:
+    return kind(**{field.name: row[field.name] for field in fields(kind)})
