@@ -88,9 +88,9 @@ def test_the_same_random_state_gives_the_same_scores_and_another_one_others(tiny
 
 @pytest.mark.parametrize(
     ("steps", "rows", "epochs"),
-    [(2, 16, 1), (6, 48, 1), (7, 48, 2), (60, 48, 10)],
+    [(2, 16, 1), (6, 48, 1), (7, 48, 2), (60, 48, 10), (600, 48, 10)],
 )
-def test_the_cost_of_the_pairs_is_bounded_by_steps(tiny, monkeypatch, steps, rows, epochs):
+def test_the_cost_of_the_pairs_is_bounded_by_steps_and_epochs(tiny, monkeypatch, steps, rows, epochs):
     seen = []
 
     def spy(model, tokenizer, texts, targets, recipe, *args, **options):
@@ -108,7 +108,7 @@ def test_progress_goes_up_to_the_end(tiny):
     assert told == sorted(told) and told[-1] > 0.9
 
 
-@pytest.mark.parametrize(("option", "value"), [("steps", 0), ("batch_size", 1), ("pairs", 9)])
+@pytest.mark.parametrize(("option", "value"), [("steps", 0), ("epochs", 0), ("batch_size", 1), ("pairs", 9)])
 def test_an_option_that_cannot_be_is_one_line(tiny, option, value):
     with pytest.raises(InputError, match=f"option `{option}`.*options of contrastive"):
         make(tiny, **{option: value})
@@ -136,8 +136,8 @@ def test_few_labels_teach_a_real_encoder_what_to_look_at():
     few = sentences(WHO[:4], WHAT[:3], turn=0)
     others = sentences(WHO[4:], WHAT[3:], turn=1) + sentences(WHO[:4], WHAT[3:], turn=0)
     right = []
-    for kind in ("embedding", "contrastive"):
-        classifier = create(Candidate(name=kind, kind=kind))
+    for kind, options in (("embedding", {}), ("contrastive", {"epochs": 30})):
+        classifier = create(Candidate(name=kind, kind=kind, options=options))
         classifier.fit(few, NAMES, silent)
         found = classifier.decision_function([row.text for row in others]).argmax(1)
         right.append(float((found == index_labels(others, NAMES)).mean()))

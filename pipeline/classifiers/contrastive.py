@@ -49,10 +49,11 @@ def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor
 class Contrastive(Embedding):
     """Fine-tune an encoder on pairs of sentences, then logistic regression on its vectors.
 
-    The cost of the pairs is bounded: `steps` batches, or one pass where that is more, over no more
-    sentences than `steps` batches hold.
+    The cost is bounded: `steps` batches at most, or one pass over as many sentences as they hold. Few
+    sentences are passed over `epochs` times at most: more of the same harms.
     """
 
+    epochs: Annotated[int, Field(ge=1)] = 10
     steps: Annotated[int, Field(ge=1)] = 60
     learning_rate: float = 5e-5
     batch_size: Annotated[int, Field(ge=2)] = 32
@@ -74,7 +75,7 @@ class Contrastive(Embedding):
             [example.input for example in drawn],
             y,
             Recipe(
-                epochs=-(-self.steps // -(-len(drawn) // self.batch_size)),
+                epochs=min(self.epochs, -(-self.steps // -(-len(drawn) // self.batch_size))),
                 learning_rate=self.learning_rate,
                 head_rate=0.0,
                 batch_size=self.batch_size,
