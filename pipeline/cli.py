@@ -276,6 +276,9 @@ def predict(
         Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
     ] = "article",
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what a stopped run has done.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
+    ] = False,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
     from pipeline.bundle import load_bundle
@@ -289,7 +292,7 @@ def predict(
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
             bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart)
+        summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart, exact=exact)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
@@ -330,15 +333,24 @@ def adapt(
         list[Path] | None, typer.Option(help="Articles of the domain, without labels, to learn from as well.")
     ] = None,
     output: Annotated[Path, typer.Option(help="The adapter's folder.")] = Path("pipeline/adapter"),
+    only_first_stage: Annotated[
+        bool, typer.Option("--first-stage", help="Only rebuild the first stage before the start that ships (minutes).")
+    ] = False,
 ) -> None:
     """Rebuild the start that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
-    from pipeline.adaptation import adapt
+    from pipeline.adaptation import adapt, adapt_first_stage
+    from pipeline.classifiers.checkpoint import ADAPTER
     from pipeline.config import read_config
     from pipeline.progress import Bar
 
+    settings = read_config(config)
     with Bar() as bar:
-        card = adapt(read_config(config), unlabelled or [], output, bar.update)
-    out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        if not only_first_stage:
+            card = adapt(settings, unlabelled or [], output, bar.update)
+            out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        if only_first_stage or output.resolve() == ADAPTER.resolve():
+            found = adapt_first_stage(settings, unlabelled or [], ADAPTER, bar.update)
+            out.print(f"first stage: {found}")
 
 
 @app.command(epilog="Example: stance ui --port 5001")

@@ -16,6 +16,7 @@ from pipeline import __version__, figures, metrics, promotion, tracking
 from pipeline.bundle import write_bundle
 from pipeline.classifiers import Report
 from pipeline.classifiers.agreement import check_agreement, exported_form
+from pipeline.classifiers.domain import first_stage
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Dataset, Example, load_dataset, to_dataset_dict
@@ -102,7 +103,8 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         parent.params({"selected": selected.candidate.name})
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
-            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, card)
+            stage = first_stage(exported, config.label_names)
+            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, card, stage)
             report((steps - 0.2) / steps, "compare with the standing champion")
             verdict = promotion.judge(config.output, dataset.part("test"), force=promote)
             report((steps - 0.1) / steps, "register the model in MLflow")

@@ -62,6 +62,7 @@ def predict(
     unit: str = "article",
     report: Callable[[Summary], None] = lambda summary: None,
     restart: bool = False,
+    exact: bool = False,
 ) -> Summary:
     """Label every sentence of the inputs, one row each in input order.
 
@@ -75,6 +76,7 @@ def predict(
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
         report: told after each chunk how far the batch is.
         restart: begin anew, whatever an earlier call has done.
+        exact: the whole model scores every sentence, whatever its first stage would say.
 
     """
     begin = time.perf_counter()
@@ -83,9 +85,11 @@ def predict(
     _check(inputs, output)
     own = {os.path.realpath(output), os.path.realpath(rejected)}
     inputs_digest, total = survey(find_sources(inputs, own))
-    batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "program": __version__, "chunk": CHUNK}
+    batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "exact": exact}
+    batch |= {"program": __version__, "chunk": CHUNK}
     columns = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
     columns += [*(probability_column(name) for name in bundle.label_names), *META]
+    columns += ["stage"] if bundle.first_stage else []
     with closing(Journal(output, columns, batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
         summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(bundle.label_names, 0)}))
@@ -93,7 +97,7 @@ def predict(
         reading = read_chunks(find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), Meter())
         with Ahead(reading) as chunks:
             for chunk in chunks:
-                rows = _score(chunk, bundle)
+                rows = _score(chunk, bundle, exact)
                 _count(summary, chunk, rows)
                 rejects = [{"where": reject.where, "why": reject.why} for reject in chunk.rejects]
                 counts = {name: getattr(summary, name) for name in COUNTS}
@@ -119,15 +123,22 @@ def _check(inputs: list[str | Path], output: Path) -> None:
         raise InputError("-", "stands twice", expected="standard input once")
 
 
-def _score(chunk: Chunk, bundle: Bundle) -> list[dict[str, Any]]:
+def _score(chunk: Chunk, bundle: Bundle, exact: bool) -> list[dict[str, Any]]:
     """Score the sentences of a chunk, identical ones once, and return their rows."""
     texts = [sentence.text[:LONGEST] for _, sentence in chunk.sentences]
     unique = list(dict.fromkeys(texts))
-    known = dict(zip(unique, bundle.predict_proba(unique).tolist(), strict=True)) if unique else {}
-    return [
-        _row(article, sentence, known[text], bundle.label_names)
-        for (article, sentence), text in zip(chunk.sentences, texts, strict=True)
-    ]
+    if not unique:
+        return []
+    staged = bundle.first_stage is not None and not exact
+    probabilities, first = bundle.predict_in_stages(unique) if staged else (bundle.predict_proba(unique), None)
+    positions = {text: position for position, text in enumerate(unique)}
+    values, rows = probabilities.tolist(), []
+    for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
+        row = _row(article, sentence, values[positions[text]], bundle.label_names)
+        if bundle.first_stage is not None:
+            row["stage"] = "first" if first is not None and first[positions[text]] else "full"
+        rows.append(row)
+    return rows
 
 
 def _row(article: Article, sentence: Sentence, probabilities: list[float], names: tuple[str, ...]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ IDENTITY = {
     "inputs": "with other inputs, or they have changed since",
     "model": "with another model",
     "unit": "with another --unit",
+    "exact": "with --exact, or now is",
     "program": "by another version of this program",
     "chunk": "by another version of this program",
 }
