@@ -1,11 +1,14 @@
 """How fast batches are, beside what people would write by hand; how time and memory grow.
 
-    python benchmarks/batch.py speed --model models/champion     # same sentences, interleaved, medians of 5
-    python benchmarks/batch.py growth --model models/champion    # 10^3 to 10^6 sentences, each in a process of its own
-    python benchmarks/batch.py start --model models/champion     # from the command to the first row
+    python benchmarks/batch.py all       # the three below, about eight minutes on two cores
+    python benchmarks/batch.py speed     # same sentences, interleaved, medians of 5
+    python benchmarks/batch.py growth    # 10^3 to 10^5 sentences, each in a process of its own; --sizes for more
+    python benchmarks/batch.py start     # from the command to the first row
 
-Articles are drawn from seeds/authored.jsonl. The rival of `speed` has the same architecture as the
-default encoder and a head of random weights: what it answers is of no use, how long it takes is.
+Articles are drawn from seeds/authored.jsonl, where half the sentences take a side; `--input` takes others, such
+as news, where one in ten does and the first stage answers more. The rivals of `speed` run the encoder of the
+shipped start with its head: `transformers.pipeline` in torch and float32, as it comes; ONNX Runtime with dynamic
+int8, as its documentation shows it, in batches of 32 as the sentences come.
 """
 
 from __future__ import annotations
@@ -27,82 +30,135 @@ import numpy as np
 
 from pipeline.articles import Article, read_articles
 from pipeline.bundle import load_bundle
-from pipeline.classifiers.onnx import OnnxModel
 from pipeline.prediction import predict
 from pipeline.sentences import cut
 
-SEEDS = Path(__file__).parents[1] / "seeds" / "authored.jsonl"
+ROOT = Path(__file__).parents[1]
+SEEDS = ROOT / "seeds" / "authored.jsonl"
+BATCH = 32
 
 
-def articles() -> list[Article]:
-    """Return the authored articles."""
-    return [found for found in read_articles([SEEDS]) if isinstance(found, Article)]
+def articles(source: Path = SEEDS) -> list[Article]:
+    """Return the articles of a file."""
+    return [found for found in read_articles([source]) if isinstance(found, Article)]
 
 
-def speed(model: Path, count: int, rounds: int) -> None:
+def speed(model: Path, source: Path, count: int, rounds: int) -> None:
     """Time `predict` to parquet, a transformers pipeline, and ONNX Runtime by hand on the same articles."""
-    chosen = articles()[:count]
+    chosen = articles(source)[:count]
     texts = [sentence.text for article in chosen for sentence in cut(article.text)]
     bundle = load_bundle(model)
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "articles.jsonl"), Path(folder, "rows.parquet")
-        lines = (json.dumps({"id": article.id, "text": article.text}) + "\n" for article in chosen)
-        source.write_text("".join(lines), encoding="utf-8")
+        lines, target = Path(folder, "articles.jsonl"), Path(folder, "rows.parquet")
+        rows = (json.dumps({"id": article.id, "text": article.text}) + "\n" for article in chosen)
+        lines.write_text("".join(rows), encoding="utf-8")
         contestants: dict[str, Callable[[], object]] = {
-            "stance predict": lambda: predict([source], target, bundle),
-            "transformers.pipeline(batch_size=32)": transformers_pipeline(texts),
+            "stance predict": lambda: predict([lines], target, bundle),
+            "stance predict --exact": lambda: predict([lines], target, bundle, exact=True),
+            f"transformers.pipeline(batch_size={BATCH})": transformers_pipeline(texts),
+            "ONNX Runtime int8 by hand, input order": by_hand(texts, Path(folder)),
         }
-        encoder = getattr(bundle.classifier, "_onnx", None)
-        if encoder is not None:
-            contestants["ONNX Runtime by hand, input order"] = lambda: by_hand(encoder, texts)
         seconds: dict[str, list[float]] = {name: [] for name in contestants}
         for _ in range(rounds + 1):
             for name, run in contestants.items():
                 begin = time.perf_counter()
                 run()
                 seconds[name].append(time.perf_counter() - begin)
-    ours = median(seconds["stance predict"][1:])  # the first round warms up
-    print(f"{len(texts)} sentences of {len(chosen)} articles, {len(os.sched_getaffinity(0))} cores, median of {rounds}")
-    for name, found in seconds.items():
-        took = median(found[1:])
-        print(f"{name:40} {len(texts) / took:8.0f} sentences/s   stance is {took / ours:.2f} times as fast")
+    took = {name: median(found[1:]) for name, found in seconds.items()}  # the first round warms up
+    first = bundle.predict_in_stages(texts)[1].mean()
+    print(
+        f"{len(texts)} sentences of {len(chosen)} articles, {len(os.sched_getaffinity(0))} cores, median of {rounds};"
+    )
+    print(f"the first stage answers {first:.0%} of them\n")
+    print("| | sentences a second | --exact is | predict is |\n|---|---|---|---|")
+    for name, value in took.items():
+        ratios = (value / took[side] for side in ("stance predict --exact", "stance predict"))
+        print(f"| {name} | {len(texts) / value:.0f} | " + " | ".join(f"{ratio:.2f} x" for ratio in ratios) + " |")
+    print(flush=True)
 
 
 def transformers_pipeline(texts: Sequence[str]) -> Callable[[], object]:
-    """Return what people would use otherwise."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+    """Return what people would use otherwise: the start's encoder and head, in torch."""
+    import torch
+    from transformers import BertConfig, BertPreTrainedModel, pipeline
+    from transformers.modeling_outputs import SequenceClassifierOutput
 
-    from pipeline.classifiers.checkpoint import DEFAULT, find_checkpoint
+    from pipeline.classifiers.checkpoint import domain_head, load_checkpoint, mean_pool
 
-    place = find_checkpoint(DEFAULT)
-    network = AutoModelForSequenceClassification.from_pretrained(place, num_labels=3)
-    classify = pipeline("text-classification", model=network, tokenizer=AutoTokenizer.from_pretrained(place))
-    return lambda: classify(list(texts), batch_size=32, truncation=True, max_length=128)
+    tokenizer, encoder = load_checkpoint("domain")
+    known = domain_head()
+
+    class Classifier(BertPreTrainedModel):
+        """What the start is, as transformers would load it."""
+
+        def __init__(self, config: BertConfig) -> None:
+            super().__init__(config)
+            self.bert = encoder
+            self.head = torch.nn.Linear(config.hidden_size, len(known.label_names))
+            self.head.weight.data = torch.tensor(known.coefficients, dtype=torch.float32)
+            self.head.bias.data = torch.tensor(known.intercepts, dtype=torch.float32)
+
+        def forward(self, **inputs: Any) -> SequenceClassifierOutput:
+            hidden = self.bert(**inputs).last_hidden_state
+            return SequenceClassifierOutput(logits=self.head(mean_pool(hidden, inputs["attention_mask"])))
+
+    classify = pipeline(
+        "text-classification", model=Classifier(encoder.config).eval(), tokenizer=tokenizer, device="cpu"
+    )
+    return lambda: classify(list(texts), batch_size=BATCH, truncation=True, max_length=128)
 
 
-def by_hand(encoder: OnnxModel, texts: Sequence[str]) -> None:
-    """Run the exported encoder in batches of 32 as the sentences come."""
-    session: Any = encoder._session
-    for begin in range(0, len(texts), 32):
-        encoded = encoder._tokenizer.encode_batch(list(texts[begin : begin + 32]))
-        longest = max(len(e.ids) for e in encoded)
-        ids = np.array([e.ids + [0] * (longest - len(e.ids)) for e in encoded], np.int64)
-        mask = np.array([[1] * len(e.ids) + [0] * (longest - len(e.ids)) for e in encoded], np.int64)
-        session.run(None, {"input_ids": ids, "attention_mask": mask})
+def by_hand(texts: Sequence[str], folder: Path) -> Callable[[], object]:
+    """Return ONNX Runtime with its own dynamic quantization, as a loop over batches."""
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from tokenizers import Tokenizer
+
+    from pipeline.classifiers.checkpoint import Embedder, load_checkpoint, to_onnx
+
+    tokenizer, encoder = load_checkpoint("domain")
+    files = to_onnx(Embedder(encoder, unit=False), tokenizer, 128, "float32")
+    floating, small = folder / "float32.onnx", folder / "int8.onnx"
+    floating.write_bytes(files["model.onnx"])
+    quantize_dynamic(floating, small, weight_type=QuantType.QInt8)
+    session = onnxruntime.InferenceSession(small, providers=["CPUExecutionProvider"])
+    fast = Tokenizer.from_str(files["tokenizer.json"].decode())
+    fast.enable_padding()
+
+    def run() -> None:
+        for begin in range(0, len(texts), BATCH):
+            encoded = fast.encode_batch_fast(list(texts[begin : begin + BATCH]))
+            ids = np.array([found.ids for found in encoded], np.int64)
+            mask = np.array([found.attention_mask for found in encoded], np.int64)
+            session.run(None, {"input_ids": ids, "attention_mask": mask})
+
+    return run
 
 
-def growth(model: Path, sizes: Sequence[int]) -> None:
-    """Label ever more sentences; print time, peak memory, and the exponent of growth."""
+def growth(model: Path, sizes: Sequence[int], plot: Path) -> None:
+    """Label ever more sentences; print time, peak memory, and the exponent of growth; draw it.
+
+    What one sentence takes (starting, loading) is taken off before the exponent is fitted.
+    """
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
-        for size in sizes:
+        for size in [1, *sizes]:
             source = Path(folder, f"{size}.jsonl")
             write_sentences(source, size)
             took, peak = measured("predict", source, "-o", f"{source}.parquet", "-m", model, "--unit", "sentence")
             seconds.append(took)
             print(f"{size:10,} sentences {took:9.1f} s {size / took:8.0f} a second {peak:7.0f} MB at most", flush=True)
-    slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
-    print(f"time grows as sentences to the {slope:.3f}")
+    work = np.array(seconds[1:]) - seconds[0]
+    slope = np.polyfit(np.log(sizes), np.log(work), 1)[0]
+    print(f"without the start, time grows as sentences to the {slope:.3f}: {plot}\n")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.loglog(sizes, work, "o-")
+    axes.set(xlabel="sentences", ylabel="seconds, without the start", title=f"exponent {slope:.3f}")
+    plot.parent.mkdir(exist_ok=True)
+    figure.savefig(plot)
 
 
 def write_sentences(target: Path, count: int) -> None:
@@ -139,18 +195,22 @@ def start(model: Path, rounds: int) -> None:
 def main() -> None:
     """Read the words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "growth", "start"])
-    parser.add_argument("--model", type=Path, default=Path("models/champion"))
-    parser.add_argument("--articles", type=int, default=166, help="for speed")
+    parser.add_argument("what", choices=["all", "speed", "growth", "start"])
+    parser.add_argument("--model", type=Path, default=ROOT / "models" / "champion")
+    parser.add_argument("--input", type=Path, default=SEEDS, help="articles for speed")
+    parser.add_argument("--articles", type=int, default=166, help="so many of them")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000], help="for growth")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1000, 3000, 10_000, 30_000, 100_000], help="for growth"
+    )
+    parser.add_argument("--plot", type=Path, default=ROOT / "reports" / "growth.svg")
     words = parser.parse_args()
-    if words.what == "speed":
-        speed(words.model, words.articles, words.rounds)
-    elif words.what == "growth":
-        growth(words.model, words.sizes)
-    else:
+    if words.what in ("all", "start"):
         start(words.model, words.rounds)
+    if words.what in ("all", "speed"):
+        speed(words.model, words.input, words.articles, words.rounds)
+    if words.what in ("all", "growth"):
+        growth(words.model, words.sizes, words.plot)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ import numpy as np
 from pipeline import metrics
 from pipeline.abstention import find_threshold
 from pipeline.calibration import fit_calibration, softmax
-from pipeline.classifiers import Report, create, index_labels
+from pipeline.classifiers import Report, cascade, create, index_labels
+from pipeline.classifiers.domain import write_first_stage
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Example, digest, load_dataset, read_corpora
 from pipeline.errors import InputError
@@ -127,6 +128,52 @@ def adapt(
         start=first,
     )
     return _finish(scores, validation, (len(train), len(own), len(texts)), config, recipe, output)
+
+
+def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, report: Report) -> dict[str, object]:
+    """Distil the start that ships into its first stage, written beside it; return what the stage does on held-out text.
+
+    Its threshold is chosen on the validation part, sampled sentences and whole articles: on none of them
+    does it give another label than the start. How often it would have, had their articles not been there,
+    is counted over five folds.
+    """
+    if config.data.corpora is None:
+        raise InputError(config.name, "names no corpora", expected="data.corpora", then="use configs/full.yaml")
+    rows = read_corpora(config.data.corpora, config.label_names)
+    texts = [" ".join(row.text.split()) for row in rows if row.split == "train"] + unlabelled_sentences(
+        unlabelled, rows
+    )
+    held_out = [row for row in rows if row.split in ("validation", "running-validation")]
+    own = [" ".join(row.text.split()) for row in held_out]
+    start = create(Candidate(name="start", kind="start"))
+    start.fit([], config.label_names, report)
+    report(0.1, f"the start labels {len(texts) + len(own)} sentences")
+    probabilities = softmax(start.decision_function(texts + own))
+    report(0.9, "distil")
+    stage = cascade.fit(start.state().blobs["tokenizer.json"], texts, probabilities[: len(texts)])
+    common, scores = stage.rest.index(0.0), stage.scores(own)
+    sided = probabilities[len(texts) :].argmax(1) != common
+    folds = np.unique([row.group for row in held_out], return_inverse=True)[1] % 5
+    lost = sum(
+        int(
+            (
+                scores[sided & (folds == fold)] < cascade.choose_threshold(scores[folds != fold], sided[folds != fold])
+            ).sum()
+        )
+        for fold in range(5)
+    )
+    stage = replace(stage, threshold=cascade.choose_threshold(scores, sided))
+    answered = scores < stage.threshold
+    whole = np.array([row.split == "running-validation" for row in held_out])
+    facts: dict[str, object] = {
+        "sentences": len(own),
+        "answered": round(float(answered[~whole].mean()), 3),
+        "answered_in_whole_articles": round(float(answered[whole].mean()), 3),
+        "other_labels": int(sided.sum()),
+        "lost_out_of_fold": lost,
+    }
+    write_first_stage(stage, config.label_names, facts, folder)
+    return facts
 
 
 def _teach(

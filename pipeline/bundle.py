@@ -17,13 +17,14 @@ import numpy as np
 
 from pipeline.abstention import UNCERTAIN, Abstention
 from pipeline.calibration import Calibration
-from pipeline.classifiers import Classifier, State, create
+from pipeline.classifiers import Classifier, State, cascade, create
 from pipeline.config import Candidate
 from pipeline.errors import InputError
 from pipeline.examples import Example, divide, join
 
 FORMAT = 1
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
+FIRST_STAGE, TOKENIZER = "first_stage.safetensors", "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Bundle:
     classifier: Classifier
     calibration: Calibration
     digest: str  # of the manifest, which names the digest of every other file
+    first_stage: cascade.FirstStage | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -96,6 +98,16 @@ class Bundle:
         """
         return self.calibration.apply(self.classifier.decision_function(self.normalize(texts)))
 
+    def predict_in_stages(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities, and for which texts they are those of the first stage, shape (n,)."""
+        if self.first_stage is None:
+            return self.predict_proba(texts), np.zeros(len(texts), bool)
+        sure, found = self.first_stage.answer(self.normalize(texts))
+        probabilities = np.empty((len(texts), len(self.label_names)))
+        probabilities[sure] = found
+        probabilities[~sure] = self.predict_proba([text for text, known in zip(texts, sure, strict=True) if not known])
+        return probabilities, sure
+
 
 def write_bundle(
     folder: Path,
@@ -104,6 +116,7 @@ def write_bundle(
     calibration: Calibration,
     facts: dict[str, Any],
     card: str,
+    first_stage: cascade.FirstStage | None = None,
 ) -> None:
     """Write a champion beside its place, then put it there; what stood there before goes last.
 
@@ -114,6 +127,7 @@ def write_bundle(
         calibration: fitted on out-of-fold scores.
         facts: what else the manifest says: label_names, versions, data, metrics.
         card: the model card, Markdown.
+        first_stage: answers before the classifier where it is sure; it shares its tokenizer.
 
     """
     from safetensors.numpy import save
@@ -125,6 +139,9 @@ def write_bundle(
         ARRAYS: save({name: np.ascontiguousarray(array) for name, array in state.arrays.items()}),
         **state.blobs,
     }
+    if first_stage is not None:
+        files[FIRST_STAGE] = save({"weights": first_stage.weights})
+        facts = facts | {"first_stage": first_stage.to_dict()}
     manifest = {
         "format": FORMAT,
         **facts,
@@ -187,10 +204,14 @@ def load_bundle(folder: Path) -> Bundle:
     files = _read_files(folder, manifest)
     values, arrays = json.loads(files.pop(VALUES)), load(files.pop(ARRAYS))
     files.pop(CARD)
+    first_stage = None
+    if "first_stage" in manifest:
+        weights = load(files.pop(FIRST_STAGE))["weights"]
+        first_stage = cascade.restore(manifest["first_stage"], weights, files[TOKENIZER])
     classifier = create(Candidate(**manifest["candidate"]))
     classifier.restore(State(values, arrays, files))
     digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
-    return Bundle(manifest, classifier, Calibration.from_dict(manifest["calibration"]), digest)
+    return Bundle(manifest, classifier, Calibration.from_dict(manifest["calibration"]), digest, first_stage)
 
 
 def _read_files(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -353,17 +353,19 @@ def predict(
         Literal["local", "ray"], typer.Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
     ] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
+    ] = False,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
     if ray_address and engine == "local":
         raise InputError("--ray-address", "is for --engine ray")
+    options: dict[str, Any] = {"unit": unit, "restart": restart, "abstain": abstain, "exact": exact}
     if engine == "ray":
         from pipeline.prediction import distributed
 
         with _stoppable("nothing is kept; the same command begins anew"):
-            done = distributed.predict(
-                inputs, output, model, unit=unit, address=ray_address, restart=restart, abstain=abstain
-            )
+            done = distributed.predict(inputs, output, model, address=ray_address, **options)
         _print_batch(done, output)
         return
     from pipeline.bundle import load_bundle
@@ -377,7 +379,7 @@ def predict(
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
             bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), unit=unit, report=report, restart=restart, abstain=abstain)
+        summary = label(inputs, output, load_bundle(model), report=report, **options)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     _print_batch(summary, output)
@@ -426,15 +428,24 @@ def adapt(
         list[Path] | None, typer.Option(help="Articles of the domain, without labels, to learn from as well.")
     ] = None,
     output: Annotated[Path, typer.Option(help="The adapter's folder.")] = Path("pipeline/adapter"),
+    only_first_stage: Annotated[
+        bool, typer.Option("--first-stage", help="Only rebuild the first stage before the start that ships (minutes).")
+    ] = False,
 ) -> None:
     """Rebuild the start that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
-    from pipeline.adaptation import adapt
+    from pipeline.adaptation import adapt, adapt_first_stage
+    from pipeline.classifiers.checkpoint import ADAPTER
     from pipeline.config import read_config
     from pipeline.progress import Bar
 
+    settings = read_config(config)
     with Bar() as bar:
-        card = adapt(read_config(config), unlabelled or [], output, bar.update)
-    out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        if not only_first_stage:
+            card = adapt(settings, unlabelled or [], output, bar.update)
+            out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        if only_first_stage or output.resolve() == ADAPTER.resolve():
+            found = adapt_first_stage(settings, unlabelled or [], ADAPTER, bar.update)
+            out.print(f"first stage: {found}")
 
 
 @app.command(epilog="Example: stance ui --port 5001")

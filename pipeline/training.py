@@ -18,6 +18,7 @@ from pipeline.abstention import Abstention, find_threshold, measure_coverage
 from pipeline.bundle import add_card, load_bundle, write_bundle
 from pipeline.classifiers import Report, create
 from pipeline.classifiers.agreement import check_agreement, exported_form
+from pipeline.classifiers.domain import first_stage
 from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.comparison import against_tfidf
 from pipeline.config import Candidate, Config
@@ -125,7 +126,8 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
         test = dataset.part("test")
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
-            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, card="")
+            stage = first_stage(exported, config.label_names)
+            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, "", stage)
             report((steps - 0.3) / steps, "write the model card")
             facts["test"] = score_test(load_bundle(challenger), test, config)
             card = write_card(facts, selected.candidate)

@@ -1,12 +1,15 @@
 """Rebuilding the start that ships, on a few sentences and with one teacher."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from pipeline import adaptation
-from pipeline.classifiers.checkpoint import DEFAULT, domain_head, load_checkpoint, merge_adapter
+from pipeline.classifiers import create
+from pipeline.classifiers.checkpoint import ADAPTER, DEFAULT, domain_head, load_checkpoint, merge_adapter
+from pipeline.classifiers.domain import first_stage
 from pipeline.config import Candidate, Config, Data
 from pipeline.dataset import read_corpora
 from pipeline.errors import InputError
@@ -86,6 +89,19 @@ def test_an_adapter_is_written_whole_and_goes_on_where_it_stopped(config, unlabe
     told = []
     adaptation.adapt(config, [unlabelled], output, lambda share, words: told.append(words), RECIPE)
     assert not any("teacher" in words for words in told)
+
+
+@pytest.mark.slow
+def test_a_first_stage_is_written_beside_the_adapter_it_was_made_for(config, unlabelled, tmp_path):
+    folder = shutil.copytree(ADAPTER, tmp_path / "adapter")
+    facts = adaptation.adapt_first_stage(config, [unlabelled], folder, silent)
+    start = create(Candidate(name="start", kind="start"))
+    start.fit([], NAMES, silent)
+    stage = first_stage(start, NAMES, folder)
+    held_out = [row.text for row in read_corpora(config.data.corpora, NAMES) if row.split == "validation"]
+    sure, _ = stage.answer(held_out)
+    assert (start.decision_function(held_out)[sure].argmax(1) == 2).all()
+    assert (facts["sentences"], facts["answered"]) == (12, round(float(sure.mean()), 3))
 
 
 def test_without_corpora_there_is_one_line(config):

@@ -1,13 +1,15 @@
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 from conftest import LABEL_NAMES
+from tokenizers import Tokenizer, models
 
 from pipeline.bundle import add_card, load_bundle, read_manifest, seal, write_bundle
 from pipeline.calibration import Calibration
-from pipeline.classifiers import State, create
+from pipeline.classifiers import State, cascade, create
 from pipeline.config import Candidate
 from pipeline.errors import InputError
 
@@ -233,3 +235,43 @@ def test_a_manifest_cannot_point_out_of_its_folder(copy, name):
 def test_a_manifest_cannot_name_an_unknown_kind(copy):
     rewrite(copy, lambda manifest: manifest["candidate"].update(kind="os.system"))
     assert "unknown kind 'os.system'" in refusal(copy)
+
+
+# Two stages
+
+
+class Sure:
+    """A first stage that is sure of soup."""
+
+    weights = np.zeros(3, np.int8)
+
+    def answer(self, texts):
+        sure = np.array(["soup" in text for text in texts])
+        return sure, np.tile([0.1, 0.1, 0.8], (int(sure.sum()), 1))
+
+
+def test_the_first_stage_answers_what_it_is_sure_of_and_the_model_the_rest(bundle):
+    staged = dataclasses.replace(bundle, first_stage=Sure())
+    texts = ["Sanctions must bite.", "Hot  soup.", "Talks should go on."]
+    found, first = staged.predict_in_stages(texts)
+    assert first.tolist() == [False, True, False] and found[1].tolist() == [0.1, 0.1, 0.8]
+    np.testing.assert_array_equal(found[[0, 2]], bundle.predict_proba([texts[0], texts[2]]))
+
+
+def test_without_a_first_stage_the_model_answers_all(bundle):
+    found, first = bundle.predict_in_stages(TEXTS)
+    np.testing.assert_array_equal(found, bundle.predict_proba(TEXTS))
+    assert not first.any()
+
+
+def test_a_first_stage_is_exported_and_loaded(tmp_path, facts):
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "soup": 1}, unk_token="[UNK]"))
+    weights = np.zeros(2 + cascade.PAIRS, np.int8)
+    weights[1] = -100
+    stage = cascade.FirstStage(tokenizer, weights, 0.1, 0.0, -5.0, (0.5, 0.5, 0.0))
+    classifier = majority(0.0, 1.0, 0.0)
+    state = State(arrays={"scores": np.array([0.0, 1.0, 0.0])}, blobs={"tokenizer.json": tokenizer.to_str().encode()})
+    classifier.state = lambda: state
+    write_bundle(tmp_path / "staged", classifier, MAJORITY, Calibration(), facts, "", stage)
+    found, first = load_bundle(tmp_path / "staged").predict_in_stages(["soup", "talks"])
+    assert first.tolist() == [True, False] and found.argmax(1).tolist() == [2, 1]

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -6,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import LABEL_NAMES
 from pyarrow import parquet
@@ -289,6 +291,53 @@ def test_a_file_name_that_is_no_utf8_is_a_reject(label):
         stream.write("Sanctions must bite.")
     label("news")
     assert os.fsencode(rejects()[0]["where"]) == b"news/soup-\xff.txt"
+
+
+# Two stages
+
+
+class Sure:
+    """A first stage that is sure of soup, and far too sure."""
+
+    def answer(self, texts):
+        sure = np.array(["soup" in text for text in texts])
+        return sure, np.tile([0.0, 0.0, 1.0], (int(sure.sum()), 1))
+
+
+@pytest.fixture
+def staged(bundle):
+    return dataclasses.replace(bundle, first_stage=Sure())
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_row_says_which_stage_answered(staged, output):
+    predict([write("news.jsonl", *NEWS)], Path(output), staged)
+    assert [row["stage"] for row in read(output)] == ["full", "first", "full", "full"]
+    assert list(read(output)[0])[-1] == "stage"
+
+
+def test_the_first_stage_speaks_for_its_own_rows_alone(staged, label):
+    predict([write("news.jsonl", *NEWS)], Path("staged.jsonl"), staged)
+    rows, plain = read("staged.jsonl"), label(*NEWS)
+    assert rows[1]["confidence"] == 1.0
+    assert [row["confidence"] for row in rows[2:]] == pytest.approx([row["confidence"] for row in plain[2:]])
+
+
+def test_exact_lets_the_whole_model_score_every_sentence(staged, label):
+    predict([write("news.jsonl", *NEWS)], Path("exact.jsonl"), staged, exact=True)
+    assert read("exact.jsonl") == [row | {"stage": "full"} for row in label("news.jsonl")]
+
+
+def test_a_batch_that_was_begun_exact_goes_on_exact(staged, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 2)
+
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), staged, report=stop, exact=True)
+    message = refusal(["news.jsonl"], Path("rows.csv"), staged)
+    assert message.startswith("rows.csv: an unfinished batch was begun with --exact, or now is")
 
 
 # The summary

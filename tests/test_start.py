@@ -1,13 +1,18 @@
 """The start that ships, and that more of one's own text does not make it worse."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 from pipeline import metrics
 from pipeline.classifiers import create, index_labels
 from pipeline.classifiers.checkpoint import ADAPTER, DOMAIN, domain_head, load_checkpoint
+from pipeline.classifiers.domain import first_stage
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.dataset import Example
+from pipeline.errors import InputError
 from pipeline.selection import cross_validate, make_folds, refit, select
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
@@ -62,6 +67,40 @@ def test_the_start_beats_the_floors_on_the_real_seed_articles(start, seeds, repo
     floor = create(Candidate(name="tfidf", kind="tfidf"))
     floor.fit([e for e in repository.part("train") if e.origin != "seed"], NAMES, silent)
     assert score(start, seeds) > score(floor, seeds)
+
+
+def test_the_first_stage_is_sure_of_what_is_plainly_neutral_alone(start):
+    texts = [
+        "The ambassador demanded that every state enforce the sanctions on Pyongyang to the letter.",
+        "The ambassador urged all sides to return to talks and to ease the sanctions on Pyongyang.",
+        "The band played three songs, and then the guests went home.",
+    ]
+    sure, found = first_stage(start, NAMES).answer(texts)
+    assert sure.tolist() == [False, False, True] and found.argmax(1).tolist() == [2]
+
+
+def test_the_first_stage_was_chosen_so_that_no_held_out_label_changed():
+    facts = json.loads((ADAPTER / "first_stage.json").read_text(encoding="utf-8"))
+    assert facts["lost_out_of_fold"] / facts["other_labels"] <= 0.005
+    assert facts["answered_in_whole_articles"] > 0.3
+
+
+def test_the_first_stage_knows_the_order_of_labels(start):
+    turned = create(Candidate(name="start", kind="start"))
+    turned.fit([], NAMES[::-1], silent)
+    _, found = first_stage(turned, NAMES[::-1]).answer(["The band played three songs."])
+    assert found.argmax(1).tolist() == [0]
+
+
+def test_a_head_that_was_moved_has_no_first_stage():
+    assert first_stage(create(Candidate(name="anchored", kind="anchored")), NAMES) is None
+
+
+def test_a_first_stage_of_another_adapter_is_refused(start, tmp_path):
+    folder = shutil.copytree(ADAPTER, tmp_path / "adapter")
+    (folder / "head.json").write_text("{}")
+    with pytest.raises(InputError, match="another adapter; rebuild it: stance adapt --first-stage"):
+        first_stage(start, NAMES, folder)
 
 
 def test_labels_in_another_order_are_no_other_labels(start):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pipeline.calibration import softmax
-from pipeline.classifiers import Report, index_labels
+from pipeline.classifiers import Classifier, Report, cascade, index_labels
 from pipeline.classifiers.linear import OverEncoder, embed
 from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
 from pipeline.errors import InputError
+
+STAGE = "first_stage.json", "first_stage.safetensors"
 
 
 @dataclass(config=STRICT)
@@ -80,3 +85,42 @@ class Anchored(Start):
         report(0.9, "move the head")
         found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape)
         self._weights = found[:, :-1], found[:, -1]
+
+
+def first_stage(
+    classifier: Classifier, label_names: Sequence[str], folder: Path | None = None
+) -> cascade.FirstStage | None:
+    """Return the first stage that ships with the start; None for any other classifier, whose labels it does not know.
+
+    InputError if it was made for another adapter.
+    """
+    from safetensors.numpy import load_file
+
+    from pipeline.classifiers.checkpoint import ADAPTER
+
+    folder = folder or ADAPTER
+    if type(classifier) is not Start or not (folder / STAGE[0]).exists():
+        return None
+    values = json.loads((folder / STAGE[0]).read_text(encoding="utf-8"))
+    if values["adapter"] != adapter_digest(folder):
+        raise InputError(folder / STAGE[0], "belongs to another adapter", then="rebuild it: stance adapt --first-stage")
+    values["rest"] = [values["rest"][values["label_names"].index(name)] for name in label_names]
+    weights = load_file(folder / STAGE[1])["weights"]
+    return cascade.restore(values, weights, classifier.state().blobs["tokenizer.json"])
+
+
+def write_first_stage(
+    stage: cascade.FirstStage, label_names: Sequence[str], facts: dict[str, object], folder: Path
+) -> None:
+    """Put a first stage beside the adapter that it was made for."""
+    from safetensors.numpy import save_file
+
+    values = {"adapter": adapter_digest(folder), "label_names": list(label_names), **stage.to_dict(), **facts}
+    save_file({"weights": stage.weights}, folder / STAGE[1])
+    (folder / STAGE[0]).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def adapter_digest(folder: Path) -> str:
+    """Name an adapter and its head by their content."""
+    names = ("adapter_model.safetensors", "head.safetensors", "head.json")
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()[:16]

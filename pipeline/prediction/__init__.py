@@ -65,6 +65,7 @@ def predict(
     report: Callable[[Summary], None] = lambda summary: None,
     restart: bool = False,
     abstain: bool = False,
+    exact: bool = False,
 ) -> Summary:
     """Label every sentence of the inputs, one row each in input order.
 
@@ -79,6 +80,7 @@ def predict(
         report: told after each chunk how far the batch is.
         restart: begin anew, whatever an earlier call has done.
         abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
+        exact: the whole model scores every sentence, whatever its first stage would say.
 
     """
     least = bundle.least_confidence() if abstain else None
@@ -88,8 +90,14 @@ def predict(
     _check(inputs, output)
     own = {os.path.realpath(output), os.path.realpath(rejected)}
     inputs_digest, total = survey(find_sources(inputs, own))
-    batch = {"inputs": inputs_digest, "model": bundle.digest, "unit": unit, "program": __version__, "chunk": CHUNK}
-    batch["abstain"] = least
+    batch: dict[str, object] = {
+        "inputs": inputs_digest,
+        "model": bundle.digest,
+        "unit": unit,
+        "abstain": least,
+        "exact": exact,
+    }
+    batch |= {"program": __version__, "chunk": CHUNK}
     names = answers(bundle, least)
     with closing(Journal(output, columns_of(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
@@ -102,7 +110,7 @@ def predict(
             for chunk in chunks:
                 if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
                     bundle.read("")  # refused in one line: not one row has what the model wants
-                rows = score(chunk, bundle, least or 0.0)
+                rows = score(chunk, bundle, least or 0.0, exact=exact)
                 _count(summary, chunk, rows, bundle.targets)
                 rejects = [{"where": reject.where, "why": reject.why} for reject in chunk.rejects]
                 counts = {name: getattr(summary, name) for name in COUNTS}
@@ -120,7 +128,8 @@ def predict(
 def columns_of(bundle: Bundle) -> list[str]:
     """Return the columns of a row."""
     names = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
-    return [*names, *(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
+    names += [*(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
+    return [*names, "stage"] if bundle.first_stage else names
 
 
 def answers(bundle: Bundle, least: float | None) -> tuple[str, ...]:
@@ -144,15 +153,22 @@ def _meta(bundle: Bundle) -> tuple[str, ...]:
     return (*META, "target") if bundle.targets else META
 
 
-def score(chunk: Chunk, bundle: Bundle, least: float) -> list[dict[str, Any]]:
+def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[dict[str, Any]]:
     """Score the sentences of a chunk, identical ones once, and return their rows."""
     texts = [bundle.read(sentence.text[:LONGEST], article.target) for article, sentence in chunk.sentences]
     unique = list(dict.fromkeys(texts))
-    known = dict(zip(unique, bundle.predict_proba(unique).tolist(), strict=True)) if unique else {}
-    return [
-        _row(article, sentence, known[text], bundle, least)
-        for (article, sentence), text in zip(chunk.sentences, texts, strict=True)
-    ]
+    if not unique:
+        return []
+    staged = bundle.first_stage is not None and not exact
+    probabilities, first = bundle.predict_in_stages(unique) if staged else (bundle.predict_proba(unique), None)
+    positions = {text: position for position, text in enumerate(unique)}
+    values, rows = probabilities.tolist(), []
+    for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
+        row = _row(article, sentence, values[positions[text]], bundle, least)
+        if bundle.first_stage is not None:
+            row["stage"] = "first" if first is not None and first[positions[text]] else "full"
+        rows.append(row)
+    return rows
 
 
 def _row(

@@ -42,6 +42,7 @@ def predict(
     address: str | None = None,
     restart: bool = False,
     abstain: bool = False,
+    exact: bool = False,
 ) -> Summary:
     """Label every sentence of the inputs, one row each, as a folder of parquet files.
 
@@ -56,6 +57,7 @@ def predict(
         address: HOST:PORT of a cluster, None: the cores of this machine.
         restart: put the new folder in the place of one that is there.
         abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
+        exact: the whole model scores every sentence, whatever its first stage would say.
 
     """
     begin = time.perf_counter()
@@ -71,7 +73,7 @@ def predict(
         read = partial(files.map_batches, batch_size=1, batch_format="pyarrow", **task)
         first = _repeated(read(partial(read_ids, unit=unit, targets=targets))) if len(sources) > 1 else {}
         sentences = read(partial(read_sentences, unit=unit, first=first, rejects=folder / "rejects", targets=targets))
-        given = (model, bundle.digest, least or 0.0)
+        given = (model, bundle.digest, least or 0.0, exact)
         rows = sentences.map_batches(
             Scorer, fn_constructor_args=given, batch_size=CHUNK, batch_format="pyarrow", **_scorers(ray)
         )

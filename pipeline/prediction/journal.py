@@ -25,6 +25,7 @@ IDENTITY = {
     "model": "with another model",
     "unit": "with another --unit",
     "abstain": "with the other setting of --abstain",
+    "exact": "with --exact, or now is",
     "program": "by another version of this program",
     "chunk": "by another version of this program",
 }

@@ -73,9 +73,9 @@ def read_sentences(
 class Scorer:
     """An actor that holds the model."""
 
-    def __init__(self, model: Path, digest: str, least: float) -> None:
+    def __init__(self, model: Path, digest: str, least: float, exact: bool) -> None:
         """Load the model; OSError if it is not the one that the batch began with."""
-        self.bundle, self.least = load_bundle(model), least
+        self.bundle, self.least, self.exact = load_bundle(model), least, exact
         if self.bundle.digest != digest:
             raise OSError(ESTALE, "has changed since the batch began", str(model))
 
@@ -84,7 +84,9 @@ class Scorer:
         import pyarrow as pa
 
         chunk = Chunk([(_rebuilt(Article, row), _rebuilt(Sentence, row)) for row in batch.to_pylist()])
-        return pa.Table.from_pylist(score(chunk, self.bundle, self.least), schema(columns_of(self.bundle)))
+        return pa.Table.from_pylist(
+            score(chunk, self.bundle, self.least, exact=self.exact), schema(columns_of(self.bundle))
+        )
 
 
 def _rebuilt(kind: Any, row: Mapping[str, Any]) -> Any:

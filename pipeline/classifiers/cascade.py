@@ -1,0 +1,120 @@
+"""A cheap first stage: sentences that are plainly of the commonest label need no encoder.
+
+A linear model over word pieces and pairs of them, distilled from the full model's own probabilities
+(Hinton et al., 2015). It answers only below a threshold that no held-out sentence reaches to which the
+full model gives another label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+PAIRS = 1 << 17  # pairs of word pieces share as many weights
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """Probabilities for the sentences it is sure of."""
+
+    tokenizer: Any
+    weights: np.ndarray  # int8, shape (word pieces + PAIRS,)
+    step: float  # of a weight
+    intercept: float
+    threshold: float
+    rest: tuple[float, ...]  # the probability that is not the commonest label's, shared out; that label's is 0
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the log-odds that a text is not of the commonest label, shape (n,)."""
+        rows, features, lengths = count_pieces(self.tokenizer, texts, len(self.weights) - PAIRS)
+        sums = np.bincount(rows, self.weights[features], minlength=len(texts))
+        return sums * self.step / np.sqrt(lengths) + self.intercept
+
+    def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return which texts it is sure of, shape (n,), and their probabilities, shape (those, k)."""
+        if not texts:
+            return np.zeros(0, bool), np.zeros((0, len(self.rest)))
+        scores = self.scores(texts)
+        sure = scores < self.threshold
+        other = 1 / (1 + np.exp(-scores[sure]))[:, None]
+        rest = np.array(self.rest)
+        return sure, other * rest + (1 - other) * (rest == 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the weights and the tokenizer, which is the classifier's."""
+        names = ("step", "intercept", "threshold", "rest")
+        return {name: getattr(self, name) for name in names}
+
+
+def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> FirstStage:
+    """Build from what `to_dict` stored, the weights, and a tokenizer's file."""
+    from tokenizers import Tokenizer
+
+    rest = tuple(map(float, values["rest"]))
+    numbers = {name: float(values[name]) for name in ("step", "intercept", "threshold")}
+    return FirstStage(Tokenizer.from_str(tokenizer.decode()), weights, rest=rest, **numbers)
+
+
+def count_pieces(tokenizer: Any, texts: Sequence[str], vocabulary: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the text and the number of each word piece and pair, each once a text; and how many a text has."""
+    encoded = [found.ids for found in tokenizer.encode_batch_fast(list(texts))]
+    pieces = np.concatenate([np.array(ids, np.int64) for ids in encoded])
+    rows = np.repeat(np.arange(len(encoded)), [len(ids) for ids in encoded])
+    inside = rows[:-1] == rows[1:]
+    # Any fixed mixing of two numbers will do (here: multiplicative hashing by a golden ratio of 2^32).
+    pairs = vocabulary + ((pieces[:-1] * 1_000_003 + pieces[1:]) * 2_654_435_761 >> 7)[inside] % PAIRS
+    width = vocabulary + PAIRS
+    keys = np.unique(np.concatenate([rows * width + pieces, rows[:-1][inside] * width + pairs]))
+    found, features = np.divmod(keys, width)
+    return found, features, np.bincount(found, minlength=len(encoded))
+
+
+def fit(tokenizer: bytes, texts: Sequence[str], probabilities: np.ndarray, strength: float = 0.7) -> FirstStage:
+    """Learn the full model's log-odds of the commonest label; the threshold is still to be chosen.
+
+    Args:
+        tokenizer: the full model's, as a file.
+        texts: n texts.
+        probabilities: what the full model gives them, shape (n, k).
+        strength: of the pull of weights to zero.
+
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import Ridge
+    from tokenizers import Tokenizer
+
+    loaded = Tokenizer.from_str(tokenizer.decode())
+    vocabulary = loaded.get_vocab_size()
+    rows, features, lengths = count_pieces(loaded, texts, vocabulary)
+    shape = (len(texts), vocabulary + PAIRS)
+    counts = csr_matrix((1 / np.sqrt(lengths)[rows], (rows, features)), shape)
+    common = int(np.bincount(probabilities.argmax(1)).argmax())
+    other = np.clip(1 - probabilities[:, common], 1e-4, 1 - 1e-4)
+    model = Ridge(alpha=strength).fit(counts, np.log(other / (1 - other)))
+    rest = np.delete(probabilities, common, axis=1).mean(0)
+    step = float(np.abs(model.coef_).max() / 127)
+    return FirstStage(
+        loaded,
+        np.round(model.coef_ / step).astype(np.int8),
+        step,
+        float(model.intercept_),
+        -np.inf,
+        tuple(np.insert(rest / rest.sum(), common, 0.0).tolist()),
+    )
+
+
+def choose_threshold(scores: np.ndarray, others: np.ndarray) -> float:
+    """Return the lowest score of a held-out text to which the full model gives another label than the commonest.
+
+    On those texts, then, both stages together say exactly what the full model says.
+
+    Args:
+        scores: of the held-out texts, shape (n,).
+        others: whether the full model gives another label, shape (n,).
+
+    """
+    # Above 0, the commonest label would not be the likelier one.
+    return min(float(scores[others].min() if others.any() else scores.min()), 0.0)
