@@ -45,7 +45,7 @@ reviewed them.{invented}
 
 On the {rows:.0f} rows that were held out while candidates were compared, whole articles at a time: macro-F1 \
 {macro_f1:.3f} [{macro_f1_low:.3f}, {macro_f1_high:.3f}], calibration error {ece:.3f}; F1 {classes}. Brackets are 95 % \
-bootstrap intervals over articles.
+bootstrap intervals over articles, or over sentences where articles are few.
 
 Why this one: {reason}.
 
