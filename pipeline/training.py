@@ -202,7 +202,7 @@ def _log(run: tracking.Run, result: Result, config: Config) -> None:
     scores = describe_scores(result, config)
     # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.
     run.params({"scored_rows": int(scores.pop("rows")), "seconds": round(scores.pop("seconds"), 1)})
-    run.metrics({name: score for name, score in scores.items() if name != "log_loss"})
+    run.metrics({name: score for name, score in scores.items() if name not in ("log_loss", "macro_f1_invented")})
     run.figures(
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),
