@@ -44,7 +44,7 @@ samples. Not for judging a single author, outlet or person, and not for text on 
 
 On the {rows:.0f} rows that were held out while candidates were compared, whole articles at a time: macro-F1 \
 {macro_f1:.3f} [{macro_f1_low:.3f}, {macro_f1_high:.3f}]{positive}, calibration error {ece:.3f}; F1 {classes}. \
-Brackets are 95 % bootstrap intervals over articles.
+Brackets are 95 % bootstrap intervals over articles, or over sentences where articles are few.
 
 Why this one: {reason}.
 

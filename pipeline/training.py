@@ -248,7 +248,7 @@ def _log(run: tracking.Run, result: Result, config: Config) -> None:
     # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.
     told = {"held_out_rows": int(scores.pop("rows")), "seconds": round(scores.pop("seconds"), 1)}
     run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | told | result.candidate.options)
-    run.metrics({name: score for name, score in scores.items() if name != "log_loss"})
+    run.metrics({name: score for name, score in scores.items() if name not in ("log_loss", "macro_f1_invented")})
     run.figures(
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),

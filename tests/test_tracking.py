@@ -31,6 +31,10 @@ def outcome(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     write_project(folder)
     shutil.copytree(ROOT / "configs" / "behaviour", folder / "configs" / "behaviour")
+    # Invented text beside real text, and a candidate to be measured against: every key that there is.
+    index, config = folder / "seeds" / "index.csv", folder / "configs" / "default.yaml"
+    index.write_text(index.read_text().replace("letter-1,letter,", "letter-1,single,"))
+    config.write_text(f"{config.read_text()}  - {{kind: tfidf, least_articles: 1}}\n")
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         found = train()
@@ -69,7 +73,7 @@ def test_an_evaluation_is_told_once_on_the_registered_version(client):
 
 
 def test_runs_have_names_that_say_what_was_tried(runs):
-    assert set(runs) == {"train default", "majority", "keywords"}
+    assert set(runs) == {"train default", "majority", "keywords", "tfidf"}
 
 
 def test_runs_name_commit_data_and_config(runs):
@@ -82,7 +86,7 @@ def test_a_dozen_metric_keys_and_no_more(runs):
 
 
 def test_parent_and_children_compare_side_by_side(runs, outcome):
-    children = [runs["majority"], runs["keywords"]]
+    children = [runs["majority"], runs["keywords"], runs["tfidf"]]
     assert all(run.data.metrics.keys() <= runs["train default"].data.metrics.keys() for run in children)
     assert all(run.data.tags["mlflow.parentRunId"] == outcome.run_id for run in children)
 
