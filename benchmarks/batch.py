@@ -2,6 +2,7 @@
 
     python benchmarks/batch.py speed --model models/champion     # same sentences, interleaved, medians of 5
     python benchmarks/batch.py growth --model models/champion    # 10^3 to 10^6 sentences, each in a process of its own
+    python benchmarks/batch.py growth --model models/champion --sizes 20000 100000 1000000 --per-article 10
     python benchmarks/batch.py start --model models/champion     # from the command to the first row
 
 Articles are drawn from seeds/authored.jsonl. The rival of `speed` has the same architecture as the
@@ -91,29 +92,33 @@ def by_hand(encoder: OnnxModel, texts: Sequence[str]) -> None:
         session.run(None, {"input_ids": ids, "attention_mask": mask})
 
 
-def growth(model: Path, sizes: Sequence[int]) -> None:
+def growth(model: Path, sizes: Sequence[int], per_article: int) -> None:
     """Label ever more sentences; print time, peak memory, and the exponent of growth."""
     seconds = []
+    unit = "article" if per_article > 1 else "sentence"
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             source = Path(folder, f"{size}.jsonl")
-            write_sentences(source, size)
-            took, peak = measured("predict", source, "-o", f"{source}.parquet", "-m", model, "--unit", "sentence")
+            write_sentences(source, size, per_article)
+            took, peak = measured("predict", source, "-o", f"{source}.parquet", "-m", model, "--unit", unit)
             seconds.append(took)
             print(f"{size:10,} sentences {took:9.1f} s {size / took:8.0f} a second {peak:7.0f} MB at most", flush=True)
     slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
     print(f"time grows as sentences to the {slope:.3f}")
 
 
-def write_sentences(target: Path, count: int) -> None:
-    """Write sentences no two of which are alike: words of one place are put into another."""
+def write_sentences(target: Path, count: int, per_article: int) -> None:
+    """Write sentences no two of which are alike: words of one place are put into another; so many a row."""
     draw = random.Random(13)
     sentences = [sentence.text.split() for article in articles() for sentence in cut(article.text)]
     with target.open("w", encoding="utf-8") as stream:
-        for number in range(count):
-            words = list(draw.choice(sentences))
-            words.insert(draw.randrange(len(words)), draw.choice(draw.choice(sentences)))
-            stream.write(json.dumps({"id": number, "text": " ".join(words)}) + "\n")
+        for number in range(count // per_article):
+            made = []
+            for _ in range(per_article):
+                words = list(draw.choice(sentences))
+                words.insert(draw.randrange(len(words)), draw.choice(draw.choice(sentences)))
+                made.append(" ".join(words))
+            stream.write(json.dumps({"id": number, "text": "\n".join(made)}) + "\n")
 
 
 def measured(*words: object) -> tuple[float, float]:
@@ -144,11 +149,12 @@ def main() -> None:
     parser.add_argument("--articles", type=int, default=166, help="for speed")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000], help="for growth")
+    parser.add_argument("--per-article", type=int, default=1, help="sentences a row, for growth")
     words = parser.parse_args()
     if words.what == "speed":
         speed(words.model, words.articles, words.rounds)
     elif words.what == "growth":
-        growth(words.model, words.sizes)
+        growth(words.model, words.sizes, words.per_article)
     else:
         start(words.model, words.rounds)
 
