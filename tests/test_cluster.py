@@ -2,7 +2,7 @@
 
 import json
 import shutil
-import signal
+import sys
 import threading
 import time
 
@@ -45,8 +45,11 @@ def news(tmp_path):
     folder = tmp_path / "news"
     folder.mkdir()
     for number in range(FILES):
-        text = " ".join(f"Sanctions must bite {number} times. Talks are {number} bowls of soup." for _ in range(20))
-        rows = [{"id": f"{number}-{n}", "text": f"{text} It rained {n} times.", "outlet": "Parley"} for n in range(20)]
+        text = " ".join(f"Sanctions bit {number} times {n} cooks. Talks are {n} bowls of soup." for n in range(40))
+        rows = [
+            {"id": f"{number}-{n}", "text": text.replace("soup", f"soup and {n} spoons"), "outlet": "Parley"}
+            for n in range(20)
+        ]
         lines = [json.dumps(row) for row in [*rows, {"id": "again", "text": f"Soup number {number}."}]]
         (folder / f"{number:02}.jsonl").write_text("\n".join([*lines, "{burnt"]) + "\n")
     (folder / "letter.txt").write_text("Ease the sanctions. The stamp showed a magpie.")
@@ -57,16 +60,28 @@ def rows_of(output):
     return parquet.read_table(output).sort_by(ORDER)
 
 
-def scorers():
-    """The processes of our own Ray that score."""
+def scorers(title="MapWorker"):
+    """The processes of our own Ray that score; `submit` in the title: that have work in hand."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if "MapWorker" in " ".join(process.cmdline()):
+            if title in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:  # ended in between
             continue
     return found
+
+
+def hold_one(run):
+    """Stop one of two scorers when it has work in hand, which it therefore keeps."""
+    while run.is_alive():
+        for process in scorers("Scorer)).submit") if len(scorers()) == 2 else ():
+            process.suspend()
+            if process in scorers("Scorer)).submit"):
+                return process
+            process.resume()
+        time.sleep(0.01)
+    raise AssertionError("no scorer was seen at work")
 
 
 def wait_until(true):
@@ -82,11 +97,8 @@ def test_a_scorer_killed_in_mid_run_changes_no_row(ray, news, champion, bundle, 
     run = threading.Thread(target=lambda: done.append(distributed.predict([news], output, champion)))
     run.start()
     parts = tmp_path / ".rows.partial" / "rows"
-    wait_until(lambda: len(scorers()) == 2 and any(parts.glob("*.parquet")))
-    # Held first, so that it dies with work in hand however fast the machine is.
-    victim = scorers()[0]
-    victim.send_signal(signal.SIGSTOP)
-    time.sleep(1)
+    victim = hold_one(run)
+    wait_until(lambda: any(parts.glob("*.parquet")))
     assert run.is_alive() and not output.exists()
     before = {process.pid for process in scorers()}
     victim.kill()
@@ -138,6 +150,8 @@ def spark():
     sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed: pip install 'stance-pipeline[spark]'")
     if not shutil.which("java"):
         pytest.skip("Spark needs Java 17, which is not installed")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYSPARK_PYTHON", sys.executable)  # else the first Python on the path, which may be another
     options = {"spark.ui.enabled": "false", "spark.driver.memory": "512m", "spark.sql.shuffle.partitions": "2"}
     options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = sql.SparkSession.builder.master("local[2]").appName("stance")
@@ -146,6 +160,7 @@ def spark():
     session = builder.getOrCreate()
     yield session
     session.stop()
+    patch.undo()
 
 
 def test_the_registered_model_on_spark_says_what_it_says_here(spark, champion, bundle, project, monkeypatch):

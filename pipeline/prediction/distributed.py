@@ -71,11 +71,13 @@ def predict(
         task = {"num_cpus": TASK, "max_retries": RETRIES}
         files = ray.data.from_items([describe(place, source) for place, source in enumerate(sources)])
         read = partial(files.map_batches, batch_size=1, batch_format="pyarrow", **task)
-        first = _repeated(read(partial(read_ids, unit=unit, targets=targets))) if len(sources) > 1 else {}
+        cpus = max(1, int(ray.cluster_resources()["CPU"]))
+        ids = partial(read_ids, unit=unit, targets=targets)
+        first = _repeated(read(ids), min(4 * cpus, 200)) if len(sources) > 1 else {}
         sentences = read(partial(read_sentences, unit=unit, first=first, rejects=folder / "rejects", targets=targets))
         given = (model, bundle.digest, least or 0.0, exact)
         rows = sentences.map_batches(
-            Scorer, fn_constructor_args=given, batch_size=CHUNK, batch_format="pyarrow", **_scorers(ray)
+            Scorer, fn_constructor_args=given, batch_size=CHUNK, batch_format="pyarrow", **_scorers(ray, cpus)
         )
         rows.write_parquet(str(folder / "rows"), min_rows_per_file=PART, ray_remote_args=task)
         summary = _finish(folder, output, bundle, least)
@@ -160,21 +162,20 @@ def _unfinished(output: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _scorers(ray: Any) -> dict[str, Any]:
+def _scorers(ray: Any, cpus: int) -> dict[str, Any]:
     """Return how many actors score, and what each of them is given."""
-    cluster = ray.cluster_resources()
-    gpus = int(cluster.get("GPU", 0)) if "CUDAExecutionProvider" in providers() else 0
-    pool = ray.data.ActorPoolStrategy(size=gpus or max(1, int(cluster["CPU"])))
+    gpus = int(ray.cluster_resources().get("GPU", 0)) if "CUDAExecutionProvider" in providers() else 0
+    pool = ray.data.ActorPoolStrategy(size=gpus or cpus)
     needs = {"num_cpus": SCORER, "num_gpus": 1 if gpus else None}
     return {"compute": pool, "max_restarts": -1, "max_task_retries": RETRIES, **needs}
 
 
-def _repeated(ids: Any) -> dict[str, int]:
+def _repeated(ids: Any, partitions: int) -> dict[str, int]:
     """Return the ids that stand in several files, each with the place of the first of them."""
     from ray.data.aggregate import Count, Min
     from ray.data.expressions import col
 
-    found = ids.groupby("id").aggregate(Count(alias_name="files"), Min("place", alias_name="first"))
+    found = ids.groupby("id", partitions).aggregate(Count(alias_name="files"), Min("place", alias_name="first"))
     return {row["id"]: row["first"] for row in found.filter(expr=col("files") > 1).iter_rows()}
 
 

@@ -146,7 +146,8 @@ def run(name: str, *, tags: Mapping[str, str] | None = None, nested: bool = Fals
     """Open a run, a child of the one that is open, or an earlier one again; InputError if the store has it not."""
     parent = _open[-1] if nested and _open else None
     store = parent._store if parent else Store(tracking_uri())
-    opened = Run(store, name, tags or {}, parent, _known(store, run_id) if run_id else "")
+    earlier = _known(store, run_id) if run_id else None
+    opened = Run(store, name, tags or {}, parent, earlier.run_id if earlier else "")
     _open.append(opened)
     status = "FAILED"
     try:
@@ -157,12 +158,12 @@ def run(name: str, *, tags: Mapping[str, str] | None = None, nested: bool = Fals
         raise
     finally:
         _open.remove(opened)
-        if not run_id:  # an earlier run has its end already
+        if earlier is None or earlier.status != "FINISHED":  # what is added to a finished run leaves its end alone
             opened.close(status)
 
 
-def _known(store: Store, run_id: str) -> str:
-    """Return the id of an earlier run in this store, by itself or as it was kept before it was sent."""
+def _known(store: Store, run_id: str) -> Any:
+    """Return the info of an earlier run in this store, by itself or as it was kept before it was sent."""
     where = f"MLflow store {store.uri}"
     try:
         info = store.client.get_run(run_id).info
@@ -176,7 +177,7 @@ def _known(store: Store, run_id: str) -> str:
         info = found[0].info
     if info.lifecycle_stage == "deleted":
         raise InputError(where, f"run {run_id} was deleted", then="restore it in the UI, or train again")
-    return str(info.run_id)
+    return info
 
 
 def _register(
@@ -227,7 +228,7 @@ def set_alias(alias: str, run_id: str) -> str:
     """Give the version that a run registered an alias; return the version, empty where the store has none."""
     store = Store(tracking_uri())
     try:
-        return _set_alias(store, alias, _known(store, run_id))
+        return _set_alias(store, alias, _known(store, run_id).run_id)
     except InputError:
         return ""
 
@@ -235,7 +236,7 @@ def set_alias(alias: str, run_id: str) -> str:
 def describe(run_id: str, heading: str, words: str) -> None:
     """Write a section at the end of a registered version's description, in place of an earlier one."""
     store = Store(tracking_uri())
-    found = _version_of(store, _known(store, run_id))
+    found = _version_of(store, _known(store, run_id).run_id)
     if found is not None:
         card = (found.description or "").partition(f"\n{heading}\n")[0]
         store.client.update_model_version(MODEL, found.version, description=f"{card}\n{heading}\n{words}")
