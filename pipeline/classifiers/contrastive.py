@@ -54,7 +54,7 @@ class Contrastive(Embedding):
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
-    steps: Annotated[int, Field(ge=1)] = 60
+    steps: Annotated[int, Field(ge=1)] = 30
     learning_rate: float = 5e-5
     batch_size: Annotated[int, Field(ge=2)] = 32
     freeze_words: bool = True
