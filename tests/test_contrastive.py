@@ -70,7 +70,7 @@ def test_training_pulls_sentences_of_one_label_together_and_others_apart(tiny):
         return cosines[:4, :4].mean() - cosines[:4, 4:].mean()
 
     after = classifier._onnx.run([*warm, *cold])
-    assert gap(after) > gap(frozen_encoder(tiny, 128).embed([*warm, *cold])) + 0.3
+    assert gap(after) > gap(frozen_encoder(tiny, 128, "float32").embed([*warm, *cold])) + 0.3
     assert classifier.decision_function([WARM, COLD]).argmax(1).tolist() == [0, 1]
 
 
