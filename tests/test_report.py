@@ -2,8 +2,10 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -12,7 +14,8 @@ from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation import measure_coverage, review
 from pipeline.findings import summary
-from pipeline.report import publish
+from pipeline.report import publish, render
+from pipeline.slices import score_slices
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
 
@@ -124,8 +127,15 @@ def test_a_file_of_one_class_is_scored(project, champion):
 
 
 def test_coverage_starts_with_the_surest_rows():
-    import numpy as np
-
     found = measure_coverage(np.array([0, 0, 1]), np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]]))
     assert found.accuracy.tolist() == pytest.approx([1, 0.5, 2 / 3])
     assert found.above(0.8) == pytest.approx((1 / 3, 1.0)) and found.above(0.95)[0] == 0
+
+
+def test_a_slice_of_few_articles_is_marked(judged, champion):
+    found, _ = judged
+    rows = tuple(replace(found.examples[0], article_id="a", origin=origin) for origin in "ab" for _ in range(30))
+    y = np.zeros(len(rows), dtype=int)
+    marked = replace(found, examples=rows, slices=score_slices(rows, y, y, 3))
+    page = render(marked, load_bundle(champion), read_config("configs/default.yaml"))
+    assert ">30 †</text>" in page
