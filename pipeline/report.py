@@ -188,7 +188,7 @@ def _charts(found: Evaluation) -> dict[str, Any]:
             slices.append(Mark(part.dimension, kind="head"))
         few = f"{len(part.rows)} sentences: too few to say"
         kind = "weak" if part.macro_f1 and part.macro_f1.high < overall.value else "own"
-        note = f"{len(part.rows):,}" if part.macro_f1 else few
+        note = f"{len(part.rows):,}{'' if part.macro_f1.unit == 'articles' else ' †'}" if part.macro_f1 else few
         slices.append(Mark(_short(part.value), part.macro_f1, note, kind))
     drawn = {
         "headline": charts.draw_intervals(headline, "Macro-F1 of the model beside its floors"),

@@ -14,7 +14,8 @@ from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation import review
 from pipeline.findings import describe_abstention, describe_answers, summary
-from pipeline.report import publish
+from pipeline.report import publish, render
+from pipeline.slices import score_slices
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
 
@@ -171,3 +172,12 @@ def test_a_file_of_one_class_is_scored(project, champion):
     (project / "one.jsonl").write_text("".join(json.dumps(row | {"label": "neutral"}) + "\n" for row in ROWS))
     found = review(load_bundle(champion), read_config("configs/default.yaml"), project / "one.jsonl")
     assert found.tables[0].rows == 3
+
+
+def test_a_slice_of_few_articles_is_marked(judged, champion):
+    found, _ = judged
+    rows = tuple(replace(found.examples[0], article_id="a", origin=origin) for origin in "ab" for _ in range(30))
+    y = np.zeros(len(rows), dtype=int)
+    marked = replace(found, examples=rows, slices=score_slices(rows, y, y, 3))
+    page = render(marked, load_bundle(champion), read_config("configs/default.yaml"))
+    assert ">30 †</text>" in page

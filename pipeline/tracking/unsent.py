@@ -61,7 +61,11 @@ def _send_models(kept: Store, server: Store, ids: dict[str, str]) -> None:
             versions[str(entry.version)] = str(sent.version)
             continue
         kept.use()
-        folder = Path(kept.mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{entry.version}"))
+        try:
+            folder = Path(kept.mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{entry.version}"))
+        except (kept.mlflow.exceptions.MlflowException, OSError):
+            then = "put them back, or remove the folder and train again"
+            raise InputError(UNSENT, f"the files of model version {entry.version} are gone", then=then) from None
         server.use()
         (bundle,) = (folder / "artifacts").iterdir()
         labels, columns = (entry.tags.get(name, "text").split(", ") for name in ("label_names", "columns"))
