@@ -46,10 +46,8 @@ def suggest(
     number: Annotated[int, typer.Option(help="How many sentences.")] = 100,
     strategy: Annotated[str, typer.Option(help="entropy, margin, least_confidence or random.")] = "margin",
     random_share: Annotated[float, typer.Option(help="Share that is drawn blindly, to estimate from.")] = 0.1,
-    by_label: Annotated[bool, typer.Option(help="As many of each predicted label.")] = True,
-    diversity: Annotated[
-        Literal["tfidf", "encoder", "none"], typer.Option(help="Cluster sentences by this.")
-    ] = "tfidf",
+    by_label: Annotated[bool, typer.Option(help="As many of each predicted label.")] = False,
+    diversity: Annotated[Literal["tfidf", "encoder", "none"], typer.Option(help="Cluster sentences by this.")] = "none",
     model: Annotated[Path, typer.Option("--model", "-m", help="An exported model.")] = Path("models/champion"),
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:

@@ -63,8 +63,14 @@ def test_the_random_share_mirrors_the_pool():
     assert np.mean(sure) == pytest.approx(0.9, abs=0.03)
 
 
+def test_unless_asked_the_most_uncertain_are_taken_whatever_is_predicted():
+    rows = some(2000)
+    chosen = choose(rows, Plan(number=90, random_share=0))
+    assert set(chosen) == set(np.argsort(-STRATEGIES["margin"](rows), kind="stable")[:90].tolist())
+
+
 def test_each_predicted_label_has_its_share():
-    chosen = choose(some(2000), Plan(number=90, random_share=0))
+    chosen = choose(some(2000), Plan(number=90, random_share=0, by_label=True))
     counts = np.bincount(some(2000)[list(chosen)].argmax(1))
     assert counts.tolist() == [30, 30, 30]
 

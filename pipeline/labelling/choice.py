@@ -43,7 +43,7 @@ class Plan:
     number: int = 100
     strategy: str = "margin"
     random_share: float = 0.1  # drawn blindly, so that shares and scores can be estimated
-    by_label: bool = True  # the same number of each predicted label, as far as there are such
+    by_label: bool = False  # the same number of each predicted label, as far as there are such
     random_state: int = 0
 
     def __post_init__(self) -> None:
