@@ -266,7 +266,7 @@ def _table(
 
 def log(run: tracking.Run, table: Table, label_names: Sequence[str]) -> None:
     """Log the test scores to the run that made the model."""
-    names = ("macro_f1", "positive_f1", "ece", "brier", "answered", "answered_right")
+    names = ("macro_f1", "positive_f1", "ece")
     scores = {f"test_{name}": getattr(table, name) for name in names}
     run.metrics({name: score.value for name, score in scores.items() if score})
     run.figures(

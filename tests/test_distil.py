@@ -259,7 +259,7 @@ def test_a_student_learns_the_start_from_sentences_that_nobody_labelled(reposito
     unseen = [e for e in rows if e.article_id in articles[1::2]][:160]
     file = tmp_path / "sentences.jsonl"
     file.write_text("".join(json.dumps(text) + "\n" for text in reading), encoding="utf-8")
-    options = {"epochs": 3, "validation_share": 0.0}
+    options = {"epochs": 6, "validation_share": 0.0}
     alone = Candidate(name="finetune", kind="finetune", options=options)
     taught = Candidate(
         name="student",
