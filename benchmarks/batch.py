@@ -7,8 +7,8 @@
 
 Articles are drawn from seeds/authored.jsonl, where half the sentences take a side; `--input` takes others, such
 as news, where one in ten does and the first stage answers more. The rivals of `speed` run the encoder of the
-shipped start with its head: `transformers.pipeline` in torch and float32, as it comes; ONNX Runtime with dynamic
-int8, as its documentation shows it, in batches of 32 as the sentences come.
+shipped start: `transformers.pipeline` in torch and float32, as it comes; ONNX Runtime with dynamic int8, as its
+documentation shows it, in batches of 32 as the sentences come.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -78,33 +77,19 @@ def speed(model: Path, source: Path, count: int, rounds: int) -> None:
 
 
 def transformers_pipeline(texts: Sequence[str]) -> Callable[[], object]:
-    """Return what people would use otherwise: the start's encoder and head, in torch."""
-    import torch
-    from transformers import BertConfig, BertPreTrainedModel, pipeline
-    from transformers.modeling_outputs import SequenceClassifierOutput
+    """Return what people would use otherwise, with the start's encoder.
 
-    from pipeline.classifiers.checkpoint import domain_head, load_checkpoint, mean_pool
+    The layer on top is transformers' own with random weights: what it answers is of no use, how long it takes is.
+    """
+    from transformers import BertForSequenceClassification, pipeline
+
+    from pipeline.classifiers.checkpoint import load_checkpoint
 
     tokenizer, encoder = load_checkpoint("domain")
-    known = domain_head()
-
-    class Classifier(BertPreTrainedModel):
-        """What the start is, as transformers would load it."""
-
-        def __init__(self, config: BertConfig) -> None:
-            super().__init__(config)
-            self.bert = encoder
-            self.head = torch.nn.Linear(config.hidden_size, len(known.label_names))
-            self.head.weight.data = torch.tensor(known.coefficients, dtype=torch.float32)
-            self.head.bias.data = torch.tensor(known.intercepts, dtype=torch.float32)
-
-        def forward(self, **inputs: Any) -> SequenceClassifierOutput:
-            hidden = self.bert(**inputs).last_hidden_state
-            return SequenceClassifierOutput(logits=self.head(mean_pool(hidden, inputs["attention_mask"])))
-
-    classify = pipeline(
-        "text-classification", model=Classifier(encoder.config).eval(), tokenizer=tokenizer, device="cpu"
-    )
+    encoder.config.num_labels = 3
+    network = BertForSequenceClassification(encoder.config)
+    network.bert = encoder
+    classify = pipeline("text-classification", model=network.eval(), tokenizer=tokenizer, device="cpu")
     return lambda: classify(list(texts), batch_size=BATCH, truncation=True, max_length=128)
 
 

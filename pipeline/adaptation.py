@@ -167,8 +167,8 @@ def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, 
     whole = np.array([row.split == "running-validation" for row in held_out])
     facts: dict[str, object] = {
         "sentences": len(own),
-        "answered": round(float(answered[~whole].mean()), 3),
-        "answered_in_whole_articles": round(float(answered[whole].mean()), 3),
+        "answered": round(float(answered.mean()), 3),
+        "answered_in_whole_articles": round(float(answered[whole].sum() / max(whole.sum(), 1)), 3),
         "other_labels": int(sided.sum()),
         "lost_out_of_fold": lost,
     }
