@@ -34,7 +34,7 @@ LEVELS = {"pipeline." + room.removeprefix("pipeline."): n for n, rooms in enumer
 TORCH = {f"classifiers/{name}.py" for name in ("checkpoint", "finetune", "network", "adapter")}
 HEAVY = {
     *("torch", "transformers", "peft", "accelerate", "mlflow", "datasets", "sklearn", "pandas", "scipy"),
-    *("matplotlib", "pyarrow", "trafilatura", "onnxruntime"),
+    *("matplotlib", "pyarrow", "ray", "trafilatura", "onnxruntime"),
 }
 
 
