@@ -37,7 +37,7 @@ LEVELS = {"pipeline." + room.removeprefix("pipeline."): n for n, rooms in enumer
 TORCH = {f"classifiers/{name}.py" for name in ("checkpoint", "finetune", "network", "adapter", "contrastive", "distil")}
 HEAVY = {
     *("torch", "transformers", "peft", "accelerate", "mlflow", "datasets", "sklearn", "pandas", "scipy"),
-    *("matplotlib", "pyarrow", "trafilatura", "onnxruntime"),
+    *("matplotlib", "pyarrow", "ray", "trafilatura", "onnxruntime"),
 }
 
 

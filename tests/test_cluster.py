@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 import time
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -32,6 +33,7 @@ def ray():
     pytest.importorskip("ray.data", reason="Ray Data is not installed: pip install 'stance-pipeline[ray]'")
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("RAY_AUTH_TOKEN", uuid4().hex)  # else Ray writes one into the home folder
     patch.setenv("RAY_raylet_start_wait_time_s", "300")
     found.init("local", num_cpus=2, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
     yield found

@@ -123,7 +123,12 @@ def _cluster(address: str | None) -> Iterator[Any]:
             # Whether a cluster has a dashboard is its own affair.
             ray.init(address or "local", log_to_driver=False, include_dashboard=None if address else False)
         except Exception as error:  # of no kind of its own if Ray does not get going
-            raise InputError(where, f"cannot be had ({error})") from None
+            then = (
+                "a cluster that asks for a token takes it from RAY_AUTH_MODE=token RAY_AUTH_TOKEN=..."
+                if address
+                else ""
+            )
+            raise InputError(where, f"cannot be had ({error})", then=then) from None
         signal.signal(signal.SIGTERM, before)  # Ray puts its own there
     try:
         yield ray
