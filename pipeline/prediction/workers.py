@@ -31,7 +31,7 @@ def _chunks(file: pa.Table, unit: str, seen: set[str], targets: bool) -> Iterato
     return read_chunks([source], unit, CHUNK, Cursor(), seen, Meter(), targets)
 
 
-def read_ids(file: pa.Table, unit: str, targets: bool) -> Iterator[pa.Table]:
+def read_ids(file: pa.Table, unit: str, targets: bool = False) -> Iterator[pa.Table]:
     """Yield the ids of the articles of a file."""
     import pyarrow as pa
 
@@ -42,7 +42,7 @@ def read_ids(file: pa.Table, unit: str, targets: bool) -> Iterator[pa.Table]:
 
 
 def read_sentences(
-    file: pa.Table, unit: str, first: Mapping[str, int], rejects: Path, targets: bool
+    file: pa.Table, unit: str, first: Mapping[str, int], rejects: Path, targets: bool = False
 ) -> Iterator[pa.Table]:
     """Yield the sentences of a file, each with what is known of its article; write what could not be read.
 
@@ -73,7 +73,7 @@ def read_sentences(
 class Scorer:
     """An actor that holds the model."""
 
-    def __init__(self, model: Path, digest: str, least: float, exact: bool) -> None:
+    def __init__(self, model: Path, digest: str, least: float = 0.0, exact: bool = False) -> None:
         """Load the model; OSError if it is not the one that the batch began with."""
         self.bundle, self.least, self.exact = load_bundle(model), least, exact
         if self.bundle.digest != digest:
