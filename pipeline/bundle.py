@@ -92,20 +92,25 @@ class Bundle:
         return found.confidence
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Return calibrated probabilities, shape (n, len(label_names)).
+        """Return calibrated probabilities as `stance predict` does, shape (n, len(label_names)).
 
         Where the model knows targets, each text must be what `read` returns.
         """
-        return self.calibration.apply(self.classifier.decision_function(self.normalize(texts)))
+        return self.predict_in_stages(texts)[0]
 
-    def predict_in_stages(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities, and for which texts they are those of the first stage, shape (n,)."""
-        if self.first_stage is None:
-            return self.predict_proba(texts), np.zeros(len(texts), bool)
-        sure, found = self.first_stage.answer(self.normalize(texts))
+    def predict_in_stages(self, texts: Sequence[str], *, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities, and for which texts they are those of the first stage, shape (n,).
+
+        Where `exact`, or where there is no first stage, the classifier scores every text.
+        """
+        texts = self.normalize(texts)
         probabilities = np.empty((len(texts), len(self.label_names)))
-        probabilities[sure] = found
-        probabilities[~sure] = self.predict_proba([text for text, known in zip(texts, sure, strict=True) if not known])
+        sure = np.zeros(len(texts), bool)
+        if self.first_stage is not None and not exact:
+            sure, found = self.first_stage.answer(texts)
+            probabilities[sure] = found
+        unsure = [text for text, known in zip(texts, sure, strict=True) if not known]
+        probabilities[~sure] = self.calibration.apply(self.classifier.decision_function(unsure))
         return probabilities, sure
 
 

@@ -304,7 +304,7 @@ def evaluate(
 def _print_confidence(whole: Evaluation) -> None:
     """Print how far confidence can be believed, and what the threshold for abstaining comes to."""
     from pipeline.abstention import SHARES
-    from pipeline.findings import describe_answers
+    from pipeline.findings import describe_answers, describe_first_stage
 
     asked = whole.abstention
     title = "\nConfidence: calibration error, Brier score; answered, and right of these, from the threshold on"
@@ -318,6 +318,8 @@ def _print_confidence(whole: Evaluation) -> None:
     out.print(f"Threshold: {asked}." if asked else "Threshold: the model's manifest holds none; train again.")
     surest = ", ".join(f"{whole.coverage.at(share):.1%} of the surest {share:.0%}" for share in SHARES)
     out.print(f"Right without a threshold: {surest}; area under the risk-coverage curve {whole.coverage.aurc:.3f}.")
+    if whole.first_stage:
+        out.print(describe_first_stage(whole))
 
 
 def _print_classes(found: Scores, label_names: tuple[str, ...]) -> None:

@@ -64,6 +64,7 @@ class Evaluation:
     audit: Audit
     mistakes: list[Row]
     unsure: list[Row]
+    first_stage: tuple[float, metrics.Interval] | None = None  # the share it answers; the gain of `--exact`, paired
     untried: tuple[str, ...] = ()  # what the config names nothing for
 
     @property
@@ -158,6 +159,7 @@ def review(
         audit=audited,
         mistakes=mistakes,
         unsure=unsure,
+        first_stage=_try_first_stage(bundle, scored, y_true, groups),
         untried=tuple(name for name, found in untried.items() if not found),
     )
 
@@ -224,6 +226,17 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
         # The threshold for abstaining was found on the rows out of fold: these cannot test it.
         tables.append(_table("real text, test and out of fold", both, stacked, bundle, {}, tested=False))
     return _Scored(tables, main, probabilities, floors)
+
+
+def _try_first_stage(
+    bundle: Bundle, scored: _Scored, y_true: np.ndarray, groups: Sequence[str]
+) -> tuple[float, metrics.Interval] | None:
+    if bundle.first_stage is None:
+        return None
+    texts = bundle.read_examples(scored.examples)
+    first, exact = bundle.predict_in_stages(texts)[1], bundle.predict_in_stages(texts, exact=True)[0]
+    y_pred, y_exact = scored.probabilities.argmax(1), exact.argmax(1)
+    return float(first.mean()), metrics.paired_difference(y_true, y_pred, y_exact, groups, len(bundle.label_names))
 
 
 def _table(

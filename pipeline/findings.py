@@ -86,6 +86,18 @@ def describe_abstention(found: Evaluation) -> str:
     return words + (f"; by label: {describe_answers(found)}." if right else ".")
 
 
+def describe_first_stage(found: Evaluation) -> str:
+    """Say how much the first stage answers, and what that costs."""
+    if found.first_stage is None:
+        return "No first stage: the model reads every sentence."
+    share, gain = found.first_stage
+    points, low, high = (100 * value for value in (gain.value, gain.low, gain.high))
+    return (
+        f"A first stage answers {share:.0%} of these sentences before the model reads them; with `--exact`, which "
+        f"turns it off, macro-F1 is {points:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})."
+    )
+
+
 def describe_answers(found: Evaluation) -> str:
     """Say how much is right of the answers of each label: the wish is about all of them together."""
     return ", ".join(f"{name} {share:.0%}" for name, share in found.answered_by_label.items())

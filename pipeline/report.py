@@ -117,6 +117,8 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
         "coverage": {"right_of_surest": {f"{share:.0%}": found.coverage.at(share) for share in SHARES}}
         | {"aurc": found.coverage.aurc},
         "abstain": found.abstention and found.abstention.to_dict() | {"right_by_label": found.answered_by_label},
+        "first_stage": found.first_stage
+        and {"answered": found.first_stage[0], "exact_gain": asdict(found.first_stage[1])},
         "keyword_audit": asdict(found.audit) | {"share": found.audit.share},
         "behaviour": {"rate": suite.rate, "cases": len(suite.trials), "passed_of": suite.capabilities}
         if suite
@@ -154,6 +156,7 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
         abstention_words=findings.describe_abstention(found),
         surest=[(share, found.coverage.at(share)) for share in SHARES],
         aurc=found.coverage.aurc,
+        first_stage_words=findings.describe_first_stage(found),
         audit_words=findings.describe_audit(found),
         weakest=found.weakest[:4],
         fewest=FEWEST_ROWS,

@@ -256,6 +256,10 @@ def test_the_first_stage_answers_what_it_is_sure_of_and_the_model_the_rest(bundl
     found, first = staged.predict_in_stages(texts)
     assert first.tolist() == [False, True, False] and found[1].tolist() == [0.1, 0.1, 0.8]
     np.testing.assert_array_equal(found[[0, 2]], bundle.predict_proba([texts[0], texts[2]]))
+    np.testing.assert_array_equal(staged.predict_proba(texts), found)
+    exact, first = staged.predict_in_stages(texts, exact=True)
+    np.testing.assert_array_equal(exact, bundle.predict_proba(texts))
+    assert not first.any()
 
 
 def test_without_a_first_stage_the_model_answers_all(bundle):

@@ -1,12 +1,14 @@
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import LABEL_NAMES
 
 from pipeline import promotion
-from pipeline.bundle import MANIFEST, read_manifest, write_bundle
+from pipeline.bundle import MANIFEST, load_bundle, read_manifest, write_bundle
 from pipeline.calibration import Calibration
-from pipeline.classifiers import create
+from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate
 from pipeline.errors import InputError
 
@@ -59,6 +61,36 @@ def test_the_same_model_is_not_worse(places, champion, test_part):
 def test_a_worse_model_can_be_forced_and_that_is_recorded(places, champion, commonest, test_part):
     verdict = promotion.judge(places(champion, commonest), test_part, force=True)
     assert verdict.promoted and verdict.name == "forced" and "--promote was given, though macro-F1" in verdict.reason
+
+
+@pytest.mark.parametrize(("before", "now", "passed"), [(3, 3, True), (3, 4, True), (3, 2, False)])
+def test_a_behaviour_case_fewer_is_worse(champion, test_part, monkeypatch, before, now, passed):
+    trials = [SimpleNamespace(rate=before / 10), SimpleNamespace(rate=now / 10)]
+    monkeypatch.setattr(promotion, "try_cases", lambda *given: trials.pop(0))
+    bundle = load_bundle(champion)
+    check = promotion.compare(bundle, bundle, test_part, [])[2]
+    assert check.passed is passed and check.words == f"behaviour cases {before}0.0% before, {now}0.0% now"
+
+
+@pytest.mark.parametrize(("wrong", "passed"), [(2, True), (4, False)])
+def test_a_slice_that_falls_by_over_five_points_is_named(bundle, test_part, monkeypatch, wrong, passed):
+    rows = np.arange(60)
+    monkeypatch.setattr(promotion, "cut_rows", lambda *given: [("style", "plain", rows), ("style", "few", rows[:49])])
+    y_true = index_labels(test_part, LABEL_NAMES)
+    right = np.eye(3)[y_true]
+    spoiled = right.copy()
+    spoiled[:wrong] = np.roll(spoiled[:wrong], 1, axis=1)
+    standing, new = (
+        SimpleNamespace(
+            label_names=LABEL_NAMES, manifest={}, positive=[], read_examples=list, predict_proba=lambda rows, p=p: p
+        )
+        for p in (right, spoiled)
+    )
+    check = promotion.compare(standing, new, test_part, [])[1]
+    assert check.passed is passed
+    assert (
+        check.words.startswith(f"{0 if passed else 1} of 1 slices fall") and ("style: plain -" in check.words) != passed
+    )
 
 
 def test_the_first_model_needs_no_comparison(places, commonest, test_part):

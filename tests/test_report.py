@@ -13,7 +13,7 @@ from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation import review
-from pipeline.findings import describe_abstention, describe_answers, summary
+from pipeline.findings import describe_abstention, describe_answers, describe_first_stage, summary
 from pipeline.report import publish, render
 from pipeline.slices import score_slices
 
@@ -53,6 +53,25 @@ def judged(project, champion):
     found = review(bundle, config, project / "nasty.jsonl")
     page, _ = publish(found, bundle, config, project / "nasty.jsonl")
     return found, page
+
+
+def test_what_is_scored_is_what_predict_says_and_the_first_stage_is_told(project, champion):
+    class Neutral:
+        """A first stage that takes every sentence for neutral."""
+
+        def answer(self, texts):
+            return np.ones(len(texts), bool), np.tile([0.0, 0.0, 1.0], (len(texts), 1))
+
+    (project / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    config = read_config("configs/default.yaml")
+    whole = load_bundle(champion)
+    found = review(replace(whole, first_stage=Neutral()), config, project / "own.jsonl")
+    assert found.probabilities[:, 2].tolist() == [1.0, 1.0, 1.0]
+    share, gain = found.first_stage
+    exact = review(whole, config, project / "own.jsonl")
+    assert share == 1.0 and exact.first_stage is None
+    assert gain.value == pytest.approx(exact.tables[0].macro_f1.value - found.tables[0].macro_f1.value)
+    assert "answers 100% of these sentences" in describe_first_stage(found)
 
 
 def test_text_from_outside_is_shown_and_never_runs(judged):

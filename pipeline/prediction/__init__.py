@@ -159,14 +159,13 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
     unique = list(dict.fromkeys(texts))
     if not unique:
         return []
-    staged = bundle.first_stage is not None and not exact
-    probabilities, first = bundle.predict_in_stages(unique) if staged else (bundle.predict_proba(unique), None)
+    probabilities, first = bundle.predict_in_stages(unique, exact=exact)
     positions = {text: position for position, text in enumerate(unique)}
     values, rows = probabilities.tolist(), []
     for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
         row = _row(article, sentence, values[positions[text]], bundle, least)
         if bundle.first_stage is not None:
-            row["stage"] = "first" if first is not None and first[positions[text]] else "full"
+            row["stage"] = "first" if first[positions[text]] else "full"
         rows.append(row)
     return rows
 
