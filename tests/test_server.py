@@ -76,6 +76,7 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     client = mlflow.MlflowClient(server.address)
     parent = client.get_run(outcome.run_id)
     assert parent.data.params["promoted"] == "yes" and parent.info.status == "FINISHED"
+    assert parent.data.tags["mlflow.note.content"] and "stance.continues" not in parent.data.tags
     children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{outcome.run_id}'")
     assert sorted(run.info.run_name for run in children) == ["keywords", "majority"]
     assert client.get_model_version_by_alias("stance", "champion").run_id == outcome.run_id

@@ -25,6 +25,7 @@ MODEL = "stance"
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 # Tags of a run that was kept here: the run of the server that it goes on from; and, on the server, its id here.
 CONTINUES, KEPT_AS = "stance.continues", "stance.kept_as"
+PARENT = "mlflow.parentRunId"
 # What the registered model needs to run: no torch, no transformers.
 SERVING = (
     "mlflow",
@@ -55,7 +56,7 @@ class Run:
 
             tags = resolve_tags(dict(self._tags))
             if self._parent:
-                tags["mlflow.parentRunId"] = self._parent.here()
+                tags[PARENT] = self._parent.here()
             if self._ids:
                 tags[CONTINUES] = self.id
             made = self._store.client.create_run(self._store.experiment, tags=tags, run_name=self._name or None)

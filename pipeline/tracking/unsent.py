@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.tracking import CHAMPION, CONTINUES, KEPT_AS, MODEL, PREVIOUS, _register, _version_of
+from pipeline.tracking import CHAMPION, CONTINUES, KEPT_AS, MODEL, PARENT, PREVIOUS, _register, _version_of
 from pipeline.tracking.store import UNSENT, Store, local_uri
 
 
@@ -29,21 +29,20 @@ def send(server: Store) -> int:
 
 def _send_run(kept: Store, server: Store, run: Any, ids: dict[str, str]) -> str:
     own = run.info.run_id
-    target = run.data.tags.get(CONTINUES)
+    tags = dict(run.data.tags)
+    target, parent = tags.pop(CONTINUES, ""), tags.pop(PARENT, "")
     if not target:
         found = server.client.search_runs([server.experiment], f"tags.`{KEPT_AS}` = '{own}'", max_results=1)
         target = found[0].info.run_id if found else ""
     if not target:
-        tags = run.data.tags | {KEPT_AS: own}
-        if parent := tags.get("mlflow.parentRunId"):
-            tags["mlflow.parentRunId"] = ids[parent]
-        made = server.client.create_run(server.experiment, run.info.start_time, tags, run.info.run_name)
+        known = tags | {KEPT_AS: own} | ({PARENT: ids[parent]} if parent else {})
+        made = server.client.create_run(server.experiment, run.info.start_time, known, run.info.run_name)
         target = made.info.run_id
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, RunTag
 
     params = [Param(name, value) for name, value in run.data.params.items()]
     metrics = [Metric(name, value, run.info.start_time, 0) for name, value in run.data.metrics.items()]
-    server.client.log_batch(target, metrics=metrics, params=params)
+    server.client.log_batch(target, metrics, params, [RunTag(name, value) for name, value in tags.items()])
     if run.inputs and run.inputs.dataset_inputs:
         server.client.log_inputs(target, datasets=run.inputs.dataset_inputs)
     if kept.client.list_artifacts(own):
