@@ -35,7 +35,7 @@ def setfit(
 
     quiet()
     model = SetFitModel.from_pretrained(find_checkpoint(DEFAULT))
-    rows = {"text": [row.text for row in train], "label": index_labels(train, label_names).tolist()}
+    rows = {"text": [row.input for row in train], "label": index_labels(train, label_names).tolist()}
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
@@ -72,7 +72,7 @@ def run_classification(
     def encode(batch: dict[str, list[str]]) -> Any:
         return tokenizer(batch["text"], padding="max_length", truncation=True, max_length=128)
 
-    rows = {"text": [row.text for row in train], "label": index_labels(train, label_names).tolist()}
+    rows = {"text": [row.input for row in train], "label": index_labels(train, label_names).tolist()}
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
