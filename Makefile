@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup train eval predict ui data test test-browser pictures test-server test-cluster rollback lint bench bench-batch bench-accuracy bench-labelling adapter clean
+.PHONY: setup train eval predict ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling adapter clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make train | eval | predict IN=... OUT=... | ui | data | test | lint | bench | bench-batch | bench-accuracy | adapter"
+	@echo "make train | eval | predict IN=... OUT=... | ui | data | test | lint | bench | bench-accuracy | bench-labelling | adapter"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
@@ -64,12 +64,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# Needs models/champion, about 25 minutes; IN=articles.jsonl labels those in place of the authored ones.
 bench: $(READY)
-	$(VENV)/bin/python benchmarks/speed.py
-
-# Needs models/champion; IN=articles.jsonl times them in place of the authored ones.
-bench-batch: $(READY)
-	$(VENV)/bin/python benchmarks/batch.py all --model $(MODEL) $(if $(IN),--input $(IN))
+	$(VENV)/bin/python benchmarks/speed.py --model $(MODEL) $(if $(IN),--input $(IN))
 
 # Needs the corpora (`stance corpora`), models/champion and, for the whole table, models/full and setfit.
 bench-accuracy: $(READY)
