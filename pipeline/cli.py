@@ -1,10 +1,9 @@
-"""Words to stage calls, summaries, exit codes. Each command imports its stage when it runs."""
+"""Words to stage calls, exit codes. Each command imports its stage when it runs."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,16 +15,20 @@ from rich.console import Console
 
 from pipeline.cli_label import app as label
 from pipeline.console import out
-from pipeline.console import table as new_table
 from pipeline.errors import InputError
+from pipeline.summaries import (
+    describe_trial,
+    show_batch,
+    show_comparison,
+    show_data,
+    show_evaluation,
+    show_training,
+    show_tuning,
+)
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.evaluation import Evaluation
-    from pipeline.evaluation import Table as Scores
     from pipeline.prediction import Summary
     from pipeline.selection import Result
-    from pipeline.training import Outcome
     from pipeline.tuning.trials import Trial
 
 app = typer.Typer(
@@ -66,38 +69,9 @@ def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Check articles and labels; print counts, agreement and leaks."""
     from pipeline.config import read_config
     from pipeline.dataset import load_dataset
-    from pipeline.labels import agreement
 
     settings = read_config(config)
-    dataset = load_dataset(settings)
-    table = new_table("origin", "part", "articles", "sentences", *settings.label_names)
-    for place in [*sorted({(e.origin, e.split) for e in dataset.examples}), None]:
-        rows = [e for e in dataset.examples if place in (None, (e.origin, e.split))]
-        counts = Counter(e.label for e in rows)
-        numbers = [len({e.article_id for e in rows}), len(rows), *(counts[name] for name in settings.label_names)]
-        table.add_row(*(place or ("all", "")), *map(str, numbers), style=None if place else "bold")
-    out.print(table)
-    if dataset.unlabelled:
-        out.print(f"{dataset.unlabelled} articles have no label yet")
-    found = agreement(dataset.judgements, settings.label_names, random_state=settings.random_state)
-    if found:
-        out.print(
-            f"\nAgreement of annotators: Krippendorff's alpha {found.alpha:.3f} "
-            f"[{found.low:.3f}, {found.high:.3f}] over {found.spans} sentences judged twice; "
-            f"{found.differ} differed and were settled."
-        )
-    out.print(
-        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
-        "the split; "
-        f"{len(dataset.leaks)} sentences of the train part stand in another part too and are withheld."
-    )
-    for leak in dataset.leaks[:10]:
-        out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
-    if settings.data.source:
-        out.print(f"Text and labels are those of {settings.data.source}.")
-        return
-    out.print(f"Labels are a language model's reading under {settings.data.labels / 'CODEBOOK.md'}.")
-    out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
+    show_data(load_dataset(settings), settings)
 
 
 @app.command(epilog="Example: stance split, then look at the new rows with `git diff seeds/index.csv`")
@@ -169,52 +143,7 @@ def train(
 
     with Bar() as bar:
         outcome = train(settings, bar.update, announce, promote=promote)
-    _print_outcome(outcome, settings)
-
-
-def _print_outcome(outcome: Outcome, settings: Config) -> None:
-    from pipeline.comparison import against_tfidf
-    from pipeline.training import describe_scores
-
-    title = "Candidates on rows that are new to them: macro-F1, of real and of invented text, and F1 of each label"
-    positive = (f"F1 of {', '.join(settings.positive)}",) if settings.positive else ()
-    columns = ("rows", "macro-F1", "95 % interval", *positive, "real", "invented", *settings.label_names, "seconds")
-    table = new_table("candidate", *columns, title=title)
-    for result in outcome.results:
-        scores = describe_scores(result, settings)
-        chosen = result is outcome.selected
-        numbers = [f"{scores[f'f1_{name}']:.3f}" for name in settings.label_names]
-        apart = [scores.get(f"macro_f1_{kind}") for kind in ("real", "invented")]
-        table.add_row(
-            result.candidate.name + (" *" if chosen else ""),
-            f"{scores['rows']:.0f}",
-            f"{scores['macro_f1']:.3f}",
-            f"{scores['macro_f1_low']:.3f} to {scores['macro_f1_high']:.3f}",
-            *(f"{scores['positive_f1']:.3f}" for _ in positive),
-            *("" if score is None else f"{score:.3f}" for score in apart),
-            *numbers,
-            f"{result.seconds:.0f}",
-            style="bold" if chosen else None,
-        )
-    out.print(table)
-    real = outcome.results[0].real
-    if not real.all():
-        words = "rows are real text; scores on invented text are no guide to news."
-        out.print(f"{int(real.sum())} of the {len(real)} {words}")
-    if not all(result.unseen.all() for result in outcome.results):
-        out.print("The shipped start has learned from the invented train text: it is scored on the real rows alone.")
-    if gains := against_tfidf(outcome.results, settings):
-        out.print("\nMacro-F1 against tfidf on the same held-out rows (paired bootstrap over articles):")
-        for gain in gains:
-            out.print(f"  {gain} (on {gain.rows:,} rows)")
-    out.print(f"\n* selected: {outcome.reason}.")
-    out.print(f"Abstaining: {outcome.abstention}.")
-    alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
-    out.print(f"{outcome.verdict}", markup=False)
-    out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} ({alias}).")
-    if not outcome.verdict.promoted:
-        out.print(f"{settings.output}/ is unchanged; `stance train --promote` would replace it all the same.")
-    out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")
+    show_training(outcome, settings)
 
 
 @app.command(
@@ -229,7 +158,6 @@ def tune(
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the trials of earlier runs.")] = False,
 ) -> None:
     """Search the options of candidates by cross-validation; write the best as a config for `stance train`."""
-    from pipeline.cli_tune import describe, show
     from pipeline.progress import Bar
     from pipeline.tuning import tune as search
     from pipeline.tuning.space import read_space
@@ -237,13 +165,13 @@ def tune(
     wanted = read_space(space)
 
     def announce(trial: Trial) -> None:
-        sys.stderr.write(f"{describe(trial, trials or wanted.trials)}\n")
+        sys.stderr.write(f"{describe_trial(trial, trials or wanted.trials)}\n")
 
     with _stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
         outcome = search(wanted, output, bar.update, announce, trials=trials, restart=restart)
     if outcome.resumed:
         sys.stderr.write(f"went on after {outcome.resumed} trials that an earlier run had finished\n")
-    show(outcome, output)
+    show_tuning(outcome, output)
 
 
 @app.command("eval", epilog="Examples: stance eval    stance eval --data my-labels.jsonl")
@@ -255,7 +183,7 @@ def evaluate(
     """Score the exported model on the test part, or on your own labelled file."""
     from pipeline.bundle import load_bundle
     from pipeline.config import read_config
-    from pipeline.evaluation import FLOORS, review
+    from pipeline.evaluation import review
     from pipeline.progress import Bar
     from pipeline.report import publish
 
@@ -264,74 +192,8 @@ def evaluate(
         whole = review(bundle, settings, data, bar.update)
         bar.update(0.9, "write the report")
         page, unlogged = publish(whole, bundle, settings, data)
-    tables = whole.tables
-    floors = [name for name in FLOORS if name in tables[0].floors]
-    positive = (
-        (f"F1 of {', '.join(bundle.label_names[label] for label in bundle.positive)}",) if bundle.positive else ()
-    )
-    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *positive, *floors)
-    for found in tables:
-        table.add_row(
-            found.name,
-            str(found.articles),
-            str(found.rows),
-            f"{found.macro_f1.value:.3f}",
-            f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
-            *([f"{found.positive_f1.value:.3f}"] if found.positive_f1 else []),
-            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in floors),
-        )
-    out.print(table)
-    if any(found.note for found in tables):
-        out.print("† fewer than ten articles: the interval is over sentences.")
-    _print_confidence(whole)
-    for found in tables:
-        _print_classes(found, bundle.label_names)
-    for part in whole.weakest[:4]:
-        out.print(f"Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} sentences")
-    if whole.behaviour and whole.floor_behaviour:
-        cases, rates = len(whole.behaviour.trials), (whole.behaviour.rate, whole.floor_behaviour.rate)
-        out.print(f"Behaviour: {rates[0]:.0%} of {cases} cases pass; a keyword list passes {rates[1]:.0%}.")
-    hidden = f"{whole.audit.change.value:+.3f} macro-F1 with the obvious words hidden; " if whole.audit.change else ""
-    single = f"{whole.audit.share:.0%} of {whole.audit.looked_at} stance predictions hang on one word."
-    out.print(f"Keywords: {hidden}{single}")
-    if whole.untried:
-        out.print(f"Not tried, because the config names none: {', '.join(whole.untried)}.")
-    if not settings.data.source:
-        out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
+    show_evaluation(whole, bundle, settings)
     out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
-
-
-def _print_confidence(whole: Evaluation) -> None:
-    """Print how far confidence can be believed, and what the threshold for abstaining comes to."""
-    from pipeline.abstention import SHARES
-    from pipeline.findings import describe_answers, describe_first_stage
-
-    asked = whole.abstention
-    title = "\nConfidence: calibration error, Brier score; answered, and right of these, from the threshold on"
-    table = new_table("rows", "ECE [95 %]", "Brier [95 %]", "answered [95 %]", "right [95 %]", title=title)
-    for found in whole.tables:
-        sure = [str(score) if score else "" for score in (found.answered, found.answered_right)]
-        table.add_row(found.name, str(found.ece), str(found.brier), *sure)
-    out.print(table)
-    if whole.answered_by_label:
-        out.print(f"Right from the threshold on, by label: {describe_answers(whole)} ({whole.tables[0].name}).")
-    out.print(f"Threshold: {asked}." if asked else "Threshold: the model's manifest holds none; train again.")
-    surest = ", ".join(f"{whole.coverage.at(share):.1%} of the surest {share:.0%}" for share in SHARES)
-    out.print(f"Right without a threshold: {surest}; area under the risk-coverage curve {whole.coverage.aurc:.3f}.")
-    if whole.first_stage:
-        out.print(describe_first_stage(whole))
-
-
-def _print_classes(found: Scores, label_names: tuple[str, ...]) -> None:
-    from pipeline.metrics import f1, precision, recall
-
-    table = new_table("label", "precision", "recall", "F1", "sentences", title=f"\n{found.name.strip()}, per label")
-    columns = zip(
-        label_names, precision(found.matrix), recall(found.matrix), f1(found.matrix), found.matrix.sum(1), strict=True
-    )
-    for name, *scores, rows in columns:
-        table.add_row(name, *(f"{score:.3f}" for score in scores), str(int(rows)))
-    out.print(table)
 
 
 @app.command(
@@ -368,7 +230,7 @@ def predict(
 
         with _stoppable("nothing is kept; the same command begins anew"):
             done = distributed.predict(inputs, output, model, address=ray_address, **options)
-        _print_batch(done, output)
+        show_batch(done, output)
         return
     from pipeline.bundle import load_bundle
     from pipeline.prediction import predict as label
@@ -384,17 +246,7 @@ def predict(
         summary = label(inputs, output, load_bundle(model), report=report, **options)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
-    _print_batch(summary, output)
-
-
-def _print_batch(summary: Summary, output: Path) -> None:
-    counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
-    out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
-    if summary.unknown:
-        names = ", ".join(f"{name!r} ({count})" for name, count in sorted(summary.unknown.items()))
-        sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")
-    if summary.rejected:
-        out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
+    show_batch(summary, output)
 
 
 @app.command(epilog="Example: stance compare models/champion models/full --data held-out.jsonl")
@@ -412,15 +264,7 @@ def compare(
 
     a, b = load_bundle(first), load_bundle(second)
     rows = read_labelled(data, a.label_names) if data else load_dataset(read_config(config)).part("test")
-    found = judge(a, b, rows)
-    table = new_table("model", "macro-F1", "95 % interval", "right where the other is wrong")
-    lines = [(f"A {first}", found.first, found.only_first), (f"B {second}", found.second, found.only_second)]
-    for name, score, alone in lines:
-        table.add_row(name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", str(alone))
-    out.print(table)
-    articles = len({row.group for row in rows})
-    out.print(f"\nMacro-F1 on {len(rows)} sentences of {articles} articles: {found.verdict}.")
-    out.print(f"McNemar's exact test on the rows where one alone is right: p = {found.p_value:.3g}.")
+    show_comparison(judge(a, b, rows), (first, second), rows)
 
 
 @app.command(epilog="Example: stance adapt --unlabelled articles/ (hours on two cores, minutes on a GPU)")

@@ -27,7 +27,7 @@ FLOORS = [
     ["labelling", "findings", "tuning"],
     ["report"],
     ["console"],
-    ["cli_label", "cli_tune", "tracking.served"],
+    ["cli_label", "summaries", "tracking.served"],
     ["cli"],
     ["__main__"],
 ]
