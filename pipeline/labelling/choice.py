@@ -33,7 +33,22 @@ def least_confidence(probabilities: np.ndarray) -> np.ndarray:
     return 1 - probabilities.max(1)
 
 
-STRATEGIES = {"entropy": entropy, "margin": margin, "least_confidence": least_confidence}
+def one_vs_rest(probabilities: np.ndarray) -> np.ndarray:
+    """Score by how unsure it is whether the label is the commonest one, shape (n,).
+
+    Where most text takes no side, the sentences to find are those that may; which side they take is learned on the way.
+    """
+    commonest = int(probabilities.mean(0).argmax())
+    return 1 - np.abs(2 * probabilities[:, commonest] - 1)
+
+
+STRATEGIES = {
+    "one_vs_rest": one_vs_rest,
+    "margin": margin,
+    "entropy": entropy,
+    "least_confidence": least_confidence,
+}
+DEFAULT = "one_vs_rest"
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Plan:
     """How a batch is put together."""
 
     number: int = 100
-    strategy: str = "margin"
+    strategy: str = DEFAULT
     random_share: float = 0.1  # drawn blindly, so that shares and scores can be estimated
     by_label: bool = False  # the same number of each predicted label, as far as there are such
     random_state: int = 0
