@@ -77,8 +77,8 @@ def word_weights(bundle: Bundle, texts: Sequence[str]) -> list[list[Word]]:
 
 
 def is_exact(bundle: Bundle) -> bool:
-    """Say whether words have weights of their own: counted words do, unless they have one for each target too."""
-    return type(bundle.classifier) is Tfidf and not bundle.targets
+    """Say whether words have weights of their own: counted words do, without targets and hashtags."""
+    return type(bundle.classifier) is Tfidf and not bundle.targets and not bundle.classifier.reads_hashtags
 
 
 def _exact(

@@ -2,7 +2,7 @@
 
 Where examples have targets, each feature is there once for all targets and once for its own target
 (Daumé III, 2007, "Frustratingly Easy Domain Adaptation"): the general copy learns what targets share,
-and is all that speaks where a target is new.
+and is all that speaks where a target is new. Where texts have hashtags, these are read in words as well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import Report, State, index_labels
+from pipeline.classifiers.hashtags import learn_words, spell
 from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.dataset import Example
@@ -22,8 +23,31 @@ from pipeline.examples import divide
 ANALYZERS = ("word", "char_wb")
 
 
+class Reader:
+    """How targets and hashtags are read out of what a classifier is given."""
+
+    _targets: list[str]
+    _words: dict[str, int]  # that hashtags are made of; none where the training text has no hashtags
+
+    @property
+    def reads_hashtags(self) -> bool:
+        """Whether hashtags stand for words."""
+        return bool(self._words)
+
+    def _learn_reading(self, examples: Sequence[Example]) -> None:
+        targets, texts = _divided([example.input for example in examples])
+        self._targets, self._words = sorted(set(targets) - {""}), learn_words(texts)
+
+    def _read(self, given: Sequence[str]) -> tuple[list[str], list[str]]:
+        targets, texts = _divided(given)
+        return targets, [spell(text, self._words) for text in texts]
+
+    def _restore_reading(self, state: State) -> None:
+        self._targets, self._words = state.values.get("targets", []), state.values.get("hashtag_words", {})
+
+
 @dataclass(config=STRICT)
-class Tfidf:
+class Tfidf(Reader):
     """TF-IDF of word and character n-grams into a linear support vector machine.
 
     Out of the machine come margins and no probabilities; calibration makes them such.
@@ -40,8 +64,8 @@ class Tfidf:
         """Learn terms and weights."""
         from sklearn.svm import LinearSVC
 
-        targets, texts = _divided([example.input for example in examples])
-        self._targets = sorted(set(targets) - {""})
+        self._learn_reading(examples)
+        targets, texts = self._read([example.input for example in examples])
         self._vectorizers = [self._vectorizer(analyzer) for analyzer in ANALYZERS]
         report(0.1, "count terms")
         features = self._join([v.fit_transform(texts) for v in self._vectorizers], texts)
@@ -56,13 +80,13 @@ class Tfidf:
         if not texts:
             return np.zeros((0, len(self._weights[1])))
         coefficients, intercepts = self._weights
-        targets, texts = _divided(texts)
+        targets, texts = self._read(texts)
         features = self._join([v.transform(texts) for v in self._vectorizers], texts)
         return np.asarray(copy_by_target(features, targets, self._targets) @ coefficients.T) + intercepts
 
     def state(self) -> State:
         """Return terms, their inverse document frequencies, and weights."""
-        values: dict[str, Any] = {"targets": self._targets}
+        values: dict[str, Any] = {"targets": self._targets, "hashtag_words": self._words}
         arrays = dict(zip(("coefficients", "intercepts"), self._weights, strict=True))
         for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
             values[analyzer] = vectorizer.get_feature_names_out().tolist()
@@ -71,7 +95,7 @@ class Tfidf:
 
     def restore(self, state: State) -> None:
         """Take over terms and weights."""
-        self._targets = state.values.get("targets", [])
+        self._restore_reading(state)
         self._vectorizers = [self._vectorizer(analyzer, state.values[analyzer]) for analyzer in ANALYZERS]
         for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
             vectorizer.idf_ = state.arrays[f"idf_{analyzer}"]
@@ -121,7 +145,7 @@ class OverEncoder:
 
 
 @dataclass(config=STRICT)
-class Embedding(OverEncoder):
+class Embedding(Reader, OverEncoder):
     """The vectors of a frozen encoder into logistic regression."""
 
     C: float = 3.0
@@ -136,9 +160,8 @@ class Embedding(OverEncoder):
         from sklearn.linear_model import LogisticRegression
 
         report(0.1, "embed")
-        texts = [example.input for example in examples]
-        self._targets = sorted({*_divided(texts)[0]} - {""})
-        features = self._features(texts)
+        self._learn_reading(examples)
+        features = self._features([example.input for example in examples])
         report(0.9, "fit weights")
         model = LogisticRegression(C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000).fit(
             features, index_labels(examples, label_names)
@@ -148,20 +171,20 @@ class Embedding(OverEncoder):
     def _features(self, texts: Sequence[str]) -> Any:
         from scipy.sparse import csr_matrix
 
-        targets, texts = _divided(texts)
+        targets, texts = self._read(texts)
         vectors = embed(self, texts)
         return copy_by_target(csr_matrix(vectors), targets, self._targets) if self._targets else vectors
 
     def state(self) -> State:
-        """Return weights, targets and the encoder in its exported form."""
+        """Return weights, what is needed to read, and the encoder in its exported form."""
         state = super().state()
-        state.values["targets"] = self._targets
+        state.values |= {"targets": self._targets, "hashtag_words": self._words}
         return state
 
     def restore(self, state: State) -> None:
-        """Take over weights, targets and encoder."""
+        """Take over weights, what is needed to read, and encoder."""
         super().restore(state)
-        self._targets = state.values.get("targets", [])
+        self._restore_reading(state)
 
 
 @dataclass(config=STRICT)
