@@ -44,9 +44,7 @@ def suggest(
     inputs: Annotated[list[str], typer.Argument(metavar="ARTICLES...", help="Files, folders, or -")],
     output: Output,
     number: Annotated[int, typer.Option(help="How many sentences.")] = 100,
-    strategy: Annotated[
-        str, typer.Option(help="one_vs_rest, margin, entropy, least_confidence or random.")
-    ] = "one_vs_rest",
+    strategy: Annotated[str, typer.Option(help="margin, entropy, least_confidence or random.")] = "margin",
     random_share: Annotated[float, typer.Option(help="Share that is drawn blindly, to estimate from.")] = 0.1,
     by_label: Annotated[bool, typer.Option(help="As many of each predicted label.")] = False,
     diversity: Annotated[Literal["tfidf", "encoder", "none"], typer.Option(help="Cluster sentences by this.")] = "none",

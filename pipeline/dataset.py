@@ -83,6 +83,7 @@ def load_dataset(config: Config) -> Dataset:
     for article_id, start, end in labels:
         spans[article_id].append((start, end))
     where = {row.span: row.where for row in judgements}
+    sampling = {row.span: row.sampling for row in judgements if row.sampling}
     problems = [
         f"{config.data.seeds / INDEX}: no row for {key!r}, which has labels; run `stance split`"
         for key in sorted(spans.keys() - index.keys())
@@ -114,6 +115,7 @@ def load_dataset(config: Config) -> Dataset:
             end=end,
             text=texts[key][start:end],
             label=labels[key, start, end],
+            sampling=sampling.get((key, start, end), ""),
             group=groups[key],
             **{name: index[key][name] for name in ("split", "origin", "outlet", "date", "style")},
         )

@@ -25,6 +25,7 @@ class Example:
     date: str = ""
     style: str = ""
     target: str = ""  # what the stance is about, where a data set asks about several things
+    sampling: str = ""  # how it was chosen to be labelled; a strategy's name where a model's doubt chose it
 
     @property
     def id(self) -> str:

@@ -16,6 +16,7 @@ from pipeline.errors import InputError, raise_problems
 SETTLED = "settled"
 # What a row may say beside the judgement itself.
 OPTIONAL = ("codebook", "time", "note", "sampling")
+RANDOM = "random"  # the sampling of rows that were drawn blindly
 
 
 def probability_column(label: str) -> str:

@@ -22,9 +22,11 @@ from pipeline.classifiers.teachers import STUDENT, sources, with_teachers
 from pipeline.config import Candidate, Config
 from pipeline.dataset import Example
 from pipeline.errors import InputError, raise_problems
+from pipeline.labels import RANDOM
 
 # A change in one of these can change what a candidate learns.
 LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "tokenizers", "onnxruntime")
+FEWEST_BLIND = 100  # rows to calibrate on
 # The fold of rows that are trained on in every fold, and scored in none.
 ALWAYS = -1
 
@@ -211,7 +213,7 @@ def _result(
     if candidate.kind == "start" or (candidate.kind == "anchored" and not enough):
         calibration = Calibration()  # on real text, by what ships with it; bad labels cannot undo that
     else:
-        rows = real if enough else np.ones_like(real)
+        rows = mirroring(examples, real if enough else np.ones_like(real))
         calibration = fit_calibration(scores[rows], y_true[rows], _divide(examples, folds, config)[rows])
     learned_from = sources(with_teachers(candidate, config.candidates))
     knows = any(map(learned_before, learned_from)) or any(not member.unseen.all() for member in members)
@@ -290,6 +292,15 @@ def judged(results: Sequence[Result], config: Config) -> np.ndarray:
     real = results[0].real
     rows = real if real.sum() >= config.selection.real_rows else np.ones_like(real)
     return np.all([rows, *(result.unseen for result in results)], axis=0)
+
+
+def mirroring(examples: Sequence[Example], rows: np.ndarray) -> np.ndarray:
+    """Return which of the rows no model's doubt has chosen, so that they mirror their text; all if too few; shape (n,).
+
+    A model that is calibrated on hard rows says that labels are more even, and itself less sure, than text bears out.
+    """
+    blind = rows & np.array([example.sampling in ("", RANDOM) for example in examples])
+    return blind if blind.sum() >= FEWEST_BLIND else rows
 
 
 def refit(result: Result, train: Sequence[Example], config: Config, report: Report) -> Classifier:

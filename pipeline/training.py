@@ -35,6 +35,7 @@ from pipeline.selection import (
     cross_validate,
     judged,
     make_folds,
+    mirroring,
     refit,
     select,
 )
@@ -217,7 +218,7 @@ def _abstention(selected: Result, config: Config) -> Abstention:
         own = domain_head().abstention
         if own and own.precision == wish:
             return own
-    rows = judged([selected], config)
+    rows = mirroring(selected.examples, judged([selected], config))
     return find_threshold(selected.y_true[rows], selected.probabilities[rows], wish)
 
 

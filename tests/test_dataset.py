@@ -88,6 +88,13 @@ def test_an_example_knows_what_the_index_says(project):
     )
 
 
+def test_an_example_knows_how_its_sentence_was_chosen(project):
+    first, *others = rows(LABELS)
+    LABELS.write_text("".join(json.dumps(row) + "\n" for row in [first | {"sampling": "margin"}, *others]))
+    chosen = {example.id: example.sampling for example in load().examples}
+    assert chosen.pop("{article_id}:{start}-{end}".format(**first)) == "margin" and set(chosen.values()) == {""}
+
+
 def test_the_settlement_is_the_label(project):
     judged = {row["annotator"]: row["label"] for row in rows(LABELS)[-3:]}
     assert judged == {"ann": "neutral", "bob": "pro-dialogue", "settled": "neutral"}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy as entropy_of_scipy
 
 from pipeline.errors import InputError
-from pipeline.labelling.choice import STRATEGIES, Plan, choose, entropy, least_confidence, margin, one_vs_rest, quotas
+from pipeline.labelling.choice import STRATEGIES, Plan, choose, entropy, least_confidence, margin, quotas
 
 SURE, TORN, EVEN = [0.98, 0.01, 0.01], [0.5, 0.49, 0.01], [0.34, 0.33, 0.33]
 
@@ -25,13 +25,6 @@ def test_the_margin_cares_for_the_two_likeliest_labels_alone():
 
 def test_least_confidence_cares_for_the_likeliest_label_alone():
     assert least_confidence(np.array([SURE, TORN])) == pytest.approx([0.02, 0.5])
-
-
-def test_one_vs_rest_asks_whether_it_is_the_commonest_label():
-    half, torn = [0.5, 0.25, 0.25], [0.02, 0.49, 0.49]
-    assert one_vs_rest(np.array([SURE, half, torn])) == pytest.approx([0.04, 1.0, 0.04])
-    turned = np.array([SURE, half, torn])[:, [1, 2, 0]]
-    assert one_vs_rest(turned) == pytest.approx([0.04, 1.0, 0.04]), "whichever label is the commonest"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -111,7 +104,7 @@ def test_the_same_plan_chooses_the_same_rows():
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"strategy": "gut feeling"}, "unknown strategy 'gut feeling'; expected one_vs_rest, margin"),
+        ({"strategy": "gut feeling"}, "unknown strategy 'gut feeling'; expected margin, entropy"),
         ({"number": 0}, "0 sentences; expected at least 1"),
         ({"random_share": 1.5}, "1.5; expected a share from 0 to 1"),
     ],

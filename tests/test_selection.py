@@ -1,9 +1,11 @@
 """Comparing candidates: folds, the cache, ensembles, and the choice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.calibration import Calibration
+from pipeline.calibration import Calibration, fit_calibration
 from pipeline.classifiers import create
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.dataset import Example
@@ -17,6 +19,7 @@ from pipeline.selection import (
     combine,
     cross_validate,
     make_folds,
+    mirroring,
     refit,
     select,
 )
@@ -252,3 +255,30 @@ def test_a_broken_lexicon_is_one_line(tmp_path, text):
     candidate = Candidate(name="keywords", kind="keywords", options={"lexicon": str(lexicon)})
     with pytest.raises(InputError, match="lexicon.yaml: is no lexicon"):
         create(candidate).fit(examples(6), NAMES, silent)
+
+
+# Rows that were chosen because a model was in doubt
+
+
+def some_chosen(number, chosen):
+    return [replace(row, sampling="margin" if i < chosen else "random") for i, row in enumerate(examples(number))]
+
+
+def test_calibration_is_fitted_on_rows_that_no_doubt_has_chosen(tmp_path):
+    rows = [replace(row, label="neither") if row.sampling == "margin" else row for row in some_chosen(240, 120)]
+    settings = config(tmp_path, Candidate(name="words", kind="tfidf", options={"least_articles": 1}))
+    found = cross_validate(settings.candidates[0], rows, make_folds(rows, (), settings), settings, silent)
+    blind = np.arange(240) >= 120
+    fits = [fit_calibration(found.scores[r], found.y_true[r], found.folds[r]) for r in (blind, np.ones(240, bool))]
+    assert found.calibration == fits[0] != fits[1]
+
+
+@pytest.mark.parametrize(("chosen", "left"), [(0, 240), (140, 100), (141, 240)])
+def test_where_too_few_are_blind_all_count(chosen, left):
+    rows = some_chosen(240, chosen)
+    assert mirroring(rows, np.ones(240, bool)).sum() == left
+
+
+def test_only_rows_that_are_asked_for_count():
+    kept = np.arange(240) >= 30
+    assert (mirroring(some_chosen(240, 60), kept) == (np.arange(240) >= 60)).all()

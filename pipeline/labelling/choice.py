@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.labelling.rows import RANDOM
+from pipeline.labels import RANDOM
 
 # Clusters are sought among this many times as many sentences as are wanted.
 DEPTH = 3
@@ -33,22 +33,8 @@ def least_confidence(probabilities: np.ndarray) -> np.ndarray:
     return 1 - probabilities.max(1)
 
 
-def one_vs_rest(probabilities: np.ndarray) -> np.ndarray:
-    """Score by how unsure it is whether the label is the commonest one, shape (n,).
-
-    Where most text takes no side, the sentences to find are those that may; which side they take is learned on the way.
-    """
-    commonest = int(probabilities.mean(0).argmax())
-    return 1 - np.abs(2 * probabilities[:, commonest] - 1)
-
-
-STRATEGIES = {
-    "one_vs_rest": one_vs_rest,
-    "margin": margin,
-    "entropy": entropy,
-    "least_confidence": least_confidence,
-}
-DEFAULT = "one_vs_rest"
+STRATEGIES = {"margin": margin, "entropy": entropy, "least_confidence": least_confidence}
+DEFAULT = "margin"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ COLUMNS = (
     *("article_id", "start", "end", "previous", "text", "label", "note", "votes", "annotator", "time"),
     *("sampling", "codebook", "title", "date", "outlet", "guess", "confidence"),
 )
-RANDOM = "random"  # the sampling of rows that were drawn blindly
 
 
 def make_row(article: Article, start: int, end: int, **fields: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pipeline.articles import Article
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.importing import decided, votes
 from pipeline.labelling.project import Project
-from pipeline.labelling.rows import RANDOM, Contexts, make_row
-from pipeline.labels import SETTLED, Judgement
+from pipeline.labelling.rows import Contexts, make_row
+from pipeline.labels import RANDOM, SETTLED, Judgement
 from pipeline.metrics import Interval
 
 
