@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 import time
+from dataclasses import replace
 from uuid import uuid4
 
 import psutil
@@ -13,6 +14,7 @@ from conftest import LABEL_NAMES
 from pyarrow import parquet
 
 from pipeline import tracking
+from pipeline.bundle import load_bundle
 from pipeline.errors import InputError
 from pipeline.prediction import distributed, predict
 
@@ -137,11 +139,7 @@ def test_a_parquet_dataset_of_sentences_replaces_an_earlier_folder(ray, news, ch
 
 
 def test_what_a_worker_refuses_is_one_line_and_leaves_nothing(ray, news, champion, tmp_path, monkeypatch):
-    class Other:
-        def __init__(self, folder):
-            self.digest, self.label_names = "yesterday", LABEL_NAMES
-
-    monkeypatch.setattr(distributed, "load_bundle", Other)
+    monkeypatch.setattr(distributed, "load_bundle", lambda folder: replace(load_bundle(folder), digest="yesterday"))
     with pytest.raises(InputError, match="--engine ray: a worker says: .* has changed since the batch began"):
         distributed.predict([news / "letter.txt"], tmp_path / "rows", champion)
     assert [path.name for path in tmp_path.iterdir()] == ["news"]
