@@ -68,8 +68,9 @@ lint: $(READY)
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/speed.py --model $(MODEL) $(if $(IN),--input $(IN))
 
-# Needs the corpora (`stance corpora`), models/champion and, for the whole table, models/full and setfit.
+# Needs the corpora (`stance corpora`), models/champion and, for the whole table, models/full; hours, QUICK=--quick minutes.
 bench-accuracy: $(READY)
+	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
 	$(VENV)/bin/python benchmarks/accuracy.py $(foreach model,$(wildcard models/champion models/full),--model $(model)) $(QUICK)
 
 bench-labelling: $(READY)
