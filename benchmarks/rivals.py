@@ -30,12 +30,11 @@ def setfit(
         Shape (n, labels).
 
     """
-    from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
     quiet()
     model = SetFitModel.from_pretrained(find_checkpoint(DEFAULT))
-    rows = {"text": [row.input for row in train], "label": index_labels(train, label_names).tolist()}
+    rows = to_dataset(train, label_names)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
@@ -48,7 +47,7 @@ def setfit(
             save_strategy="no",
             show_progress_bar=False,
         )
-        Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict(rows)).train()
+        Trainer(model=model, args=arguments, train_dataset=rows).train()
     return np.asarray(model.predict_proba(list(texts), show_progress_bar=False))
 
 
@@ -60,7 +59,6 @@ def run_classification(
     Three epochs, batches of 32, rate 2e-5, texts padded to 128 tokens, 32-bit floats.
     """
     import torch
-    from datasets import Dataset
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
     quiet()
@@ -72,7 +70,7 @@ def run_classification(
     def encode(batch: dict[str, list[str]]) -> Any:
         return tokenizer(batch["text"], padding="max_length", truncation=True, max_length=128)
 
-    rows = {"text": [row.input for row in train], "label": index_labels(train, label_names).tolist()}
+    rows = to_dataset(train, label_names)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
@@ -86,7 +84,7 @@ def run_classification(
             disable_tqdm=True,
             logging_strategy="no",
         )
-        Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict(rows).map(encode, batched=True)).train()
+        Trainer(model=model, args=arguments, train_dataset=rows.map(encode, batched=True)).train()
     model.eval()
     found = []
     with torch.inference_mode():
@@ -100,6 +98,13 @@ def run_classification(
             )
             found.append(model(**batch).logits.numpy())
     return np.concatenate(found)
+
+
+def to_dataset(rows: Sequence[Example], label_names: Sequence[str]) -> Any:
+    """Return what both trainers read: the text as our candidates read it, and the label's index."""
+    from datasets import Dataset
+
+    return Dataset.from_dict({"text": [row.input for row in rows], "label": index_labels(rows, label_names).tolist()})
 
 
 def quiet() -> None:

@@ -91,9 +91,7 @@ def adapt(
         recipe: how.
 
     """
-    if config.data.corpora is None:
-        raise InputError(config.name, "names no corpora", expected="data.corpora", then="use configs/full.yaml")
-    rows = read_corpora(config.data.corpora, config.label_names)
+    rows = _corpora(config)
     train = [row for row in rows if row.split == "train"]
     # Sampled sentences, and all sentences of whole articles: the start is calibrated for both.
     validation = [row for row in rows if row.split in ("validation", "running-validation")]
@@ -137,14 +135,10 @@ def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, 
     does it give another label than the start. How often it would have, had their articles not been there,
     is counted over five folds.
     """
-    if config.data.corpora is None:
-        raise InputError(config.name, "names no corpora", expected="data.corpora", then="use configs/full.yaml")
-    rows = read_corpora(config.data.corpora, config.label_names)
-    texts = [" ".join(row.text.split()) for row in rows if row.split == "train"] + unlabelled_sentences(
-        unlabelled, rows
-    )
+    rows = _corpora(config)
+    texts = [row.input for row in rows if row.split == "train"] + unlabelled_sentences(unlabelled, rows)
     held_out = [row for row in rows if row.split in ("validation", "running-validation")]
-    own = [" ".join(row.text.split()) for row in held_out]
+    own = [row.input for row in held_out]
     start = create(Candidate(name="start", kind="start"))
     start.fit([], config.label_names, report)
     report(0.1, f"the start labels {len(texts) + len(own)} sentences")
@@ -174,6 +168,12 @@ def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, 
     }
     write_first_stage(stage, config.label_names, facts, folder)
     return facts
+
+
+def _corpora(config: Config) -> tuple[Example, ...]:
+    if config.data.corpora is None:
+        raise InputError(config.name, "names no corpora", expected="data.corpora", then="use configs/full.yaml")
+    return read_corpora(config.data.corpora, config.label_names)
 
 
 def _teach(

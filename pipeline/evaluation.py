@@ -234,7 +234,8 @@ def _try_first_stage(
     if bundle.first_stage is None:
         return None
     texts = bundle.read_examples(scored.examples)
-    first, exact = bundle.predict_in_stages(texts)[1], bundle.predict_in_stages(texts, exact=True)[0]
+    first, _ = bundle.first_stage.answer(bundle.normalize(texts))
+    exact, _ = bundle.predict_in_stages(texts, exact=True)
     y_pred, y_exact = scored.probabilities.argmax(1), exact.argmax(1)
     return float(first.mean()), metrics.paired_difference(y_true, y_pred, y_exact, groups, len(bundle.label_names))
 

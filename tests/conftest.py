@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import signal
+import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import settings
 from pipeline.bundle import load_bundle, write_bundle
 from pipeline.calibration import fit_calibration
 from pipeline.classifiers import create, index_labels
+from pipeline.cli import main
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.dataset import INDEX, INDEX_COLUMNS, load_dataset
 
@@ -137,6 +139,19 @@ def write_project(folder: Path) -> None:
         csv.writer(stream, lineterminator="\n").writerows([INDEX_COLUMNS, *index])
     (configs / "default.yaml").write_text(CONFIG, encoding="utf-8")
     shutil.copy(ROOT / "configs" / "lexicon.yaml", configs)
+
+
+@pytest.fixture
+def stance(monkeypatch, capsys):
+    """Run the command line here; return exit code, standard output and standard error."""
+
+    def ran(*words):
+        monkeypatch.setattr(sys, "argv", ["stance", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code, *capsys.readouterr()
+
+    return ran
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from pipeline.cli import main
-
 COMMANDS = [
     "data",
     "split",
@@ -23,19 +21,6 @@ COMMANDS = [
     "rollback",
     "sync",
 ]
-
-
-@pytest.fixture
-def stance(monkeypatch, capsys):
-    """Run the command line here; return exit code, standard output and standard error."""
-
-    def ran(*words):
-        monkeypatch.setattr(sys, "argv", ["stance", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code, *capsys.readouterr()
-
-    return ran
 
 
 def python(code, *words, folder=ROOT, **options):

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import mlflow
@@ -13,7 +12,6 @@ import pytest
 from pipeline import promotion, tracking, training
 from pipeline.bundle import load_bundle
 from pipeline.classifiers import create
-from pipeline.cli import main
 from pipeline.config import Candidate, read_config
 from pipeline.dataset import Example, load_dataset
 from pipeline.errors import InputError
@@ -140,17 +138,6 @@ def guests(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return load_bundle(Path("models/guests"))
-
-
-@pytest.fixture
-def stance(monkeypatch, capsys):
-    def ran(*words):
-        monkeypatch.setattr(sys, "argv", ["stance", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code, *capsys.readouterr()
-
-    return ran
 
 
 def write(name, *rows):
