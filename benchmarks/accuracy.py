@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import rivals
 
-from pipeline import metrics
 from pipeline.bundle import load_bundle
 from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate, read_config
-from pipeline.dataset import Example, load_dataset, read_corpora
+from pipeline.data.dataset import Example, load_dataset, read_corpora
+from pipeline.scoring import metrics
 
 LABEL_NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 # Fits on rows and scores texts: (train, label_names, texts, random_state) -> scores of shape (n, labels).

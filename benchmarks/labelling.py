@@ -27,16 +27,16 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from pipeline.calibration import Calibration, fit_calibration
 from pipeline.classifiers import index_labels
 from pipeline.classifiers.linear import Tfidf
 from pipeline.config import Config, read_config
-from pipeline.dataset import Example, read_corpora
+from pipeline.data.annotations import RANDOM
+from pipeline.data.dataset import Example, read_corpora
 from pipeline.labelling.choice import DEFAULT, STRATEGIES, Plan, choose
 from pipeline.labelling.suggestion import vectorizer
-from pipeline.labels import RANDOM
-from pipeline.metrics import confusion, macro_f1
-from pipeline.selection import make_folds, mirroring
+from pipeline.scoring.calibration import Calibration, fit_calibration
+from pipeline.scoring.metrics import confusion, macro_f1
+from pipeline.training.selection import make_folds, mirroring
 
 # name -> strategy, a quota for each predicted label, clusters
 WAYS = {name: (name, False, False) for name in STRATEGIES} | {

@@ -23,11 +23,11 @@ from typing import Any
 
 import yaml
 
-from pipeline.articles import Article, read_articles
+from pipeline.data.articles import Article, read_articles
+from pipeline.data.sentences import cut
 from pipeline.labelling.exchange import TextBatch, write_batch
 from pipeline.labelling.rows import make_row
 from pipeline.labelling.terminal import Session
-from pipeline.sentences import cut
 
 
 def gather(source: Path, number: int) -> tuple[list[Article], list[tuple[Article, int, int]]]:

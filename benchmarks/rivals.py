@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.classifiers import index_labels
 from pipeline.classifiers.checkpoint import DEFAULT, find_checkpoint
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 
 
 def setfit(

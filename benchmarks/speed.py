@@ -28,13 +28,13 @@ from statistics import median
 
 import numpy as np
 
-from pipeline.articles import Article, read_articles
 from pipeline.bundle import load_bundle
 from pipeline.classifiers import create
 from pipeline.config import read_config
-from pipeline.dataset import load_dataset
+from pipeline.data.articles import Article, read_articles
+from pipeline.data.dataset import load_dataset
+from pipeline.data.sentences import cut
 from pipeline.prediction import predict
-from pipeline.sentences import cut
 
 ROOT = Path(__file__).parents[1]
 SEEDS = ROOT / "seeds" / "authored.jsonl"

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.abstention import UNCERTAIN, Abstention
-from pipeline.calibration import Calibration
 from pipeline.classifiers import Classifier, State, cascade, create
 from pipeline.config import Candidate
+from pipeline.data.examples import Example, divide, join
 from pipeline.errors import InputError
-from pipeline.examples import Example, divide, join
+from pipeline.scoring.abstention import UNCERTAIN, Abstention
+from pipeline.scoring.calibration import Calibration
 
 FORMAT = 1
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import settings
 
 from pipeline.bundle import load_bundle, write_bundle
-from pipeline.calibration import fit_calibration
 from pipeline.classifiers import create, index_labels
-from pipeline.cli import main
+from pipeline.cli.main import main
 from pipeline.config import Candidate, Config, Data, read_config
-from pipeline.dataset import INDEX, INDEX_COLUMNS, load_dataset
+from pipeline.data.dataset import INDEX, INDEX_COLUMNS, load_dataset
+from pipeline.scoring.calibration import fit_calibration
 
 # Started in the background, a shell makes us and our children deaf to Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,27 +12,11 @@ from pipeline.config import read_config
 PACKAGE = ROOT / "pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Reading order is data order: a room imports from the floors below it.
-FLOORS = [
-    ["pipeline.errors"],
-    ["pipeline.config"],
-    ["articles", "sentences", "labels", "splitting", "metrics", "examples"],
-    ["labelled"],
-    ["calibration", "abstention", "dataset", "corpora"],
-    ["classifiers"],
-    ["bundle", "tracking", "figures", "charts", "progress", "selection", "slices", "unlabelled"],
-    ["behaviour", "words"],
-    ["mistakes", "model_card", "promotion", "comparison"],
-    ["training", "evaluation", "prediction", "adaptation"],
-    ["labelling", "findings", "tuning"],
-    ["report"],
-    ["console"],
-    ["cli_label", "summaries", "tracking.served"],
-    ["cli"],
-    ["__main__"],
+# Rooms and the four files, in reading order, which is data order: each imports from those before it.
+ROOMS = [
+    *("errors", "config", "progress", "scoring", "data", "classifiers", "bundle", "tracking", "prediction"),
+    *("evaluation", "coverage", "reporting", "training", "labelling", "cli", "__main__"),
 ]
-# MLflow runs `tracking/served.py` by itself, so it is a door like the command line.
-LEVELS = {"pipeline." + room.removeprefix("pipeline."): n for n, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that import torch, each of them only from inside a function.
 TORCH = {f"classifiers/{name}.py" for name in ("checkpoint", "finetune", "network", "adapter", "contrastive", "distil")}
 HEAVY = {
@@ -81,15 +65,8 @@ def packages(path, **options):
     return {name.partition(".")[0] for name in imports(path, **options)}
 
 
-def level(module):
-    """Return the floor of a module, that of its package if it has none of its own."""
-    floor = LEVELS.get(module, LEVELS.get(room(module)))
-    assert floor is not None, f"{module} needs its floor in FLOORS"
-    return floor
-
-
 def room(module):
-    return ".".join(module.split(".")[:2])
+    return module.split(".")[1]
 
 
 def users(*wanted):
@@ -105,11 +82,18 @@ def calls(path):
     return {ast.unparse(node.func) for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=place)
+def test_each_file_stands_in_a_room():
+    assert offenders(lambda path: path.parent == PACKAGE and path.stem not in {*ROOMS, "__init__"}) == []
+    assert (
+        offenders(lambda path: path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in {*ROOMS, "__init__"}) == []
+    )
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path != PACKAGE / "__init__.py"], ids=place)
 def test_imports_point_down(path):
-    own = name_of(path)
-    others = {name for name in imports(path) if name in MODULES and name != "pipeline" and room(name) != room(own)}
-    assert not {name for name in others if level(name) >= level(own)}
+    own = room(name_of(path))
+    others = {room(name) for name in imports(path) if name in MODULES - {"pipeline"}} - {own}
+    assert {other for other in others if ROOMS.index(other) > ROOMS.index(own)} == set()
 
 
 def test_only_the_served_model_in_tracking_knows_the_bundle():

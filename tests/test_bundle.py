@@ -8,10 +8,10 @@ from conftest import LABEL_NAMES
 from tokenizers import Tokenizer, models
 
 from pipeline.bundle import add_card, load_bundle, read_manifest, seal, write_bundle
-from pipeline.calibration import Calibration
 from pipeline.classifiers import State, cascade, create
 from pipeline.config import Candidate
 from pipeline.errors import InputError
+from pipeline.scoring.calibration import Calibration
 
 TEXTS = ["Sanctions must bite.", "Talks should go on.", "It rained in Wonsan.", ""]
 MAJORITY = Candidate(name="majority", kind="majority")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.config import Candidate
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 
 # Told while fitting: the share that is done, 0 to 1, and what is being done.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.calibration import Calibration
 from pipeline.classifiers import Classifier, create
 from pipeline.config import Candidate
 from pipeline.errors import InputError
+from pipeline.scoring.calibration import Calibration
 
 LEAST = 0.99  # of the sentences
 

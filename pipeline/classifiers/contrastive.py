@@ -21,7 +21,7 @@ from pipeline.classifiers.linear import Embedding
 from pipeline.classifiers.network import Recipe, train_network
 from pipeline.classifiers.onnx import OnnxModel
 from pipeline.classifiers.rules import STRICT
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 
 
 def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:

@@ -16,7 +16,7 @@ from pipeline.classifiers.finetune import Finetune
 from pipeline.classifiers.rules import STRICT
 from pipeline.classifiers.teachers import cross_fit
 from pipeline.config import Candidate
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 
 
 @dataclass(config=STRICT)

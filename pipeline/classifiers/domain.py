@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.calibration import softmax
 from pipeline.classifiers import Classifier, Report, cascade, index_labels
 from pipeline.classifiers.linear import OverEncoder, embed
 from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.rules import STRICT
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.scoring.calibration import softmax
 
 STAGE = "first_stage.json", "first_stage.safetensors"
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.calibration import Calibration, softmax
 from pipeline.classifiers import Classifier, Report, State, create
 from pipeline.classifiers.rules import STRICT
 from pipeline.config import Candidate
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
+from pipeline.scoring.calibration import Calibration, softmax
 
 ENSEMBLE = "ensemble"
 

@@ -18,9 +18,9 @@ from pipeline.classifiers.checkpoint import DEFAULT, DOMAIN, domain_head, load_c
 from pipeline.classifiers.network import Committee, Recipe, SentenceClassifier, train_network
 from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 from pipeline.errors import InputError
-from pipeline.metrics import confusion, macro_f1
+from pipeline.scoring.metrics import confusion, macro_f1
 
 LARGEST = 2 * 2**30  # bytes of an ONNX file
 

@@ -17,8 +17,8 @@ from pipeline.classifiers import Report, State, index_labels
 from pipeline.classifiers.hashtags import learn_words, spell
 from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
-from pipeline.dataset import Example
-from pipeline.examples import divide
+from pipeline.data.dataset import Example
+from pipeline.data.examples import divide
 
 ANALYZERS = ("word", "char_wb")
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.examples import segments
+from pipeline.data.examples import segments
 
 Precision = Literal["int8", "float32"]
 

@@ -11,9 +11,9 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import Report, State, index_labels
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
+from pipeline.data.examples import divide
 from pipeline.errors import InputError
-from pipeline.examples import divide
 
 STRICT = ConfigDict(extra="forbid")
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.calibration import fit_calibration, softmax
 from pipeline.classifiers import Report, create, index_labels
 from pipeline.classifiers.ensemble import ENSEMBLE, blend
 from pipeline.config import Candidate
-from pipeline.dataset import Example
+from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.scoring.calibration import fit_calibration, softmax
 
 STUDENT = "distil"  # the kind that learns from another candidate, its `teacher`
 

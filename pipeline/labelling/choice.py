@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data.annotations import RANDOM
 from pipeline.errors import InputError
-from pipeline.labels import RANDOM
 
 # Clusters are sought among this many times as many sentences as are wanted.
 DEPTH = 3

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.articles import Reject, Row, decode, read_rows
+from pipeline.data.articles import Reject, Row, decode, read_rows
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling import labelstudio
 from pipeline.labelling.rows import COLUMNS

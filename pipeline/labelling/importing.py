@@ -13,13 +13,13 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from pipeline.articles import Article, Row
 from pipeline.config import Config
+from pipeline.data.annotations import OPTIONAL, SETTLED, Judgement
+from pipeline.data.articles import Article, Row
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.exchange import write_whole
 from pipeline.labelling.project import Project, locked, read_project
 from pipeline.labelling.rows import codebook_version
-from pipeline.labels import OPTIONAL, SETTLED, Judgement
 
 LABELS, ARTICLES = "imported.jsonl", "imported-articles.jsonl"
 

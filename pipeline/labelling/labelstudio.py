@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.articles import Row
+from pipeline.data.articles import Row
 
 # What a task carries along, so that an answer finds its sentence again.
 DATA = ("article_id", "start", "end", "previous", "text", "sampling", "codebook", "title", "date", "outlet")

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.articles import DOCUMENTS, TABLES, Article
 from pipeline.config import Config
-from pipeline.dataset import INDEX, Example, read_corpora, read_index, read_seeds
-from pipeline.labels import Judgement, read_labels
+from pipeline.data.annotations import Judgement, read_labels
+from pipeline.data.articles import DOCUMENTS, TABLES, Article
+from pipeline.data.dataset import INDEX, Example, read_corpora, read_index, read_seeds
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.articles import Article
 from pipeline.classifiers import Report
 from pipeline.config import Candidate, Config
-from pipeline.dataset import Example, load_dataset
+from pipeline.data.articles import Article
+from pipeline.data.dataset import Example, load_dataset
 from pipeline.errors import InputError
 from pipeline.labelling.project import read_project
 from pipeline.labelling.rows import Contexts, codebook_version, make_row
-from pipeline.selection import check_classes, cross_validate, make_folds
+from pipeline.training.selection import check_classes, cross_validate, make_folds
 
 ORDERS = ("confidence", "cleanlab")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.articles import Article
-from pipeline.sentences import Sentence, cut
+from pipeline.data.articles import Article
+from pipeline.data.sentences import Sentence, cut
 
 # In the order in which a spreadsheet shows them. What the model thinks stands last, and hidden where it can be.
 COLUMNS = (

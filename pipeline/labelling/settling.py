@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.articles import Article
+from pipeline.data.annotations import RANDOM, SETTLED, Judgement
+from pipeline.data.articles import Article
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.importing import decided, votes
 from pipeline.labelling.project import Project
 from pipeline.labelling.rows import Contexts, make_row
-from pipeline.labels import RANDOM, SETTLED, Judgement
-from pipeline.metrics import Interval
+from pipeline.scoring.metrics import Interval
 
 
 def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.articles import Article, Reject, read_articles
 from pipeline.bundle import Bundle
 from pipeline.classifiers import Report
 from pipeline.config import Config
+from pipeline.data.articles import Article, Reject, read_articles
+from pipeline.data.sentences import Sentence, cut
+from pipeline.data.splitting import near_duplicates, normalize
 from pipeline.errors import InputError
 from pipeline.labelling.choice import Plan, Vectorize, choose
 from pipeline.labelling.project import Project, read_project
 from pipeline.labelling.rows import codebook_version, make_row
-from pipeline.sentences import Sentence, cut
-from pipeline.splitting import near_duplicates, normalize
 
 # Two sentences that share this much of the shorter one say the same (as in the leak report).
 SAME_SENTENCE = 0.8

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.abstention import UNCERTAIN
-from pipeline.articles import Article, Meter, find_sources
 from pipeline.bundle import Bundle
+from pipeline.data.annotations import probability_column
+from pipeline.data.articles import Article, Meter, find_sources
+from pipeline.data.sentences import Sentence
 from pipeline.errors import InputError
-from pipeline.labels import probability_column
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
 from pipeline.prediction.reading import NO_TARGET, Ahead, Chunk, Cursor, read_chunks, survey
-from pipeline.sentences import Sentence
+from pipeline.scoring.abstention import UNCERTAIN
 
 CHUNK = 2048  # sentences that are scored and committed together
 LONGEST = 5000  # characters of a sentence that are scored: no sentence is longer, a broken file may be

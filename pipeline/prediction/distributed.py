@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.articles import find_sources
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.onnx import providers
+from pipeline.data.articles import find_sources
 from pipeline.errors import InputError
 from pipeline.prediction import CHUNK, Summary, answers, columns_of
 from pipeline.prediction.forms import SUFFIXES, schema

@@ -9,9 +9,9 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Generic, NamedTuple, TypeVar
 
-from pipeline.articles import Article, Meter, Reject, Source, read_source
+from pipeline.data.articles import Article, Meter, Reject, Source, read_source
+from pipeline.data.sentences import Sentence, cut
 from pipeline.errors import InputError
-from pipeline.sentences import Sentence, cut
 
 T = TypeVar("T")
 NO_TARGET = "no `target`, which this model reads with each text"

@@ -9,12 +9,12 @@ from errno import ESTALE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.articles import Article, Meter, Source
 from pipeline.bundle import load_bundle
+from pipeline.data.articles import Article, Meter, Source
+from pipeline.data.sentences import Sentence
 from pipeline.prediction import CHUNK, columns_of, score
 from pipeline.prediction.forms import encode, schema
 from pipeline.prediction.reading import Chunk, Cursor, read_chunks
-from pipeline.sentences import Sentence
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -21,7 +21,7 @@ class StanceModel(mlflow.pyfunc.PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return columns label, confidence and a probability per label."""
-        from pipeline.labels import probability_column
+        from pipeline.data.annotations import probability_column
 
         targets = model_input["target"] if self.bundle.targets else [""] * len(model_input)
         texts = [

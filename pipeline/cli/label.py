@@ -1,0 +1,271 @@
+"""The words of the labelling loop: `stance label ...`. Each command imports its room when it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from pipeline.cli.console import out, table
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.data.articles import Row
+
+
+class _BatchOrCommand(TyperGroup):
+    """`stance label batch.csv` labels that batch: what is no command is a file."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `start` before a file's name; a word without a suffix is a command, or nearly one."""
+        if args and not args[0].startswith("-") and Path(args[0]).suffix and args[0] not in self.commands:
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_BatchOrCommand,
+    no_args_is_help=True,
+    help="From new articles to better labels with the least reading. `stance label BATCH.csv` labels in the terminal.",
+    epilog="Examples:\n\n  stance label suggest new/ --number 100 --output batch.csv\n\n  stance label batch.csv\n\n"
+    "  stance label import batch.csv --annotator anna --articles new/",
+)
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says where labels are.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")]
+DEFAULT_CONFIG = Path("configs/default.yaml")
+
+
+@app.command(epilog="Example: stance label suggest new/ --number 100 --output batch.csv")
+def suggest(
+    inputs: Annotated[list[str], typer.Argument(metavar="ARTICLES...", help="Files, folders, or -")],
+    output: Output,
+    number: Annotated[int, typer.Option(help="How many sentences.")] = 100,
+    strategy: Annotated[str, typer.Option(help="margin, entropy, least_confidence or random.")] = "margin",
+    random_share: Annotated[float, typer.Option(help="Share that is drawn blindly, to estimate from.")] = 0.1,
+    by_label: Annotated[bool, typer.Option(help="As many of each predicted label.")] = False,
+    diversity: Annotated[Literal["tfidf", "encoder", "none"], typer.Option(help="Cluster sentences by this.")] = "none",
+    model: Annotated[Path, typer.Option("--model", "-m", help="An exported model.")] = Path("models/champion"),
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Pick the sentences of new articles whose labels would teach the model most."""
+    from pipeline.bundle import load_bundle
+    from pipeline.config import read_config
+    from pipeline.labelling.choice import Plan
+    from pipeline.labelling.exchange import check_output, write_batch
+    from pipeline.labelling.suggestion import suggest as pick
+    from pipeline.progress import Bar
+
+    check_output(output)
+    settings = read_config(config)
+    plan = Plan(number, strategy, random_share, by_label, settings.random_state)
+    with Bar() as bar:
+        found = pick(inputs, load_bundle(model), settings, plan, diversity, bar.update)
+    write_batch(output, found.rows, settings.label_names)
+    for reject in found.pool.rejects:
+        out.print(f"left out: {escape(reject.where)}: {escape(reject.why)}")
+    for why, count in found.pool.left_out.most_common():
+        if count:
+            out.print(f"{count} sentences left out: {why}")
+    guesses = Counter(row["guess"] for row in found.rows)
+    blind = sum(row["sampling"] == "random" for row in found.rows)
+    told = ", ".join(f"{guesses[name]} {name}" for name in settings.label_names)
+    out.print(f"{len(found.rows)} of {len(found.pool.sentences)} sentences ({told}; {blind} drawn at random): {output}")
+    if output.suffix == ".json":
+        out.print(
+            f"Next: in Label Studio, paste {output.with_suffix('.xml')} as the labelling interface, import {output}"
+        )
+        output = Path("EXPORT.json")
+    elif output.suffix == ".xlsx":
+        out.print("Next: fill the column `label` in a spreadsheet")
+    else:
+        out.print(f"Next: `stance label {output}`, or fill the column `label` elsewhere")
+    sources = " ".join(f"--articles {'ARTICLES' if word == '-' else word}" for word in inputs)
+    out.print(f"Then: `stance label import {output} --annotator NAME {sources}`")
+
+
+@app.command(epilog="Example: stance label batch.csv")
+def start(
+    batch: Annotated[Path, typer.Argument(metavar="BATCH", help="A .csv or .jsonl batch.")],
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Label a batch in the terminal: 1 2 3, skip, undo, note; each answer is saved at once."""
+    from pipeline.config import read_config
+    from pipeline.labelling.terminal import label_batch
+
+    labelled, rows = label_batch(batch, read_config(config).label_names)
+    out.print(f"{labelled} of {rows} sentences have a label: {batch}")
+    out.print(f"Next: `stance label import {batch} --annotator NAME --articles ARTICLES`")
+
+
+@app.command("import", epilog="Example: stance label import batch.csv --annotator anna --articles new/")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A filled batch, or a Label Studio export (.json or .csv).")],
+    annotator: Annotated[str, typer.Option(help="Whose judgements these are; a row's own name comes behind it.")] = "",
+    articles: Annotated[list[Path] | None, typer.Option(help="New articles, which join the seeds.")] = None,
+    old_codebook: Annotated[bool, typer.Option(help="Take judgements made under another version.")] = False,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Check every row of a batch, then add all of them to the labels or none."""
+    from pipeline.config import read_config
+    from pipeline.data.annotations import SETTLED
+    from pipeline.errors import InputError
+    from pipeline.labelling.exchange import read_batch
+
+    if annotator == SETTLED:
+        raise InputError("--annotator settled", "is kept for decisions", then="record them with `stance label settle`")
+    _take_in(read_batch(file), read_config(config), annotator, articles or [], old_codebook)
+
+
+def _take_in(rows: list[Row], settings: Config, annotator: str, articles: list[Path], old_codebook: bool) -> None:
+    from pipeline.data.articles import Article, read_articles
+    from pipeline.labelling.importing import LABELS, import_batch
+
+    new = {found.id: found for found in read_articles(articles) if isinstance(found, Article)}
+    done = import_batch(rows, settings, annotator=annotator, articles=new, old_codebook=old_codebook)
+    counts = Counter(row.label for row in done.added)
+    told = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
+    out.print(f"{len(done.added)} judgements added" + f" ({told}): {settings.data.labels / LABELS}" * bool(done.added))
+    for count, what in [
+        (done.known, "rows were there already and changed nothing"),
+        (done.unlabelled, "rows have no label yet"),
+        (done.restored, "rows with changed quotes, spaces or ids were taken by the article's own text"),
+        (len(done.articles), "articles joined the seeds; `stance split` gives them a part"),
+        (done.unsettled, "sentences are evenly split now; decide with `stance label settle`"),
+    ]:
+        if count:
+            out.print(f"{count} {what}")
+
+
+@app.command(
+    epilog="Examples: stance label settle --output conflicts.csv    stance label settle conflicts.csv (once decided)"
+)
+def settle(
+    file: Annotated[Path | None, typer.Argument(help="Decided conflicts or a decided review.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the conflicts here to decide.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also what a majority decides.")] = False,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Show sentences on which annotators are evenly split, or record decisions."""
+    from pipeline.config import read_config
+    from pipeline.data.annotations import SETTLED
+    from pipeline.labelling.exchange import check_output, read_batch, write_batch
+    from pipeline.labelling.project import read_project
+    from pipeline.labelling.settling import conflicts
+
+    settings = read_config(config)
+    if file is not None:
+        decisions = read_batch(file)
+        for decision in decisions:
+            decision.fields.pop("annotator", None)
+        _take_in(decisions, settings, SETTLED, [], False)
+        return
+    if output:
+        check_output(output)
+    found = conflicts(read_project(settings), every=every)
+    for row in found:
+        out.print(f"{row['article_id']}:{row['start']}-{row['end']}  {row['votes']}", markup=False, style="bold")
+        out.print(f"  {row['text']}\n", markup=False)
+    out.print(f"{len(found)} sentences to decide")
+    if output and found:
+        write_batch(output, found, settings.label_names)
+        out.print(f"Next: label {output}, then `stance label settle {output}`")
+    elif found:
+        out.print("Next: `stance label settle --output conflicts.csv` writes them to a file to decide")
+
+
+@app.command(epilog="Example: stance label agreement")
+def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Show how far annotators agree: alpha, kappa by pair, confusions, by label and by month."""
+    from pipeline.config import read_config
+    from pipeline.data import annotations as labels
+    from pipeline.labelling.project import read_project
+    from pipeline.labelling.settling import prevalence
+
+    settings = read_config(config)
+    project = read_project(settings)
+    names, rows = settings.label_names, project.judgements
+    overall = labels.agreement(rows, names, random_state=settings.random_state)
+    if overall is None:
+        out.print("No sentence was judged by two annotators yet.")
+    else:
+        by_label = labels.agreement_by_label(rows, names, random_state=settings.random_state)
+        months = labels.agreement_by(
+            rows, names, lambda row: project.month(row.article_id), random_state=settings.random_state
+        )
+        shown = table("Krippendorff's alpha", "alpha", "95 % interval", "sentences", "differ")
+        for name, found in {"all": overall, **by_label, **months}.items():
+            if found:
+                # One article alone has no spread to measure.
+                known = found.low < found.high or not found.differ
+                interval = f"{found.low:.3f} to {found.high:.3f}" if known else ""
+                shown.add_row(name, f"{found.alpha:.3f}", interval, str(found.spans), str(found.differ))
+        out.print(shown)
+        for pair in labels.pairs(rows, names):
+            title = f"\n{pair.first} (rows) and {pair.second} (columns): kappa {pair.kappa:.3f}"
+            shown = table("", *names, title=escape(title))
+            for name, counts in zip(names, pair.matrix, strict=True):
+                shown.add_row(name, *map(str, counts))
+            out.print(shown)
+    for name, share in prevalence(rows, names).items():
+        out.print(f"Share of {name} in running text, from sentences drawn at random: {share}")
+
+
+@app.command(epilog="Example: stance label review --number 50 --output review.csv")
+def review(
+    output: Output,
+    number: Annotated[int, typer.Option(help="How many sentences at most.")] = 50,
+    part: Annotated[str, typer.Option(help="train, test or all.")] = "train",
+    order: Annotated[str, typer.Option(help="confidence, or cleanlab (extra `review`).")] = "confidence",
+    candidate: Annotated[str, typer.Option(help="The model to cross-validate: a candidate of the config.")] = "tfidf",
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Write existing labels, the least believable first, to look at again."""
+    from pipeline.config import read_config
+    from pipeline.labelling.exchange import check_output, write_batch
+    from pipeline.labelling.review import find_candidate
+    from pipeline.labelling.review import review as look
+    from pipeline.progress import Bar
+
+    check_output(output)
+    settings = read_config(config)
+    chosen = find_candidate(settings, candidate)
+    with Bar() as bar:
+        rows = look(settings, chosen, part=part, order=order, number=number, report=bar.update)
+    write_batch(output, rows, settings.label_names)
+    out.print(f"{len(rows)} sentences to look at again: {output}")
+    out.print(f"Next: label only those that are wrong, then `stance label settle {output}`")
+
+
+@app.command(
+    epilog="Examples: stance label export labels.csv    stance label export random.jsonl --examples --sampling random"
+)
+def export(
+    output: Annotated[Path, typer.Argument(help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")],
+    examples: Annotated[
+        bool, typer.Option(help="One settled row a sentence as `stance eval --data` reads it (.jsonl).")
+    ] = False,
+    sampling: Annotated[str, typer.Option(help="With --examples: only sentences that were chosen so.")] = "",
+    part: Annotated[str, typer.Option(help="With --examples: only this part, train or test.")] = "",
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Write all judgements for use elsewhere, or settled examples to score a model on."""
+    from pipeline.config import read_config
+    from pipeline.errors import InputError
+    from pipeline.labelling.exchange import check_suffix, write_batch
+    from pipeline.labelling.project import read_project
+    from pipeline.labelling.settling import example_rows, judgement_rows
+
+    check_suffix(output)
+    if examples and output.suffix != ".jsonl":
+        raise InputError(output, "is no JSONL", expected="a .jsonl file for --examples")
+    settings = read_config(config)
+    project = read_project(settings)
+    rows = example_rows(project, sampling=sampling, part=part) if examples else judgement_rows(project)
+    if not rows:
+        raise InputError(output, "there is nothing to export", then="see `stance data`")
+    write_batch(output, rows, settings.label_names)
+    out.print(f"{len(rows)} {'examples' if examples else 'judgements'}: {output}")

@@ -1,0 +1,1 @@
+"""Articles, sentences, annotations and their split: from files to one data set."""

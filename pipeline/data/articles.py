@@ -1,0 +1,200 @@
+"""Articles from files people have: txt, html, jsonl, csv, parquet, folders of them, standard input.
+
+Reading yields articles in order and a `Reject` for each one that cannot be read; it never stops
+at a bad one among many, and it holds one article at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.data import tables
+from pipeline.data.documents import decode, decode_page, extract
+from pipeline.data.tables import TABLES, Meter, Reject, Row, read_jsonl, read_rows
+from pipeline.errors import InputError
+
+__all__ = [
+    "DOCUMENTS",
+    "SUFFIXES",
+    "TABLES",
+    "Article",
+    "Meter",
+    "Reject",
+    "Row",
+    "Source",
+    "decode",
+    "find_files",
+    "find_sources",
+    "read_articles",
+    "read_rows",
+    "read_source",
+]
+
+DOCUMENTS = (".txt", ".html", ".htm")
+SUFFIXES = DOCUMENTS + TABLES
+
+
+@dataclass(frozen=True)
+class Article:
+    """An article as stored: spans count characters of `text`."""
+
+    id: str
+    text: str
+    title: str = ""
+    date: str = ""
+    outlet: str = ""
+    target: str = ""  # what the stance is asked about; for models that know targets
+
+    @property
+    def key(self) -> str:
+        """What may come once: an id, or one id with each target."""
+        return f"{self.id}\n{self.target}" if self.target else self.id
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file by its name below the folder that was given; standard input is no file."""
+
+    name: str
+    file: Path | None
+
+
+def find_files(path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (name, file) for a file, or for all files below a folder in the order of their names.
+
+    Hidden files are passed over. A link to a folder is not followed, so a loop cannot arise; like
+    a folder that cannot be listed it is yielded itself, and is a reject for who reads it.
+    """
+    try:
+        found = path.exists()
+    except OSError as error:
+        raise InputError(path, error.strerror or "cannot be read", expected="a file or folder to read") from None
+    if not found:
+        raise InputError(path, "no such file or folder", expected=f"a folder or {', '.join(SUFFIXES)}")
+    if not path.is_dir():
+        yield path.name, path
+        return
+    empty = True
+    unreadable: list[Path] = []
+    for folder, folders, files in os.walk(path, onerror=lambda error: unreadable.append(Path(error.filename))):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files + links):
+            if not name.startswith("."):
+                empty = False
+                file = Path(folder, name)
+                yield file.relative_to(path).as_posix(), file
+    for file in unreadable:
+        empty = False
+        yield file.relative_to(path).as_posix(), file
+    if empty:
+        raise InputError(path, "is an empty folder", expected=f"files {', '.join(SUFFIXES)}")
+
+
+def find_sources(inputs: Iterable[str | Path], without: Collection[str] = ()) -> Iterator[Source]:
+    """Yield what to read, in the order given: files, folders and `-` (JSONL on standard input).
+
+    Args:
+        inputs: paths, or `-`.
+        without: real paths of files that folders may hold and that are passed over.
+
+    """
+    names = {os.path.basename(path) for path in without}
+    for entry in inputs:
+        if str(entry) == "-":
+            yield Source("-", None)
+            continue
+        for name, file in find_files(Path(entry)):
+            if file.name not in names or os.path.realpath(file) not in without:
+                yield Source(name, file)
+
+
+def read_articles(inputs: Iterable[str | Path]) -> Iterator[Article | Reject]:
+    """Read files, folders and `-` in the order given.
+
+    A `.txt` or `.html` file is one article whose id is its name; in the other forms each row is
+    one, with the columns `id` and `text`, and `title`, `date`, `outlet` where there are such.
+    """
+    for source in find_sources(inputs):
+        yield from read_source(source)
+
+
+def read_source(source: Source, meter: Meter | None = None) -> Iterator[Article | Reject]:
+    """Read the articles of one file or of standard input; the meter counts the bytes of files."""
+    file, meter = source.file, meter or Meter()
+    if file is None:
+        yield from _articles(read_jsonl(_standard_input(), "standard input"), "standard input")
+        return
+    try:
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode):
+            os.scandir(file).close()
+            yield Reject(str(file), "is a link to a folder, which is not followed; name the folder as an input")
+        elif not stat.S_ISREG(mode):
+            yield Reject(str(file), "is no regular file")
+        elif source.name.lower().endswith(TABLES):
+            yield from _articles(read_rows(file, ("text", "id"), meter), str(file))
+        else:
+            yield _read_document(source.name, file, meter)
+    except OSError as error:
+        yield Reject(str(file), error.strerror or "cannot be read")
+
+
+def _standard_input() -> IO[bytes]:
+    # A second door to it: a thread that waits at the first one when the program ends makes Python abort.
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except OSError:
+        return sys.stdin.buffer
+
+
+def _read_document(name: str, file: Path, meter: Meter) -> Article | Reject:
+    if not name.lower().endswith(DOCUMENTS):
+        return Reject(str(file), f"unknown kind of file; expected {', '.join(SUFFIXES)}")
+    with meter.open(file) as stream:
+        content = stream.read(tables.MOST_BYTES + 1)
+    if len(content) > tables.MOST_BYTES:
+        return Reject(str(file), f"is larger than {tables.MOST_BYTES:,} bytes, so it is no article")
+    try:
+        fields = {"text": decode(content)} if name.lower().endswith(".txt") else extract(decode_page(content))
+    except ValueError as error:
+        return Reject(str(file), str(error))
+    return _article(Row(str(file), {"id": name, **fields}))
+
+
+def _articles(rows: Iterable[Row | Reject], where: str) -> Iterator[Article | Reject]:
+    empty = True
+    for row in rows:
+        empty = False
+        yield _article(row)
+    if empty:
+        yield Reject(where, "holds no row; expected columns id, text")
+
+
+def _article(row: Row | Reject) -> Article | Reject:
+    """Check one row; anything but text and a usable id is a reject."""
+    if isinstance(row, Reject):
+        return row
+    text, key = row.fields.get("text"), row.fields.get("id")
+    if not isinstance(text, str) or not text.strip():
+        if "text" not in row.fields:
+            return Reject(row.where, "no `text`; expected columns id, text")
+        empty = text is None or isinstance(text, str)
+        return Reject(row.where, "`text` is empty" if empty else f"`text` is no text but {type(text).__name__}")
+    if isinstance(key, bool) or not isinstance(key, str | int) or str(key) == "":
+        return Reject(row.where, "no `id`; expected columns id, text")
+    if "\0" in text:
+        return Reject(row.where, "holds NUL characters, so it is no text")
+    known = {name: row.fields.get(name) for name in ("title", "date", "outlet", "target")}
+    article = Article(str(key), text, **{name: str(value) for name, value in known.items() if value is not None})
+    try:
+        "".join((article.id, article.text, article.title, article.date, article.outlet, article.target)).encode()
+    except UnicodeEncodeError:
+        return Reject(row.where, "holds half of a surrogate pair, which is no character")
+    return article

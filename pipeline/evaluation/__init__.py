@@ -1,0 +1,1 @@
+"""Why a model is good or bad: the only reader of the test part."""

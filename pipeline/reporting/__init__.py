@@ -1,0 +1,1 @@
+"""Everything that people open: pages, model card, charts."""

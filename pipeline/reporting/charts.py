@@ -1,0 +1,186 @@
+"""Charts as SVG text for the report: colours come from its style sheet, so they are light or dark with it.
+
+Every chart carries a title and a description for those who do not see it; all words are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from pipeline.scoring import metrics
+
+WIDTH = 680
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line of a dot chart: a value with its interval, or only words where there is none."""
+
+    name: str
+    interval: metrics.Interval | None = None
+    note: str = ""
+    kind: str = ""  # a class of the style sheet: "own", "weak", "floor", "head"
+
+
+def _svg(width: float, height: float, title: str, description: str, body: Sequence[str]) -> str:
+    words = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    kind = "chart wide" if width == WIDTH else "chart"
+    return (
+        f'<svg class="{kind}" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}">{words}{"".join(body)}</svg>'
+    )
+
+
+def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = None) -> str:
+    """Draw values from 0 to 1 as dots with whiskers, one line each; a dashed line marks the reference."""
+    left, right, step, top = 236.0, 88.0, 26.0, 26.0
+    height = top + step * len(marks) + 6
+    scale = WIDTH - left - right
+    body = []
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        x = left + tick * scale
+        body += [_line(x, top - 6, x, height - 4, "grid"), _text(x, 13, f"{tick:g}", "tick", "middle")]
+    if reference is not None:
+        x = left + reference * scale
+        body.append(_line(x, top - 6, x, height - 4, "reference"))
+    told = []
+    for number, mark in enumerate(marks):
+        y = top + step * number + step / 2
+        if mark.kind == "head":
+            body.append(_text(0, y + 5, mark.name, "group"))
+            continue
+        body.append(_text(left - 14, y + 4, mark.name, "name", "end"))
+        if mark.interval is None:
+            body.append(_text(left + 6, y + 4, mark.note, "tick"))
+            continue
+        low, high, value = (left + v * scale for v in (mark.interval.low, mark.interval.high, mark.interval.value))
+        body.append(_line(low, y, high, y, f"whisker {mark.kind}"))
+        body.append(f'<circle cx="{value:.1f}" cy="{y:.1f}" r="5" class="dot {mark.kind}"/>')
+        body.append(_text(WIDTH - right + 14, y + 4, f"{mark.interval.value:.2f}", f"value {mark.kind}"))
+        body.append(_text(WIDTH, y + 4, mark.note, "tick", "end"))
+        told.append(f"{mark.name} {mark.interval}")
+    return _svg(WIDTH, height, title, "; ".join(told), body)
+
+
+def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -> str:
+    """Draw counts in squares, shaded by the share of the true label."""
+    left, top, cell = 104.0, 52.0, 90.0
+    size = len(label_names)
+    shares = matrix / matrix.sum(1, keepdims=True).clip(1)
+    body = [_text(left + size * cell / 2, 14, "predicted", "tick", "middle")]
+    body += [_text(left + (i + 0.5) * cell, 38, name, "small", "middle") for i, name in enumerate(label_names)]
+    told = []
+    for row, name in enumerate(label_names):
+        y = top + row * cell
+        body.append(_text(left - 12, y + cell / 2 + 4, name, "small", "end"))
+        for column, other in enumerate(label_names):
+            x, share = left + column * cell, float(shares[row, column])
+            kind = "hit" if row == column else "miss"
+            body.append(
+                f'<rect x="{x + 2:.0f}" y="{y + 2:.0f}" width="{cell - 4:.0f}" height="{cell - 4:.0f}" rx="6" '
+                f'class="cell {kind}" fill-opacity="{0.06 + 0.5 * share:.2f}"/>'
+            )
+            body.append(_text(x + cell / 2, y + cell / 2, str(int(matrix[row, column])), "count", "middle"))
+            body.append(_text(x + cell / 2, y + cell / 2 + 18, f"{share:.0%}", "small", "middle"))
+            told.append(f"{int(matrix[row, column])} labelled {name} are predicted {other}")
+    return _svg(left + size * cell + 4, top + size * cell + 4, title, "; ".join(told), body)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """A square plot, 0 to 1 across and `y0` to 1 up."""
+
+    side: float = 250.0
+    left: float = 52.0
+    top: float = 12.0
+    y0: float = 0.0
+
+    def x(self, value: float) -> float:
+        return self.left + value * self.side
+
+    def y(self, value: float) -> float:
+        return self.top + (1 - (value - self.y0) / (1 - self.y0)) * self.side
+
+    def axes(self, across: str, up: str) -> list[str]:
+        body = []
+        for x in (0, 0.25, 0.5, 0.75, 1):
+            body += [_line(self.x(x), self.top, self.x(x), self.top + self.side, "grid")]
+            body += [_text(self.x(x), self.top + self.side + 16, f"{x:.0%}", "tick", "middle")]
+        for y in np.linspace(self.y0, 1, 6 if self.y0 else 5).tolist():
+            body += [_line(self.left, self.y(y), self.left + self.side, self.y(y), "grid")]
+            body += [_text(self.left - 7, self.y(y) + 4, f"{y:.0%}", "tick", "end")]
+        body.append(_text(self.left + self.side / 2, self.top + self.side + 36, across, "small", "middle"))
+        middle = self.top + self.side / 2
+        return [*body, f'<g transform="rotate(-90 9 {middle:.0f})">{_text(9, middle, up, "small", "middle")}</g>']
+
+    @property
+    def size(self) -> tuple[float, float]:
+        return self.left + self.side + 22, self.top + self.side + 44
+
+
+def draw_reliability(found: metrics.Reliability, title: str) -> str:
+    """Draw the share that is right against confidence; the dots lie on the diagonal if confidence is honest."""
+    plane = _Plane()
+    body = plane.axes("how sure the model is", "how often it is right")
+    body.append(_line(plane.x(0), plane.y(0), plane.x(1), plane.y(1), "reference"))
+    points = list(zip(found.confidence.tolist(), found.accuracy.tolist(), strict=True))
+    body.append(
+        f'<polyline points="{" ".join(f"{plane.x(x):.1f},{plane.y(y):.1f}" for x, y in points)}" class="curve"/>'
+    )
+    body += [f'<circle cx="{plane.x(x):.1f}" cy="{plane.y(y):.1f}" r="4.5" class="dot own"/>' for x, y in points]
+    told = "; ".join(f"{x:.0%} sure, {y:.0%} right" for x, y in points)
+    return _svg(*plane.size, title, told, body)
+
+
+def draw_coverage(share: np.ndarray, accuracy: np.ndarray, title: str) -> str:
+    """Draw the share that is right among the surest rows, for each number of rows that is answered."""
+    # The first few rows are all right or not by chance; fifty points make a smooth line.
+    first = int(np.searchsorted(share, 0.04))
+    kept = np.unique(np.linspace(min(first, len(share) - 1), len(share) - 1, 50).astype(int))
+    lowest = float(accuracy[kept].min())
+    plane = _Plane(y0=0.5 if lowest >= 0.5 else 0.0)
+    body = plane.axes("share of sentences that is answered", "of these, right")
+    points = [(float(share[i]), float(accuracy[i])) for i in kept]
+    line = " ".join(f"{plane.x(x):.1f},{plane.y(y):.1f}" for x, y in points)
+    ground = f"{plane.x(points[-1][0]):.1f},{plane.y(plane.y0):.1f} {plane.x(points[0][0]):.1f},{plane.y(plane.y0):.1f}"
+    body += [f'<polygon points="{line} {ground}" class="area"/>', f'<polyline points="{line}" class="curve"/>']
+    told = "; ".join(f"of the surest {x:.0%}, {y:.0%} are right" for x, y in points[:: max(1, len(points) // 8)])
+    return _svg(*plane.size, title, told, body)
+
+
+def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> str:
+    """Draw passed shares as bars; a tick marks how many the floor passes.
+
+    Args:
+        rows: name, passed, all, passed by the floor.
+        title: what the chart shows.
+
+    """
+    left, right, step = 326.0, 64.0, 24.0
+    scale = WIDTH - left - right
+    body, told = [], []
+    for number, (name, passed, total, floor) in enumerate(rows):
+        y = step * number + 4
+        body.append(_text(left - 14, y + 13, name, "name", "end"))
+        body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{scale:.0f}" height="12" rx="6" class="track"/>')
+        if passed:
+            width = max(12.0, scale * passed / total)
+            body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{width:.0f}" height="12" rx="6" class="bar"/>')
+        if floor is not None:
+            x = left + scale * floor / total
+            body.append(_line(x, y, x, y + 18, "floor"))
+        body.append(_text(WIDTH, y + 13, f"{passed} of {total}", "tick", "end"))
+        told.append(f"{name}: {passed} of {total}")
+    return _svg(WIDTH, step * len(rows) + 6, title, "; ".join(told), body)

@@ -1,0 +1,1 @@
+"""Scores, calibration and abstention: pure functions of arrays."""

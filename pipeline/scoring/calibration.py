@@ -1,0 +1,80 @@
+"""From a classifier's scores to probabilities that mean what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.scoring.metrics import log_loss
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`softmax(scores / temperature + bias)`: how sharp, and how common each label is.
+
+    Temperature scaling (Guo et al., 2017), with a bias per label where cross-validated log-loss
+    is lower with one.
+    """
+
+    temperature: float = 1.0
+    bias: tuple[float, ...] = ()
+
+    def apply(self, scores: np.ndarray) -> np.ndarray:
+        """Return probabilities, shape (n, k), rows adding up to 1."""
+        logits = np.asarray(scores, float) / self.temperature
+        if self.bias:
+            logits = logits + np.array(self.bias)
+        return softmax(logits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the manifest stores."""
+        return {"temperature": self.temperature, "bias": list(self.bias)}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Calibration:
+        """Build from what the manifest stores."""
+        return cls(float(stored["temperature"]), tuple(float(value) for value in stored["bias"]))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax of each row, shape (n, k)."""
+    exponents = np.exp(logits - logits.max(1, keepdims=True))
+    return exponents / exponents.sum(1, keepdims=True)
+
+
+def fit_calibration(scores: np.ndarray, y_true: np.ndarray, folds: np.ndarray) -> Calibration:
+    """Fit a temperature, and a bias if out of fold that lowers the log-loss.
+
+    Args:
+        scores: out-of-fold scores, shape (n, k).
+        y_true: label indices, shape (n,).
+        folds: the fold that each row belongs to, shape (n,); a fold is judged by a fit on the others.
+
+    """
+    losses = []
+    for biased in (False, True):
+        held_out = np.empty_like(scores, dtype=float)
+        for fold in np.unique(folds):
+            inside = folds != fold
+            held_out[~inside] = _fit(scores[inside], y_true[inside], biased).apply(scores[~inside])
+        losses.append(log_loss(y_true, held_out))
+    return _fit(scores, y_true, biased=losses[1] < losses[0])
+
+
+def _fit(scores: np.ndarray, y_true: np.ndarray, biased: bool) -> Calibration:
+    from scipy.optimize import minimize
+
+    size = scores.shape[1]
+
+    def build(values: np.ndarray) -> Calibration:
+        # The last label's bias is 0: adding the same to all labels changes nothing.
+        bias = (*map(float, values[1:]), 0.0) if biased else ()
+        return Calibration(float(np.exp(values[0])), bias)
+
+    spread = float(np.std(scores)) or 1.0
+    start = np.zeros(size if biased else 1)
+    start[0] = np.log(spread)
+    found = minimize(lambda values: log_loss(y_true, build(values).apply(scores)), start, method="L-BFGS-B")
+    return build(found.x)

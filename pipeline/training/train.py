@@ -1,0 +1,273 @@
+"""From data to registered champion: compare candidates, select, refit, calibrate, export, track."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import __version__, tracking
+from pipeline.bundle import add_card, load_bundle, write_bundle
+from pipeline.classifiers import Report, create
+from pipeline.classifiers.agreement import check_agreement, exported_form
+from pipeline.classifiers.domain import first_stage
+from pipeline.classifiers.ensemble import ENSEMBLE
+from pipeline.config import Candidate, Config
+from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
+from pipeline.data.examples import join
+from pipeline.reporting import figures
+from pipeline.reporting.model_card import score_test, write_card
+from pipeline.scoring import metrics
+from pipeline.scoring.abstention import Abstention, find_threshold, measure_coverage
+from pipeline.training import promotion
+from pipeline.training.gains import against_tfidf
+from pipeline.training.selection import (
+    LIBRARIES,
+    Result,
+    check_candidates,
+    check_classes,
+    check_validation,
+    combine,
+    cross_validate,
+    judged,
+    make_folds,
+    mirroring,
+    refit,
+    select,
+)
+from pipeline.training.unlabelled import cut_unlabelled
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training did."""
+
+    results: tuple[Result, ...]
+    selected: Result
+    reason: str
+    folder: Path
+    run_id: str
+    model_version: str
+    verdict: promotion.Verdict
+    abstention: Abstention
+
+
+def train(config: Config, report: Report, announce: Callable[[Result], None], *, promote: bool = False) -> Outcome:
+    """Run a training from data to registered champion.
+
+    Args:
+        config: what to do.
+        report: told the share that is done, and what is being done.
+        announce: told each candidate's result as soon as there is one.
+        promote: make the new model champion even if it is worse than the standing one.
+
+    """
+    # Everything that can be wrong with the input is found before the first minute of work is spent.
+    check_candidates(config.candidates)
+    dataset = load_dataset(config)
+    rows, validation = dataset.part("train"), dataset.part("validation")
+    check_classes(rows, config)
+    check_validation(validation, config)
+    config = cut_unlabelled(config, dataset.examples)
+    folds = make_folds(rows, validation, config)
+    parts = to_dataset_dict(dataset, config.label_names)
+    tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
+    # The time a candidate takes cannot be known before: each counts as one step, the refit as one.
+    steps = len(config.candidates) + 1
+    results: dict[str, Result] = {}
+    children: dict[str, tracking.Run] = {}
+    with tracking.run(f"train {config.name}", tags=tags) as parent:
+        for split in parts:
+            parent.inputs(f"{config.name}-{split}", parts[split], dataset.digest, split)
+        parent.params({"random_state": config.random_state, "folds": config.selection.folds, "rows": len(rows)})
+        for position, candidate in enumerate(config.candidates):
+            told = _prefixed(report, position, steps, f"{position + 1}/{len(config.candidates)} {candidate.name}")
+            result = _score(candidate, results, [*rows, *validation], folds, config, told)
+            results[candidate.name] = result
+            announce(result)
+            with tracking.run(candidate.name, nested=True, tags=tags) as child:
+                _log(child, result, config)
+                children[candidate.name] = child
+        for gain in against_tfidf(list(results.values()), config):
+            children[gain.name].metrics({"gain_over_tfidf": gain.interval.value})
+            children[gain.name].text(f"{gain}\n", "against_tfidf.txt")
+        selected, reason = select(list(results.values()), config)
+        told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
+        classifier = refit(selected, rows, config, told)
+        abstention = _abstention(selected, config)
+        exported = exported_form(selected.candidate, classifier)
+        # No label of the test part is looked at here: only whether two forms of one model say the same.
+        held_out = [example.input for example in dataset.part("test") or rows]
+        facts: dict[str, Any] = {
+            "topic": config.topic,
+            "source": config.data.source,
+            "label_names": list(config.label_names),
+            "positive": list(config.positive),
+            "metric": config.selection.metric,
+            "config": config.name,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "git_commit": tags["git_commit"],
+            "run_id": parent.id,
+            "targets": sorted({join(example.target) for example in rows} - {""}),
+            "versions": {"stance-pipeline": __version__, "python": platform.python_version()}
+            | {name: version(name) for name in LIBRARIES},
+            "data": _describe(dataset) | {"invented": list(config.data.invented)},
+            "encoders": _encoders(selected),
+            "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
+            "abstain": abstention.to_dict(),
+            "exported_form": check_agreement(selected.candidate, classifier, exported, selected.calibration, held_out),
+            "out_of_fold": _out_of_fold(selected, rows, config),
+        }
+        _log(parent, selected, config)
+        parent.params({"selected": selected.candidate.name})
+        test = dataset.part("test")
+        with promotion.turn(config.output):
+            challenger = promotion.challenger_of(config.output)
+            stage = first_stage(exported, config.label_names)
+            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, "", stage)
+            report((steps - 0.3) / steps, "write the model card")
+            facts["test"] = score_test(load_bundle(challenger), test, config)
+            card = write_card(facts, selected.candidate)
+            add_card(challenger, card, facts)
+            report((steps - 0.2) / steps, "compare with the standing champion")
+            verdict = promotion.judge(config.output, test, config.evaluation, force=promote)
+            report((steps - 0.1) / steps, "register the model in MLflow")
+            columns = ("text", "target") if facts["targets"] else ("text",)
+            registered = _register(parent, challenger, verdict, config, card, columns)
+            parent.note(f"Selected: {reason}.\n\n```\n{verdict}\n```")
+            if verdict.promoted:
+                promotion.install(config.output)
+    folder = config.output if verdict.promoted else challenger
+    return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict, abstention)
+
+
+def _register(
+    run: tracking.Run, folder: Path, verdict: promotion.Verdict, config: Config, card: str, columns: Sequence[str]
+) -> str:
+    """Register the new model, as champion if it was promoted, and log why it was or was not."""
+    registered = run.register(folder, config.label_names, card, columns)
+    run.params({"promoted": verdict.name})
+    run.text(f"{verdict}\n", "promotion.txt")
+    # A model for another place (models/full) has the alias of that place, and leaves the champion alone.
+    place = config.output.name
+    if verdict.promoted and place == tracking.CHAMPION:
+        run.set_alias(tracking.PREVIOUS, promotion.run_of(config.output))
+    run.set_alias(place if verdict.promoted else tracking.CHALLENGER)
+    return registered
+
+
+def _prefixed(report: Report, position: int, steps: int, prefix: str) -> Report:
+    return lambda share, words: report((position + share) / steps, f"{prefix}: {words}")
+
+
+def _score(
+    candidate: Candidate,
+    earlier: dict[str, Result],
+    rows: Sequence[Example],
+    folds: np.ndarray,
+    config: Config,
+    report: Report,
+) -> Result:
+    if candidate.kind == ENSEMBLE:
+        return combine(candidate, [earlier[name] for name in candidate.options["members"]], config)
+    return cross_validate(candidate, rows, folds, config, report)
+
+
+def describe_scores(result: Result, config: Config) -> dict[str, float]:
+    """Return the few numbers of a result that are logged and stored, on rows that are new to it."""
+    real, unseen, resamples = result.real, result.unseen, config.selection.resamples
+    overall = result.macro_f1(unseen, resamples)
+    assert overall
+    y_true, y_pred, probabilities = result.y_true[unseen], result.y_pred[unseen], result.probabilities[unseen]
+    values = {
+        "macro_f1": overall.value,
+        "macro_f1_low": overall.low,
+        "macro_f1_high": overall.high,
+        "log_loss": metrics.log_loss(y_true, probabilities),
+        "ece": metrics.reliability(y_true, probabilities).ece,
+        "rows": float(unseen.sum()),
+        "seconds": result.seconds,
+    }
+    for name, rows in (("real", real & unseen), ("invented", ~real & unseen)):
+        if found := result.macro_f1(rows, resamples):
+            values[f"macro_f1_{name}"] = found.value
+    if config.positive and (found := result.macro_f1(unseen, resamples, config.positive_positions)):
+        values["positive_f1"] = found.value
+    scores = np.nan_to_num(metrics.f1(metrics.confusion(y_true, y_pred, len(config.label_names))))
+    return values | {f"f1_{name}": float(score) for name, score in zip(config.label_names, scores, strict=True)}
+
+
+def _describe(dataset: Dataset) -> dict[str, object]:
+    rows: dict[str, int] = {}
+    for example in dataset.examples:
+        key = f"{example.split}/{example.origin}/{example.label}"
+        rows[key] = rows.get(key, 0) + 1
+    return {"digest": dataset.digest, "rows": dict(sorted(rows.items()))}
+
+
+def _abstention(selected: Result, config: Config) -> Abstention:
+    """Find the threshold on held-out rows; the shipped start has its own, for where real text is too little."""
+    wish = config.abstain.precision
+    if selected.candidate.kind == "start" and selected.real.sum() < config.selection.real_rows:
+        from pipeline.classifiers.checkpoint import domain_head
+
+        own = domain_head().abstention
+        if own and own.precision == wish:
+            return own
+    rows = mirroring(selected.examples, judged([selected], config))
+    return find_threshold(selected.y_true[rows], selected.probabilities[rows], wish)
+
+
+def _encoders(result: Result) -> list[str]:
+    """Name the pretrained encoders in a model, each once."""
+    if result.members:
+        return sorted({name for member in result.members for name in _encoders(member)})
+    own = getattr(create(result.candidate), "checkpoint", "")
+    return [own] if own else []
+
+
+def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
+    """Return the held-out probabilities of the train part's real text, for evaluation to score."""
+    train = {example.id for example in rows}
+    return {
+        example.id: [round(float(p), 4) for p in row]
+        for example, row, real in zip(selected.examples, selected.probabilities, selected.real, strict=True)
+        if real and example.id in train
+    }
+
+
+def _log(run: tracking.Run, result: Result, config: Config) -> None:
+    y_true, y_pred = result.y_true[result.unseen], result.y_pred[result.unseen]
+    matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
+    probabilities = result.probabilities[result.unseen]
+    name = f"{result.candidate.name}, held out"
+    scores = describe_scores(result, config)
+    # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.
+    told = {"held_out_rows": int(scores.pop("rows")), "seconds": round(scores.pop("seconds"), 1)}
+    run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | told | result.candidate.options)
+    run.metrics({name: score for name, score in scores.items() if name not in ("log_loss", "macro_f1_invented")})
+    run.figures(
+        {
+            "confusion": figures.draw_confusion(matrix, config.label_names, name),
+            "reliability": figures.draw_reliability(metrics.reliability(y_true, probabilities), name),
+            "coverage": figures.draw_coverage(measure_coverage(y_true, probabilities), name),
+            "classes": figures.draw_classes(matrix, config.label_names, name),
+        }
+    )
+
+
+def git_commit() -> str:
+    """Return the commit of the code that runs, `-dirty` where files were changed; empty outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed words
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,177 @@
+"""Search the options of candidates, and write the config that `stance train` takes.
+
+A search space (`space`) is tried in studies that outlive a kill (`study`), one trial after the
+other (`trials`), on the rows and folds that training compares candidates on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__, tracking
+from pipeline.classifiers import Report
+from pipeline.config import read_mapping
+from pipeline.data.dataset import Example, load_dataset, to_dataset_dict
+from pipeline.errors import InputError
+from pipeline.training.selection import ALWAYS, LIBRARIES, check_classes, learned_before, make_folds
+from pipeline.training.train import git_commit
+from pipeline.training.tuning.space import Space
+from pipeline.training.tuning.study import Studies
+from pipeline.training.tuning.trials import Course, Trial, Tuned, search
+
+# The first words of a config that tuning wrote: such a file may be written over, others may not.
+HEADER = "# Written by `stance tune`"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tuning did, over all its runs."""
+
+    tuned: tuple[Tuned, ...]
+    rows: str  # what was scored, in words
+    resumed: int  # trials that an earlier run had finished
+    run_id: str
+
+
+def tune(
+    space: Space,
+    output: Path,
+    report: Report,
+    announce: Callable[[Trial], None],
+    *,
+    trials: int | None = None,
+    restart: bool = False,
+) -> Outcome:
+    """Run the trials of a search space and write the config with the best options; goes on after a kill.
+
+    Args:
+        space: what to try.
+        output: the config to write.
+        report: told the share that is done, and what is being done.
+        announce: told of each trial when it ends.
+        trials: how many for each candidate, in place of what the space says.
+        restart: throw away the trials of earlier runs.
+
+    """
+    _check_output(output, space)
+    config, name = space.config, space.path.stem
+    dataset = load_dataset(config)
+    course = _lay_out(space, dataset.part("train"), dataset.part("validation"))
+    tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
+    file = config.cache / "tune" / f"{name}.db"
+    with (
+        closing(Studies(file, _identity(space, dataset.digest), restart=restart)) as studies,
+        tracking.run(f"tune {name}", tags=tags, run_id=studies.run_id) as parent,
+    ):
+        if not studies.run_id:
+            studies.run_id = parent.id
+            parts = to_dataset_dict(dataset, config.label_names)
+            for split in sorted(parts.keys() - {"test"}):
+                parent.inputs(f"{config.name}-{split}", parts[split], dataset.digest, split)
+            parent.params({"space": space.path, "random_state": config.random_state, "folds": course.count})
+        opened = [studies.open(wanted, config.random_state) for wanted in space.searches]
+        resumed = sum(len(study.finished) for study in opened)
+        tuned = []
+        for position, (wanted, study) in enumerate(zip(space.searches, opened, strict=True)):
+
+            def told(share: float, words: str, position: int = position) -> None:
+                report((position + share) / len(opened), words)
+
+            tuned.append(search(wanted, study, course, trials or space.trials, told, announce, tags))
+        outcome = Outcome(tuple(tuned), _describe(course), resumed, parent.id)
+        content = _render(outcome, space, dataset.digest)
+        _write(output, content)
+        parent.text(content, "tuned.yaml")
+        parent.metrics({"trials": sum(len(entry.trials) for entry in tuned)})
+    return outcome
+
+
+def _check_output(output: Path, space: Space) -> None:
+    """Find before the first trial what would keep its result from being written, or overwrite what is a person's."""
+    then = "choose another --output"
+    if output.resolve() == space.config_path.resolve():
+        raise InputError(output, "is the config that is tuned", then=then)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not output.read_text(encoding="utf-8", errors="replace").startswith(HEADER):
+            raise InputError(output, "is there, and `stance tune` did not write it", then=then)
+    except OSError as error:
+        raise InputError(output, error.strerror or str(error), then=then) from None
+
+
+def _lay_out(space: Space, train: Sequence[Example], validation: Sequence[Example]) -> Course:
+    """Take the rows and folds of a training; InputError where they cannot tell trials apart."""
+    config = space.config
+    check_classes(train, config)
+    folds, rows = make_folds(train, validation, config), [*train, *validation]
+    scored = [row for row, fold in zip(rows, folds, strict=True) if fold != ALWAYS]
+    real, least = sum(row.origin not in config.data.invented for row in scored), config.selection.real_rows
+    for wanted in space.searches:
+        if real < least and any(map(learned_before, wanted.corners())):
+            where = f"{space.path}: candidate {wanted.candidate.name!r}"
+            what = f"the shipped start has learned from the invented text, and {real} real rows are too few to tune on"
+            raise InputError(where, what, expected=f"{least} (selection.real_rows)")
+    return Course(config, rows, folds, real >= least)
+
+
+def _identity(space: Space, data: str) -> dict[str, str]:
+    """Return what two runs must share for their trials to be of one study, by the names in IDENTITY."""
+
+    def digest(*values: Any) -> str:
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    tried = [(wanted.candidate.model_dump(), wanted.distributions()) for wanted in space.searches]
+    config = space.config.model_dump(mode="json", include={"label_names", "random_state", "data", "selection"})
+    libraries = [version(library) for library in ("optuna", *LIBRARIES)]
+    return {"space": digest(tried), "config": digest(config), "data": data, "program": digest(__version__, libraries)}
+
+
+def _describe(course: Course) -> str:
+    """Say what was scored."""
+    scored = [example for example, fold in zip(course.rows, course.folds, strict=True) if fold != ALWAYS]
+    real = sum(example.origin not in course.config.data.invented for example in scored)
+    if course.real:
+        return f"{real} held-out rows of real text"
+    starts = any(candidate.kind == "start" for candidate in course.config.candidates)
+    then = "; with so few, `stance train` takes the shipped start whatever is tuned" if starts else ""
+    return f"{len(scored)} held-out rows ({real} of real text, too few to choose by{then})"
+
+
+def _render(outcome: Outcome, space: Space, data: str) -> str:
+    """Return the config with the best options in their places, and above it where they come from."""
+    import yaml
+
+    lines = [
+        f"{HEADER} from {space.path} for {space.config_path}.",
+        f"# Study {space.config.cache / 'tune' / space.path.stem}.db, MLflow run {outcome.run_id}, data {data}.",
+        f"# Macro-F1 and 95 % interval on {outcome.rows}:",
+    ]
+    for entry in outcome.tuned:
+        early = f"{len(entry.trials) - len(entry.best)} of {len(entry.trials)} trials did not come to their end"
+        best = f"trial {entry.best[0].number} {entry.best[0].macro_f1}" if entry.best else "none"
+        lines.append(f"# - {entry.candidate.name}: {best}, before {entry.before}; {entry.verdict}; {early}.")
+    lines.append("# The best of many trials flatters itself: `stance eval` scores what is trained on the test part.")
+    content = read_mapping(space.config_path)
+    content.pop("name", None)
+    options = {entry.candidate.name: entry.candidate.options for entry in outcome.tuned}
+    for candidate in content["candidates"]:
+        candidate.get("options", candidate).update(options.get(candidate.get("name", candidate["kind"]), {}))
+    header = "".join(" ".join(line.split()) + "\n" for line in lines)
+    return header + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+
+
+def _write(output: Path, content: str) -> None:
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        then = "the trials are kept: the same command writes it again"
+        raise InputError(output, error.strerror or str(error), then=then) from None

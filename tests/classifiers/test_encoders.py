@@ -1,0 +1,235 @@
+"""Pretrained encoders: a tiny one made here, and the default one that ships as a package."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from conftest import COLD, WARM
+
+from pipeline.classifiers import checkpoint, create
+from pipeline.classifiers.agreement import check_agreement, exported_form
+from pipeline.classifiers.onnx import OnnxModel, length_batches
+from pipeline.config import Candidate, read_config
+from pipeline.data.dataset import Example
+from pipeline.errors import InputError
+from pipeline.scoring.calibration import Calibration, softmax
+
+NAMES = ("warm", "cold")
+
+
+def silent(share, words):
+    pass
+
+
+def examples(number=48):
+    rows = [(WARM, "warm"), (COLD, "cold")] * (number // 2)
+    return [
+        Example(f"a{i // 2}", i % 2, 0, 9, f"{text} {i}", label, "train", f"a{i // 2}")
+        for i, (text, label) in enumerate(rows)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tuned(tiny):
+    options = {"checkpoint": tiny, "epochs": 15, "learning_rate": 3e-3, "head_rate": 1e-2, "batch_size": 8}
+    options |= {"freeze_words": False, "validation_share": 0.2}
+    classifier = create(Candidate(name="finetune", kind="finetune", options=options))
+    classifier.fit(examples(), NAMES, silent)
+    return classifier
+
+
+def test_fine_tuning_learns_what_tells_the_classes_apart(tuned):
+    assert tuned.decision_function([WARM, COLD]).argmax(1).tolist() == [0, 1]
+
+
+def test_the_exported_form_scores_as_the_trained_one(tuned):
+    texts = [row.text for row in examples()] + ["pier", "the " * 300]
+    exported = create(Candidate(name="finetune", kind="finetune"))
+    exported.restore(tuned.state())
+    assert np.allclose(exported.decision_function(texts), tuned.decision_function(texts), atol=0.05)
+
+
+def test_a_target_is_read_as_a_segment_of_its_own(tiny, tuned):
+    tokenizer, _ = checkpoint.load_checkpoint(tiny)
+    (tokens,) = checkpoint.encode(tokenizer, ["the kettle\nthe ice"], 16)
+    assert tokenizer.convert_ids_to_tokens(tokens) == ["[CLS]", "the", "kettle", "[SEP]", "the", "ice", "[SEP]"]
+    restored = create(Candidate(name="finetune", kind="finetune"))
+    restored.restore(tuned.state())
+    given = [f"the kettle\n{COLD}", f"the ice\n{COLD}", COLD]
+    scores = restored.decision_function(given)
+    assert np.allclose(scores, tuned.decision_function(given), atol=0.05)
+    assert not np.allclose(scores[0], scores[2], atol=1e-3) and not np.allclose(scores[0], scores[1], atol=1e-3)
+
+
+def test_a_float32_export_is_what_the_config_may_ask_for(tuned):
+    assert b"MatMulIntegerToFloat" in tuned.state().blobs["model.onnx"]
+    asked = dataclasses.replace(tuned, precision="float32")
+    asked.__dict__ |= {"_model": tuned._model, "_tokenizer": tuned._tokenizer}
+    assert b"MatMulIntegerToFloat" not in asked.state().blobs["model.onnx"]
+
+
+def test_how_many_labels_the_export_keeps_is_told(tuned):
+    candidate, texts = Candidate(name="finetune", kind="finetune"), [row.text for row in examples()]
+    exported = exported_form(candidate, tuned)
+    found = check_agreement(candidate, tuned, exported, Calibration(), texts)
+    assert found == {"label_agreement": 1.0, "sentences": 48}
+
+
+def test_an_export_that_changes_labels_is_refused(tuned):
+    candidate, texts = Candidate(name="soup", kind="finetune"), [row.text for row in examples()]
+    turned = exported_form(candidate, tuned)
+    scores = turned.decision_function
+    turned.decision_function = lambda texts: np.vstack([scores(texts[:-1]), -scores(texts[-1:])])
+    with pytest.raises(InputError, match=r"candidate 'soup'.*97\.9% of 48 held-out.*precision: float32"):
+        check_agreement(candidate, tuned, turned, Calibration(), texts)
+
+
+def test_an_embedding_is_compared_with_torch_in_float32(tiny):
+    candidate = Candidate(name="embedding", kind="embedding", options={"checkpoint": tiny})
+    trained = create(candidate)
+    trained.fit(examples(), NAMES, silent)
+    exported = trained.decision_function([WARM, COLD])
+    with checkpoint.exact():
+        exact = trained.decision_function([WARM, COLD])
+    assert 0 < np.abs(exact - exported).max() < 0.2
+
+
+def test_a_classifier_without_an_encoder_has_no_other_form():
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    trained = create(candidate)
+    trained.fit(examples(), NAMES, silent)
+    assert check_agreement(candidate, trained, exported_form(candidate, trained), Calibration(), [WARM]) == {}
+
+
+def test_what_was_exported_can_be_exported_again(tuned):
+    exported = create(Candidate(name="finetune", kind="finetune"))
+    exported.restore(tuned.state())
+    assert exported.state().blobs.keys() == {"model.onnx", "tokenizer.json"}
+
+
+def test_the_same_random_state_gives_the_same_weights(tiny):
+    options = {"checkpoint": tiny, "epochs": 1, "batch_size": 8}
+    scores = []
+    for _ in range(2):
+        classifier = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
+        classifier.fit(examples(), NAMES, silent)
+        scores.append(classifier.decision_function([WARM, COLD]))
+    assert np.array_equal(*scores)
+
+
+@pytest.fixture(scope="module")
+def thrice(tiny):
+    options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "starts": 3}
+    classifier = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
+    classifier.fit(examples(), NAMES, silent)
+    return classifier
+
+
+def test_several_starts_answer_with_their_mean_log_probability(thrice):
+    single = [checkpoint.run(n, thrice._tokenizer, [WARM, COLD], 128) for n in thrice._model.networks]
+    assert not np.allclose(single[0], single[1]) and not np.allclose(single[1], single[2])
+    expected = np.mean([np.log(softmax(logits)) for logits in single], axis=0)
+    assert np.allclose(thrice.decision_function([WARM, COLD]), expected, atol=1e-5)
+
+
+def test_the_first_of_several_starts_is_the_one_that_stands_alone(thrice, tiny):
+    options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8}
+    alone = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
+    alone.fit(examples(), NAMES, silent)
+    first = checkpoint.run(thrice._model.networks[0], thrice._tokenizer, [WARM, COLD], 128)
+    assert np.array_equal(alone.decision_function([WARM, COLD]), first)
+
+
+def test_several_starts_are_exported_as_one_model(thrice):
+    exported = create(Candidate(name="finetune", kind="finetune"))
+    state = thrice.state()
+    exported.restore(state)
+    texts = [row.text for row in examples()]
+    assert state.blobs.keys() == {"model.onnx", "tokenizer.json"}
+    assert np.allclose(exported.decision_function(texts), thrice.decision_function(texts), atol=0.05)
+
+
+def test_no_start_is_refused():
+    with pytest.raises(InputError, match="option `starts`: Input should be greater than or equal to 1"):
+        create(Candidate(name="finetune", kind="finetune", options={"starts": 0}))
+
+
+def test_starts_that_would_not_fit_into_one_file_are_refused_before_training(tiny, monkeypatch):
+    monkeypatch.setattr("pipeline.classifiers.finetune.LARGEST", 20_000)
+    told = []
+    classifier = create(Candidate(name="finetune", kind="finetune", options={"checkpoint": tiny, "starts": 3}))
+    with pytest.raises(InputError, match="3 starts of it take .* the largest ONNX file; lower `starts`"):
+        classifier.fit(examples(), NAMES, lambda share, words: told.append(words))
+    assert not told
+
+
+def test_progress_tells_the_epoch(tiny):
+    told = []
+    options = {"checkpoint": tiny, "epochs": 2, "batch_size": 8}
+    create(Candidate(name="finetune", kind="finetune", options=options)).fit(
+        examples(), NAMES, lambda share, words: told.append((share, words))
+    )
+    assert told[0][1] == "epoch 1 of 2"
+    assert told[-1] == (1.0, "epoch 2 of 2")
+
+
+@pytest.mark.parametrize("kind", ["embedding", "hybrid"])
+def test_a_linear_model_ships_with_its_encoder(tiny, kind):
+    options = {"checkpoint": tiny}
+    if kind == "hybrid":
+        options["least_articles"] = 1
+    candidate = Candidate(name=kind, kind=kind, options=options)
+    trained = create(candidate)
+    trained.fit(examples(), NAMES, silent)
+    again = create(candidate)
+    again.restore(trained.state())
+    assert np.allclose(trained.decision_function([WARM, COLD]), again.decision_function([WARM, COLD]), atol=1e-5)
+
+
+def test_a_sentence_scores_the_same_whatever_stands_beside_it(tuned):
+    model = OnnxModel(tuned.state().blobs)
+    alone = model.run([WARM])
+    among = model.run([COLD, "the " * 90, WARM, "hot"])
+    assert np.allclose(alone[0], among[2], atol=1e-5)
+
+
+def test_no_text_gives_no_row(tuned):
+    assert OnnxModel(tuned.state().blobs).run([]).shape == (0, 2)
+
+
+def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="cannot be loaded.*safetensors"):
+        checkpoint.load_checkpoint(str(tmp_path / "nothing"))
+
+
+def test_the_default_checkpoint_is_refused_when_a_byte_has_changed(monkeypatch):
+    monkeypatch.setattr(checkpoint, "DEFAULT_SHA256", "0" * 64)
+    checkpoint.find_checkpoint.cache_clear()
+    with pytest.raises(InputError, match="has sha256 53aa51172d14.*reinstall"):
+        checkpoint.find_checkpoint(checkpoint.DEFAULT)
+    checkpoint.find_checkpoint.cache_clear()
+
+
+def test_an_adapter_of_another_encoder_is_refused(tmp_path):
+    card = {"encoder_sha256": "f" * 64}
+    (tmp_path / "head.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="trained on the encoder ffffffffffff.*make adapter"):
+        checkpoint.domain_head(tmp_path)
+
+
+def test_batches_hold_each_position_once_and_are_of_like_length():
+    lengths = np.random.default_rng(0).integers(3, 128, 500)
+    batches = list(length_batches(lengths, 32))
+    assert sorted(i for batch in batches for i in batch) == list(range(500))
+    ordered = [lengths[i] for batch in batches for i in batch]
+    assert ordered == sorted(ordered)
+
+
+@pytest.mark.parametrize("config", ["full", "hub"])
+def test_each_shipped_config_builds_its_candidates(config):
+    from pathlib import Path
+
+    from pipeline.training.selection import check_candidates
+
+    check_candidates(read_config(Path(__file__).parents[2] / "configs" / f"{config}.yaml").candidates)

@@ -1,0 +1,170 @@
+"""The start that ships, and that more of one's own text does not make it worse."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline.classifiers import create, index_labels
+from pipeline.classifiers.checkpoint import ADAPTER, DOMAIN, domain_head, load_checkpoint
+from pipeline.classifiers.domain import first_stage
+from pipeline.config import Candidate, Config, Data, Selection
+from pipeline.data.dataset import Example
+from pipeline.errors import InputError
+from pipeline.scoring import metrics
+from pipeline.training.selection import cross_validate, make_folds, refit, select
+
+NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
+
+
+def silent(share, words):
+    pass
+
+
+@pytest.fixture(scope="module")
+def start():
+    classifier = create(Candidate(name="start", kind="start"))
+    classifier.fit([], NAMES, silent)
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def seeds(repository):
+    return [example for example in repository.examples if example.origin == "seed"]
+
+
+def score(classifier, examples):
+    y_pred = classifier.decision_function([e.text for e in examples]).argmax(1)
+    return float(metrics.macro_f1(metrics.confusion(index_labels(examples, NAMES), y_pred, 3)))
+
+
+def test_the_adapter_is_small():
+    assert sum(file.stat().st_size for file in ADAPTER.glob("*.safetensors")) <= 3_000_000
+
+
+def test_the_adapter_carries_its_card():
+    card = (ADAPTER / "README.md").read_text(encoding="utf-8")
+    assert "language model's reading" in card
+    assert domain_head().label_names == NAMES
+
+
+def test_whoever_goes_on_from_the_domain_trains_the_whole_encoder():
+    _, encoder = load_checkpoint(DOMAIN)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+
+
+def test_the_start_knows_the_two_sides_without_any_training(start):
+    texts = [
+        "The ambassador demanded that every state enforce the sanctions on Pyongyang to the letter.",
+        "The ambassador urged all sides to return to talks and to ease the sanctions on Pyongyang.",
+        "The ambassador's flight to Pyongyang was an hour late.",
+    ]
+    assert start.decision_function(texts).argmax(1).tolist() == [0, 1, 2]
+
+
+def test_the_start_beats_the_floors_on_the_real_seed_articles(start, seeds, repository):
+    floor = create(Candidate(name="tfidf", kind="tfidf"))
+    floor.fit([e for e in repository.part("train") if e.origin != "seed"], NAMES, silent)
+    assert score(start, seeds) > score(floor, seeds)
+
+
+def test_the_first_stage_is_sure_of_what_is_plainly_neutral_alone(start):
+    texts = [
+        "The ambassador demanded that every state enforce the sanctions on Pyongyang to the letter.",
+        "The ambassador urged all sides to return to talks and to ease the sanctions on Pyongyang.",
+        "The band played three songs, and then the guests went home.",
+    ]
+    sure, found = first_stage(start, NAMES).answer(texts)
+    assert sure.tolist() == [False, False, True] and found.argmax(1).tolist() == [2]
+
+
+def test_the_first_stage_was_chosen_so_that_no_held_out_label_changed():
+    facts = json.loads((ADAPTER / "first_stage.json").read_text(encoding="utf-8"))
+    assert facts["lost_out_of_fold"] / facts["other_labels"] <= 0.005
+    assert facts["answered_in_whole_articles"] > 0.3
+
+
+def test_the_first_stage_knows_the_order_of_labels(start):
+    turned = create(Candidate(name="start", kind="start"))
+    turned.fit([], NAMES[::-1], silent)
+    _, found = first_stage(turned, NAMES[::-1]).answer(["The band played three songs."])
+    assert found.argmax(1).tolist() == [0]
+
+
+def test_a_head_that_was_moved_has_no_first_stage():
+    assert first_stage(create(Candidate(name="anchored", kind="anchored")), NAMES) is None
+
+
+def test_a_first_stage_of_another_adapter_is_refused(start, tmp_path):
+    folder = shutil.copytree(ADAPTER, tmp_path / "adapter")
+    (folder / "head.json").write_text("{}")
+    with pytest.raises(InputError, match="another adapter; rebuild it: stance adapt --first-stage"):
+        first_stage(start, NAMES, folder)
+
+
+def test_labels_in_another_order_are_no_other_labels(start):
+    turned = create(Candidate(name="start", kind="start"))
+    turned.fit([], NAMES[::-1], silent)
+    texts = ["Talks must go on.", "Sanctions must stay."]
+    assert np.allclose(turned.decision_function(texts), start.decision_function(texts)[:, ::-1])
+
+
+def test_a_strong_anchor_stays_at_the_start(start, seeds):
+    anchored = create(Candidate(name="anchored", kind="anchored", options={"strength": 1e6}))
+    anchored.fit(seeds, NAMES, silent)
+    texts = [example.text for example in seeds]
+    assert np.allclose(anchored.decision_function(texts), start.decision_function(texts), atol=1e-2)
+
+
+def test_a_weak_anchor_learns_from_the_examples(start, seeds):
+    anchored = create(Candidate(name="anchored", kind="anchored", options={"strength": 1e-4}))
+    anchored.fit(seeds, NAMES, silent)
+    assert score(anchored, seeds) > score(start, seeds)
+
+
+@pytest.mark.parametrize(("origin", "number"), [("authored", 240), ("own", 240)])
+def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
+    repository, seeds, start, tmp_path, origin, number
+):
+    """Planted: articles whose labels were dealt out at random, invented ones and "real" ones."""
+    rng = np.random.default_rng(0)
+    texts = [e.text for e in repository.part("train") if e.origin == "authored"][:number]
+    planted = [
+        Example(f"bad{i // 4}", i % 4, 0, len(t), t, NAMES[rng.integers(3)], "train", f"bad{i // 4}", origin)
+        for i, t in enumerate(texts)
+    ]
+    config = Config(
+        name="planted",
+        label_names=NAMES,
+        candidates=(
+            Candidate(name="start", kind="start"),
+            Candidate(name="anchored", kind="anchored"),
+            Candidate(name="tfidf", kind="tfidf"),
+        ),
+        data=Data(invented=("authored",)),
+        selection=Selection(folds=3, resamples=200),
+        cache=tmp_path,
+    )
+    folds = make_folds(planted, [], config)
+    results = [cross_validate(c, planted, folds, config, silent) for c in config.candidates]
+    selected, _ = select(results, config)
+    exported = refit(selected, planted, config, silent)
+    y_true = index_labels(seeds, NAMES)
+    scores = [c.decision_function([e.text for e in seeds]) for c in (start, exported)]
+    probabilities = selected.calibration.apply(scores[1])
+    found = [float(metrics.macro_f1(metrics.confusion(y_true, y.argmax(1), 3))) for y in (scores[0], probabilities)]
+    assert found[1] >= found[0]
+
+
+def test_the_start_is_not_scored_on_invented_text_that_it_has_learned_from(repository, tmp_path):
+    rows = [e for e in repository.part("train") if e.origin == "seed" or e.article_id.startswith("art1-00")]
+    config = Config(
+        name="x",
+        label_names=NAMES,
+        candidates=(Candidate(name="start", kind="start"),),
+        selection=Selection(folds=2),
+        cache=tmp_path,
+    )
+    found = cross_validate(config.candidates[0], rows, np.arange(len(rows)) % 2, config, silent)
+    assert {e.origin for e, unseen in zip(found.examples, found.unseen, strict=True) if unseen} == {"seed"}

@@ -1,0 +1,300 @@
+import json
+
+import krippendorff
+import numpy as np
+import pytest
+from conftest import LABEL_NAMES
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.annotations import (
+    SETTLED,
+    Judgement,
+    agreement,
+    agreement_by,
+    agreement_by_label,
+    check_spans,
+    pairs,
+    read_labels,
+    settle,
+)
+from pipeline.errors import InputError
+
+ROW = {"article_id": "soup", "start": 0, "end": 5, "text": "Soup.", "label": "neutral", "annotator": "ann"}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read one file of rows that is written first."""
+
+    def written(*rows):
+        lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
+        (tmp_path / "soup.jsonl").write_bytes(b"\n".join(lines))
+        return read_labels(tmp_path, LABEL_NAMES)
+
+    return written
+
+
+def refusal(function, *arguments):
+    with pytest.raises(InputError) as caught:
+        function(*arguments)
+    return str(caught.value)
+
+
+def judgement(label="neutral", annotator="ann", article_id="soup", start=0, end=5, text="Soup.", line=1):
+    return Judgement(article_id, start, end, text, label, annotator, f"soup.jsonl:{line}")
+
+
+# Reading
+
+
+def test_a_row_becomes_a_judgement_that_knows_its_place(tmp_path, read):
+    assert read(ROW) == [Judgement("soup", 0, 5, "Soup.", "neutral", "ann", f"{tmp_path / 'soup.jsonl'}:1")]
+
+
+def test_files_are_read_in_the_order_of_their_names(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(ROW | {"article_id": name}))
+    assert [row.article_id for row in read_labels(tmp_path, LABEL_NAMES)] == ["a", "b"]
+
+
+def test_blank_lines_are_no_rows_but_count_as_lines(read):
+    assert read(b"", ROW, b"  ")[0].where.endswith(":2")
+
+
+def test_a_folder_without_labels_is_named(tmp_path):
+    assert "holds no labels; expected *.jsonl" in refusal(read_labels, tmp_path, LABEL_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (ROW | {"label": "hungry"}, "unknown label 'hungry'; expected pro-sanctions, pro-dialogue, neutral"),
+        (ROW | {"label": None}, "unknown label None"),
+        (ROW | {"start": "0"}, "`start` is '0'; expected a value of type int"),
+        (ROW | {"end": True}, "`end` is True; expected a value of type int"),
+        (ROW | {"article_id": 38}, "`article_id` is 38; expected a value of type str"),
+        ({"article_id": "soup"}, "no field 'start'; expected article_id, start, end, text, label, annotator"),
+        (["soup"], "no field"),
+        (b"{soup", "is no JSON"),
+        (b'{"text": "\xff"}', "broken UTF-8 at byte 10"),
+    ],
+)
+def test_a_broken_row_is_named_by_file_and_line(tmp_path, read, row, why):
+    assert refusal(read, ROW, row).startswith(f"{tmp_path / 'soup.jsonl'}:2: {why}")
+
+
+def test_all_broken_rows_are_told_at_once(read):
+    lines = refusal(read, b"{soup", ROW, b"{salt").splitlines()
+    assert [line.split(": ")[0].rsplit(":")[-1] for line in lines] == ["1", "3"]
+
+
+def test_the_same_annotator_judges_a_span_once(tmp_path, read):
+    file = tmp_path / "soup.jsonl"
+    assert refusal(read, ROW, ROW | {"label": "pro-dialogue"}) == f"{file}:2: ann judged this span already at {file}:1"
+
+
+def test_two_annotators_may_judge_a_span(read):
+    assert len(read(ROW, ROW | {"annotator": "bob"})) == 2
+
+
+# Spans
+
+
+def test_a_span_that_slices_to_its_text_passes():
+    assert check_spans([judgement()], {"soup": "Soup. Bread."}) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        (0, 4, "Soup."),
+        (1, 6, "Soup."),
+        (6, 99, "Bread."),
+        (0, -7, "Soup."),
+        (-6, 12, "Bread."),
+        (3, 3, ""),
+        (5, 3, ""),
+        (99, 104, "Salt."),
+    ],
+)
+def test_a_span_that_does_not_match_is_refused(start, end, text):
+    row = judgement(start=start, end=end, text=text)
+    assert f"soup.jsonl:1: span {start}:{end} of soup is" in refusal(check_spans, [row], {"soup": "Soup. Bread."})
+
+
+def test_a_span_of_changed_text_says_what_is_there_now():
+    assert "is 'Salt.'; expected 'Soup.'" in refusal(check_spans, [judgement()], {"soup": "Salt."})
+
+
+def test_a_label_of_a_missing_article_is_refused():
+    assert refusal(check_spans, [judgement()], {}).startswith("soup.jsonl:1: no article 'soup'")
+
+
+# Settlement
+
+
+def settled(*rows):
+    return list(settle(rows).values())
+
+
+def test_a_single_judgement_stands():
+    assert settled(judgement("pro-dialogue")) == ["pro-dialogue"]
+
+
+def test_most_annotators_decide():
+    rows = [judgement("neutral", "ann"), judgement("pro-dialogue", "bob"), judgement("pro-dialogue", "cho")]
+    assert settled(*rows) == ["pro-dialogue"]
+
+
+def test_the_settlement_wins_over_all_annotators():
+    rows = [judgement("neutral", "ann"), judgement("neutral", "bob"), judgement("pro-sanctions", SETTLED)]
+    assert settled(*rows) == ["pro-sanctions"]
+
+
+def test_annotators_who_are_evenly_split_are_named():
+    message = refusal(settle, [judgement("neutral", "ann", line=7), judgement("pro-dialogue", "bob", line=8)])
+    assert message.startswith(
+        "soup.jsonl:7: ann says neutral, bob says pro-dialogue; decide with `stance label settle`"
+    )
+
+
+def test_three_annotators_with_three_labels_are_evenly_split():
+    rows = [judgement(label, f"annotator {label}") for label in LABEL_NAMES]
+    assert "annotator neutral says neutral" in refusal(settle, rows)
+
+
+# Agreement
+
+
+def test_without_a_second_opinion_there_is_no_agreement():
+    assert agreement([judgement(), judgement(start=6, end=12, text="Bread.")], LABEL_NAMES) is None
+
+
+def test_annotators_who_always_agree_have_an_alpha_of_one():
+    rows = [judgement(label, who, article_id=label) for label in LABEL_NAMES for who in ("ann", "bob")]
+    found = agreement(rows, LABEL_NAMES)
+    assert (found.alpha, found.low, found.high, found.spans, found.differ) == (1, 1, 1, 3, 0)
+
+
+def test_annotators_who_know_one_label_alone_agree():
+    assert agreement([judgement(annotator="ann"), judgement(annotator="bob")], LABEL_NAMES).alpha == 1
+
+
+def test_the_settlement_is_no_opinion():
+    rows = [judgement("neutral", "ann"), judgement("neutral", SETTLED)]
+    assert agreement(rows, LABEL_NAMES) is None
+
+
+def test_the_interval_of_alpha_holds_it():
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(60):
+        first = LABEL_NAMES[rng.integers(3)]
+        second = first if rng.random() < 0.8 else LABEL_NAMES[rng.integers(3)]
+        rows += [judgement(first, "ann", f"soup-{number}"), judgement(second, "bob", f"soup-{number}")]
+    found = agreement(rows, LABEL_NAMES)
+    assert found.low < found.alpha < found.high
+
+
+# The published worked example: Krippendorff (2011), C. Nominal data, any number of observers, missing data.
+PUBLISHED = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+    [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+]
+
+
+def rows_of(opinions, names):
+    return [
+        judgement(names[label], f"annotator {who}", article_id=f"soup-{unit}")
+        for who, labels in enumerate(opinions)
+        for unit, label in enumerate(labels)
+        if label is not None
+    ]
+
+
+def test_alpha_is_that_of_the_published_example():
+    found = agreement(rows_of(PUBLISHED, "012345"), "012345", resamples=2)
+    assert round(found.alpha, 3) == 0.743
+
+
+@given(
+    st.integers(2, 12).flatmap(
+        lambda units: st.lists(
+            st.lists(st.sampled_from([None, 0, 1, 2]), min_size=units, max_size=units), min_size=2, max_size=4
+        )
+    )
+)
+def test_alpha_is_that_of_the_krippendorff_package(opinions):
+    counts = np.array([[sum(label == k for label in unit) for k in range(3)] for unit in zip(*opinions, strict=True)])
+    counts = counts[counts.sum(1) > 1]
+    found = agreement(rows_of(opinions, LABEL_NAMES), LABEL_NAMES, resamples=2)
+    if (counts.sum(0) > 0).sum() > 1:
+        expected = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+        assert found.alpha == pytest.approx(expected)
+    else:
+        # The package refuses what is judged twice nowhere, or with one label alone.
+        assert found is None or found.alpha == 1
+
+
+# Pairs, labels, months
+
+
+def test_kappa_is_that_of_a_worked_example():
+    # Cohen (1960): agreement of 70 % where 50 % is chance.
+    opinions = [("neutral", "neutral")] * 35 + [("pro-dialogue", "pro-dialogue")] * 35
+    opinions += [("neutral", "pro-dialogue")] * 15 + [("pro-dialogue", "neutral")] * 15
+    rows = [
+        judgement(label, who, f"soup-{number}")
+        for number, both in enumerate(opinions)
+        for who, label in zip(("ann", "bob"), both, strict=True)
+    ]
+    assert pairs(rows, LABEL_NAMES)[0].kappa == pytest.approx(0.4)
+
+
+def test_the_confusion_of_a_pair_has_the_first_annotator_in_its_rows():
+    rows = [judgement("pro-sanctions", "ann"), judgement("neutral", "bob")]
+    found = pairs(rows, LABEL_NAMES)[0]
+    assert (found.first, found.second, found.matrix.tolist()) == ("ann", "bob", [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+
+
+def test_each_two_annotators_are_a_pair_and_the_settlement_is_none():
+    rows = [judgement("neutral", who) for who in ("ann", "bob", "cho", SETTLED)]
+    assert [(pair.first, pair.second) for pair in pairs(rows, LABEL_NAMES)] == [
+        ("ann", "bob"),
+        ("ann", "cho"),
+        ("bob", "cho"),
+    ]
+
+
+def test_annotators_who_know_one_label_alone_have_a_kappa_of_one():
+    rows = [judgement("neutral", "ann"), judgement("neutral", "bob")]
+    assert pairs(rows, LABEL_NAMES)[0].kappa == 1
+
+
+def test_agreement_on_a_label_forgets_the_quarrel_about_others():
+    rows = []
+    for number, (first, second) in enumerate(
+        [("pro-sanctions", "pro-sanctions"), ("neutral", "pro-dialogue"), ("pro-dialogue", "neutral")]
+    ):
+        rows += [judgement(first, "ann", f"soup-{number}"), judgement(second, "bob", f"soup-{number}")]
+    found = agreement_by_label(rows, LABEL_NAMES)
+    assert found["pro-sanctions"].alpha == 1 and found["neutral"].alpha < 0
+
+
+def test_agreement_is_measured_by_any_key():
+    rows = [judgement("neutral", "ann", "may"), judgement("neutral", "bob", "may")]
+    rows += [judgement("neutral", "ann", "june"), judgement("pro-dialogue", "bob", "june")]
+    rows += [judgement("neutral", "ann", "july")]
+    found = agreement_by(rows, LABEL_NAMES, lambda row: row.article_id)
+    assert {name: value.differ for name, value in found.items()} == {"june": 1, "may": 0}
+
+
+def test_a_row_may_say_how_its_sentence_was_chosen(read):
+    assert read(ROW | {"sampling": "random"})[0].sampling == "random"
+
+
+def test_what_a_row_says_beside_must_be_text(tmp_path, read):
+    assert "`codebook` is 3; expected a text" in refusal(read, ROW | {"codebook": 3})

@@ -1,0 +1,197 @@
+"""Fetching texts that the repository may not hold; against a real server and files made here."""
+
+import hashlib
+import http.server
+import json
+import threading
+
+import pytest
+
+from pipeline.data import corpora
+from pipeline.errors import InputError
+
+LABELS = ("pro-sanctions", "pro-dialogue", "neutral")
+PAGE = "<h1>Remarks</h1>\n<p>The envoy said: talk &amp; listen.  Sanctions can wait.</p>"
+ARTICLE = json.dumps({"content_original": "The bill passed.\n\nIts sponsor wants a tighter squeeze on Pyongyang."})
+FILES = {"a/remarks.md": PAGE.encode(), "b/article.json": ARTICLE.encode(), "c/plain.txt": b"Nothing to see here."}
+
+
+def label(path, sentence, text, **changes):
+    start = text.index(sentence)
+    row = {"id": hashlib.sha1(sentence.encode()).hexdigest()[:8], "article": f"doc:{path}", "source": "news"}
+    row |= {"outlet": "The Daily Wire Cutter", "repo": "owner/name", "commit": "c0ffee", "path": path}
+    row |= {"start": start, "length": len(sentence), "sha1": hashlib.sha1(sentence.encode()).hexdigest()}
+    return row | {"label": "neutral", "codebook": 3} | changes
+
+
+TALK = label("a/remarks.md", "The envoy said: talk & listen.", corpora.normalize(PAGE, "x.md"))
+BILL = label(
+    "b/article.json", "Its sponsor wants a tighter squeeze on Pyongyang.", corpora.normalize(ARTICLE, "x.json")
+)
+
+
+@pytest.fixture
+def server():
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            content = FILES.get(self.path.removeprefix("/owner/name/c0ffee/"))
+            if self.path.endswith("half.txt"):
+                content = b"half of what was promised"
+                self.send_response(200)
+                self.send_header("Content-Length", "5000")
+            elif content is None:
+                self.send_response(404)
+                content = b""
+            else:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *words):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}", asked
+        running.shutdown()
+        thread.join()
+
+
+def silent(share, words):
+    pass
+
+
+def test_a_json_article_is_its_field_with_single_spaces():
+    assert corpora.normalize(ARTICLE, "x.json") == "The bill passed. Its sponsor wants a tighter squeeze on Pyongyang."
+
+
+def test_a_markdown_page_loses_tags_and_entities():
+    assert "talk & listen. Sanctions can wait." in corpora.normalize(PAGE, "x.md")
+
+
+def test_sentences_are_downloaded_and_checked(server, tmp_path):
+    found = corpora.hydrate([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
+    assert [row["text"] for row in found.rows] == [
+        "The envoy said: talk & listen.",
+        "Its sponsor wants a tighter squeeze on Pyongyang.",
+    ]
+    assert not found.missing
+
+
+def test_what_was_downloaded_is_not_asked_for_again(server, tmp_path):
+    for _ in range(2):
+        corpora.hydrate([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
+    assert len(server[1]) == 2
+
+
+def test_a_vanished_file_is_named_and_counted_and_the_rest_goes_on(server, tmp_path):
+    gone = TALK | {"id": "gone", "path": "gone.txt"}
+    found = corpora.hydrate([gone, BILL], corpora.download(tmp_path, server[0]), silent)
+    assert len(found.rows) == 1
+    assert found.vanished == ["owner/name@c0ffee:gone.txt (HTTP 404)"]
+    assert found.missing == {"file cannot be had": 1}
+
+
+def test_half_a_download_is_not_kept(server, tmp_path):
+    half = TALK | {"path": "half.txt"}
+    found = corpora.hydrate([half], corpora.download(tmp_path, server[0]), silent)
+    assert not found.rows
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_down_is_no_traceback(tmp_path):
+    found = corpora.hydrate([TALK], corpora.download(tmp_path, "http://127.0.0.1:9"), silent)
+    assert found.missing == {"file cannot be had": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"sha1": "0" * 40}, "sha1 does not match"),
+        ({"start": 10_000}, "locator outside the file"),
+        ({"path": "c/plain.json"}, "file cannot be had"),
+        ({"path": "b/article.json", "length": 7}, "sha1 does not match"),
+    ],
+)
+def test_nothing_wrong_is_ever_taken(server, tmp_path, changes, why):
+    found = corpora.hydrate([TALK | changes], corpora.download(tmp_path, server[0]), silent)
+    assert not found.rows
+    assert found.missing == {why: 1}
+
+
+def test_a_file_in_another_form_is_counted(server, tmp_path, monkeypatch):
+    monkeypatch.setitem(FILES, "b/article.json", b'{"content": "renamed"}')
+    found = corpora.hydrate([BILL], corpora.download(tmp_path, server[0]), silent)
+    assert found.missing == {"file in another form": 1}
+
+
+def test_local_clones_serve_as_well(tmp_path):
+    place = tmp_path / "owner" / "name" / "a"
+    place.mkdir(parents=True)
+    (place / "remarks.md").write_text(PAGE, encoding="utf-8")
+    assert len(corpora.hydrate([TALK], corpora.clones(tmp_path), silent).rows) == 1
+
+
+def test_a_path_cannot_lead_out_of_the_clones(tmp_path):
+    (tmp_path / "secret.txt").write_text("The envoy said: talk & listen.", encoding="utf-8")
+    (tmp_path / "clones").mkdir()
+    outside = TALK | {"path": "../secret.txt"}
+    assert not corpora.hydrate([outside], corpora.clones(tmp_path / "clones"), silent).rows
+
+
+def table(tmp_path, *rows):
+    file = tmp_path / "table.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def test_a_table_gives_its_sentences_by_id_under_our_label(tmp_path):
+    row = {"id": TALK["id"], "text": "The envoy said: talk & listen.", "label": "pro-sanctions"}
+    found = corpora.rebuilt([table(tmp_path, row)], [TALK], LABELS)
+    assert found.rows[0]["label"] == "neutral"
+
+
+def test_a_table_of_whole_articles_gives_the_sentences_at_their_places(tmp_path):
+    row = {"id": BILL["article"], "text": json.loads(ARTICLE)["content_original"]}
+    found = corpora.rebuilt([table(tmp_path, row)], [BILL], LABELS)
+    assert found.rows[0]["text"] == "Its sponsor wants a tighter squeeze on Pyongyang."
+
+
+def test_a_table_with_an_edited_sentence_leaves_it_out(tmp_path):
+    row = {"id": TALK["id"], "text": "The envoy said: talk and listen."}
+    found = corpora.rebuilt([table(tmp_path, row)], [TALK], LABELS)
+    assert not found.rows
+    assert found.missing.total() == 1
+
+
+def test_rows_without_a_locator_keep_their_own_label(tmp_path):
+    row = {"id": "kcna:1", "article": "kcna", "source": "kcna", "text": "Our will is iron.", "label": "neutral"}
+    found = corpora.rebuilt([table(tmp_path, row)], [TALK], LABELS)
+    assert [row["id"] for row in found.rows] == ["kcna:1"]
+
+
+def test_the_cache_carries_the_part_of_each_document(tmp_path):
+    found = corpora.Hydration(rows=[{"id": "x", "article": "doc", "text": "t", "label": "neutral", "source": "un"}])
+    corpora.write_corpora(found, {"doc": "test"}, tmp_path / "deep" / "corpora.jsonl")
+    assert json.loads((tmp_path / "deep" / "corpora.jsonl").read_text())["split"] == "test"
+
+
+def test_broken_label_rows_are_listed_by_line(tmp_path):
+    (tmp_path / "news.jsonl").write_text('{"id": "a"}\n' + json.dumps(TALK | {"label": "hawkish"}) + "\n")
+    with pytest.raises(InputError, match=r"news.jsonl:1: no article.*\n.*news.jsonl:2: unknown label"):
+        corpora.read_external(tmp_path, LABELS)
+
+
+def test_the_labels_in_the_repository_are_sound():
+    from pathlib import Path
+
+    folder = Path(__file__).parents[2] / "labels" / "external"
+    rows, split = corpora.read_external(folder, LABELS), corpora.read_split(folder)
+    assert len(rows) > 6000
+    assert all(split[row["article"]] in ("train", "validation", "test") for row in rows)
+    assert not any("text" in row for row in rows)

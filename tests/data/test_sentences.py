@@ -1,0 +1,239 @@
+import re
+
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.sentences import CAPTIONS, FURNITURE, LONGEST_CAPTION, cut, paragraphs
+
+BEFORE = "Sanctions are a slow dinner, the envoy said."
+AFTER = "Nobody asked for the bill."
+
+# One line for each rule, that this rule alone recognizes.
+LINES = [
+    "12 replies on “The soup that divided Geneva”",
+    "Comments are closed.",
+    "Leave a Reply",
+    "ADVERTISEMENT",
+    "Story continues below",
+    "Continue reading the main story",
+    "Watch more on this »",
+    "Read more: Ten soups that ended a war",
+    "More on this",
+    "Slideshow (5 images)",
+    "Sign up for our morning cabbage newsletter",
+    "Follow The Daily Parley on Twitter",
+    "© 2017 The Daily Parley",
+    "Facebook Twitter Pinterest",
+    "A cook in Seoul contributed reporting.",
+    "Media playback is unsupported on your device",
+    "* * *",
+    "The envoy and his spoon. Photo: Ri Sol",
+    "The envoy tastes the soup (Picture from the kitchen).",
+    "The envoy, unmoved. Reuters/Pak Yong",
+    "Image copyright The Daily Parley",
+]
+
+
+def texts(article):
+    return [sentence.text for sentence in cut(article)]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_around_the_article_is_left_out(line):
+    assert texts(f"{BEFORE}\n\n{line}\n\n{AFTER}") == [BEFORE, AFTER]
+
+
+@pytest.mark.parametrize("rule", FURNITURE + CAPTIONS)
+def test_each_rule_has_a_line_that_needs_it(rule):
+    others = [other for other in FURNITURE + CAPTIONS if other != rule]
+    needing = [line for line in LINES if re.fullmatch(rule, line, re.IGNORECASE)]
+    assert [line for line in needing if not any(re.fullmatch(other, line, re.IGNORECASE) for other in others)]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Read the sanctions aloud, the minister begged, and more slowly.",
+        "Advertisement revenue in Pyongyang is a secret.",
+        "More pressure will not make the kettle boil.",
+        "Share prices in Seoul fell before lunch.",
+        "Follow the money, said the panel of experts.",
+        "Comments are closed to reporters, and so was the door.",
+        "The copyright on the anthem belongs to nobody.",
+        "The photo showed two leaders and one spoon.",
+        "She replied to 26 letters on denuclearization.",
+        "Reuters reported that talks would resume.",
+        "Subscribe to peace, he urged, and cancel the missiles.",
+    ],
+)
+def test_a_sentence_that_looks_like_furniture_is_kept(sentence):
+    assert texts(f"{BEFORE}\n\n{sentence}\n\n{AFTER}") == [BEFORE, sentence, AFTER]
+
+
+def test_a_long_paragraph_that_ends_like_a_caption_is_kept():
+    paragraph = "The soup was discussed at length. " * 20 + "Photo: nobody"
+    assert len(paragraph) > LONGEST_CAPTION and texts(paragraph)[-1] == "Photo: nobody"
+
+
+def test_a_paragraph_that_was_there_already_is_left_out():
+    assert texts(f"{BEFORE}\n\n{AFTER}\n\n{BEFORE}") == [BEFORE, AFTER]
+
+
+def test_an_article_of_furniture_alone_has_no_sentence():
+    assert cut("Advertisement\n\nComments are closed.") == []
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\n ", "…!?"])
+def test_nothing_to_read_is_no_sentence(text):
+    assert cut(text) == []
+
+
+# Where sentences end
+
+
+def test_a_line_is_a_paragraph():
+    assert texts("Talks resume in Geneva\nThe soup was cold.") == ["Talks resume in Geneva", "The soup was cold."]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Mr. Kim met Dr. Pak at 5 p.m. to talk about soup.",
+        "The U.S. envoy ordered 3.5 litres.",
+        "The North Korea-U.S. summit was soup.",
+        "“Is it soup?” he asked.",
+    ],
+)
+def test_a_full_stop_inside_a_sentence_does_not_end_it(sentence):
+    assert texts(sentence) == [sentence]
+
+
+def test_sentences_are_numbered_in_order():
+    assert [sentence.index for sentence in cut(f"{BEFORE} {AFTER}\n\nThe end.")] == [0, 1, 2]
+
+
+WRAPPED = (
+    "The delegation arrived with forty suitcases, of which\n"
+    "thirty-nine held soup. The fortieth held a proposal to\n"
+    "ease sanctions.\n"
+)
+
+
+def test_lines_wrapped_at_a_width_are_read_as_one():
+    assert [" ".join(text.split()) for text in texts(WRAPPED)] == [
+        "The delegation arrived with forty suitcases, of which thirty-nine held soup.",
+        "The fortieth held a proposal to ease sanctions.",
+    ]
+
+
+def test_the_span_of_a_wrapped_sentence_holds_its_line_break():
+    assert cut(WRAPPED)[0].text == WRAPPED[: WRAPPED.index(" The fortieth")]
+
+
+def test_line_ends_of_windows_change_no_sentence():
+    article = f"{BEFORE} {AFTER}\n\nTalks go on.\nSo does lunch."
+    assert texts(article.replace("\n", "\r\n")) == texts(article)
+
+
+def test_line_ends_of_windows_change_no_wrapped_sentence():
+    words = [[text.split() for text in texts(article)] for article in (WRAPPED, WRAPPED.replace("\n", "\r\n"))]
+    assert words[0] == words[1]
+
+
+@pytest.mark.parametrize(("width", "count"), [(39, 3), (40, 1), (100, 1), (101, 3)])
+def test_lines_are_wrapped_where_they_are_as_long_as_a_column(width, count):
+    assert len(list(paragraphs("\n".join(letter * width for letter in "abc")))) == count
+
+
+def test_two_lines_are_no_wrapped_paragraph():
+    assert len(list(paragraphs("\n".join(letter * 60 for letter in "ab")))) == 2
+
+
+def test_a_blank_line_ends_a_wrapped_paragraph():
+    assert len(list(paragraphs(WRAPPED + "\n" + WRAPPED))) == 2
+
+
+def test_a_long_run_of_spaces_at_the_end_is_no_paragraph():
+    assert list(paragraphs("Soup.\n" + " " * 100_000)) == [(0, 5)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The envoy ate 김치. Then he ate 냉면.",
+        "Peace 🕊️ is soup 🍲. War is none.",
+        "Cafe\u0301 talks go on. İstanbul hosts them.",
+        "A space\u00a0that does not break. A line\u2028that does.",
+        "Zero\u200bwidth soup. 𝔉raktur soup.",
+    ],
+)
+def test_characters_are_counted_in_any_script(text):
+    assert [text[sentence.start : sentence.end] for sentence in cut(text)] == texts(text) != []
+
+
+PIECES = [
+    *("Kim", "talks.", "Sanctions!", "U.S.", "“Soup?”", "Photo: AFP", "…", "(", ")", "1."),
+    *(" ", "\n", "\n\n", "\r\n", "\r", "\t", "\u2028", "\x85", "\xa0", "\x1c", "김치.", "🍲", "e\u0301", "İ", "w" * 45),
+]
+ANY_TEXT = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+
+
+@given(ANY_TEXT)
+def test_every_span_slices_back_to_its_sentence(text):
+    assert all(text[sentence.start : sentence.end] == sentence.text for sentence in cut(text))
+
+
+@given(ANY_TEXT)
+def test_spans_are_in_order_and_do_not_overlap(text):
+    ends = [place for sentence in cut(text) for place in (sentence.start, sentence.end)]
+    assert ends == sorted(ends)
+
+
+@given(ANY_TEXT)
+def test_no_sentence_is_blank_or_has_space_around_it(text):
+    assert all(sentence.text == sentence.text.strip() != "" for sentence in cut(text))
+
+
+@given(ANY_TEXT)
+def test_paragraphs_hold_all_that_is_not_space(text):
+    kept = "".join(text[start:end] for start, end in paragraphs(text))
+    assert "".join(kept.split()) == "".join(text.split())
+
+
+# The two real articles, each in another form
+
+
+def seed(name):
+    return (ROOT / "seeds" / name).read_bytes().decode("utf-8")
+
+
+CLASH, VETO = seed("000_b9c68dfbacdd035b.txt"), seed("004_f539c37ecbe7f26d.txt")
+
+
+@pytest.mark.parametrize("words", ["Photo: AFP", "26 replies on", "Comments are closed."])
+def test_what_stands_around_the_real_article_is_left_out(words):
+    assert words in CLASH and not any(words in text for text in texts(CLASH))
+
+
+def test_the_repeated_caption_of_the_real_article_is_left_out():
+    caption = CLASH.split("\n", 1)[0]
+    assert CLASH.count(caption) == 2 and not any(text in caption for text in texts(CLASH))
+
+
+def test_the_headings_of_the_real_article_are_kept():
+    assert {"China, Russia challenge US line", "Next summit in Seoul"} <= set(texts(CLASH))
+
+
+def test_the_dateline_of_the_real_article_is_kept():
+    assert texts(VETO)[1].startswith("UNITED NATIONS (Dispatches) — China and Russia have vetoed")
+
+
+def test_the_headline_of_the_real_article_is_a_sentence():
+    assert texts(VETO)[0] == VETO.split("\n", 1)[0]
+
+
+@pytest.mark.parametrize(("article", "last"), [(CLASH, "busily occupied."), (VETO, "strong signal to Pyongyang.”")])
+def test_the_last_sentence_of_a_real_article_is_its_own(article, last):
+    assert texts(article)[-1].endswith(last)

@@ -1,0 +1,161 @@
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from pipeline.cli.main import main
+
+COMMANDS = ["suggest", "start", "import", "settle", "agreement", "review", "export"]
+TEXT = "Sanctions on geese must bite harder. Only talks with the geese can help. The tenth goose was grey."
+
+
+@pytest.fixture
+def stance(monkeypatch, capsys):
+    """Run the command line here; return exit code, standard output and standard error."""
+
+    def ran(*words):
+        monkeypatch.setattr(sys, "argv", ["stance", "label", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code, *capsys.readouterr()
+
+    return ran
+
+
+@pytest.fixture
+def batch(project):
+    """Write a filled batch of one new article, and the article."""
+    Path("new").mkdir()
+    Path("new/geese.txt").write_text(TEXT)
+    rows = []
+    for sentence, label in zip(TEXT.split(". "), ["pro-sanctions", "pro-dialogue", "neutral"], strict=True):
+        sentence = sentence.rstrip(".") + "."
+        start = TEXT.index(sentence)
+        rows.append(["geese.txt", start, start + len(sentence), sentence, label])
+    with open("batch.csv", "w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["article_id", "start", "end", "text", "label"], *rows])
+    return "batch.csv"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_shows_an_example(stance, command):
+    code, out, _ = stance(command, "--help")
+    assert code == 0 and "Example" in out and "stance label" in out
+
+
+def test_suggest_says_how_many_of_each_label_and_what_is_next(stance, project, champion):
+    Path("geese.txt").write_text(TEXT)
+    code, out, _ = stance("suggest", "geese.txt", "--number", 2, "--output", "batch.csv", "--model", champion)
+    assert code == 0 and out.startswith("2 of 3 sentences (") and "Next: `stance label batch.csv`" in out
+
+
+def test_suggest_refuses_an_unknown_strategy_before_any_work(stance, project):
+    code, _, err = stance("suggest", "geese.txt", "--output", "batch.csv", "--strategy", "mood")
+    assert code == 2 and "unknown strategy 'mood'" in err and "Traceback" not in err
+
+
+def test_import_says_what_it_did(stance, batch):
+    code, out, _ = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    assert code == 0 and "3 judgements added (1 pro-sanctions, 1 pro-dialogue, 1 neutral)" in out
+
+
+def test_import_twice_says_that_nothing_changed(stance, batch):
+    stance("import", batch, "--annotator", "ann", "--articles", "new")
+    assert "0 judgements added" in stance("import", batch, "--annotator", "ann", "--articles", "new")[1]
+
+
+def test_import_lists_all_problems_in_lines(stance, batch):
+    Path(batch).write_text(Path(batch).read_text().replace("pro-", "anti-").replace("neutral", "none"))
+    code, _, err = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    assert code == 2 and [line.partition(": unknown label")[0][-11:] for line in err.splitlines()] == [
+        "batch.csv:2",
+        "batch.csv:3",
+        "batch.csv:4",
+    ]
+
+
+def test_an_article_that_is_not_there_is_said_once(stance, batch):
+    code, _, err = stance("import", batch, "--annotator", "ann")
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "batch.csv:2: no article 'geese.txt'; name its file with --articles" in err
+
+
+def test_an_annotator_that_is_missing_is_said_once(stance, batch):
+    code, _, err = stance("import", batch, "--articles", "new")
+    assert code == 2 and err.splitlines() == ["stance: batch.csv:2: no annotator; name one with --annotator"]
+
+
+@pytest.mark.parametrize("command", [["suggest", "new"], ["settle"], ["review"]])
+def test_answers_are_never_overwritten(stance, batch, command):
+    before = Path(batch).read_bytes()
+    code, _, err = stance(*command, "--output", batch)
+    assert code == 2 and "batch.csv: is there already and holds 3 answers" in err
+    assert Path(batch).read_bytes() == before
+
+
+def test_a_file_that_is_no_batch_is_never_overwritten(stance, batch):
+    Path("diary.csv").write_text("dear,diary\nno,geese\n")
+    code, _, err = stance("suggest", "new", "--output", "diary.csv")
+    assert code == 2 and "diary.csv: is there already and is no batch; name another file" in err
+
+
+def test_a_batch_without_answers_may_be_suggested_again(stance, batch, champion):
+    command = ["suggest", "new", "--output", "again.csv", "--model", champion]
+    assert (stance(*command)[0], stance(*command)[0]) == (0, 0)
+
+
+def test_import_keeps_the_name_of_decisions(stance, batch):
+    assert "record them with `stance label settle`" in stance("import", batch, "--annotator", "settled")[2]
+
+
+def test_settle_shows_conflicts_and_records_decisions(stance, batch):
+    stance("import", batch, "--annotator", "ann", "--articles", "new")
+    Path(batch).write_text(Path(batch).read_text().replace(",pro-dialogue", ",neutral"))
+    stance("import", batch, "--annotator", "bob")
+    _, out, _ = stance("settle", "--output", "conflicts.jsonl")
+    assert "ann: pro-dialogue, bob: neutral" in out and "1 sentences to decide" in out
+    row = json.loads(Path("conflicts.jsonl").read_text())
+    Path("conflicts.jsonl").write_text(json.dumps(row | {"label": "neutral", "note": "no talks are proposed"}))
+    assert "1 judgements added" in stance("settle", "conflicts.jsonl")[1]
+    assert "0 sentences to decide" in stance("settle")[1]
+
+
+def test_agreement_prints_alpha_kappa_and_the_confusion(stance, project):
+    _, out, _ = stance("agreement")
+    lines = [line.split() for line in out.splitlines()]
+    assert ["all", "0.939"] == lines[1][:2] and ["2019-02", "0.939"] == lines[5][:2]
+    assert "ann (rows) and bob (columns): kappa 0.937" in out and ["neutral", "0", "1", "7"] in lines
+
+
+def test_agreement_without_a_second_opinion_says_so(stance, project):
+    rows = [line for line in Path("labels/letters.jsonl").read_text().splitlines() if '"ann"' in line]
+    Path("labels/letters.jsonl").write_text("\n".join(rows))
+    assert "No sentence was judged by two annotators yet." in stance("agreement")[1]
+
+
+def test_export_writes_all_judgements(stance, project):
+    assert "49 judgements: all.csv" in stance("export", "all.csv")[1]
+
+
+def test_export_writes_examples_that_a_model_is_scored_on(stance, project):
+    stance("export", "test.jsonl", "--examples", "--part", "test")
+    row = json.loads(Path("test.jsonl").read_text().splitlines()[0])
+    assert row == {
+        "id": "letter-5:0-56",
+        "text": "Stricter inspections would end the midnight coal picnic.",
+        "label": "pro-sanctions",
+        "article": "letter-5",
+    }
+
+
+def test_export_of_nothing_says_so(stance, project):
+    assert "there is nothing to export" in stance("export", "x.jsonl", "--examples", "--sampling", "random")[2]
+
+
+def test_the_codebook_of_this_repository_has_a_version():
+    from pipeline.labelling.rows import codebook_version
+
+    assert codebook_version(ROOT / "labels")

@@ -1,0 +1,287 @@
+import csv
+import json
+import subprocess
+import sys
+
+import openpyxl
+import pytest
+from conftest import LABEL_NAMES, ROOT
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.data.articles import Article
+from pipeline.errors import InputError
+from pipeline.labelling.exchange import read_batch, write_batch
+from pipeline.labelling.rows import make_row
+
+# What spreadsheets stumble over: a formula, leading zeros, quotes, a line break, a semicolon.
+TEXT = '=HYPERLINK("x") “Talks; not tea,”\nhe said.'
+ARTICLE = Article("007.10", TEXT, title="-1 degrees", date="2019-02-28", outlet="@parley")
+ROW = make_row(ARTICLE, 0, len(TEXT), previous="'Quoted' before", sampling="random", guess="neutral", confidence=0.5)
+
+
+def fields(file):
+    return [row.fields for row in read_batch(file)]
+
+
+def refusal(file):
+    with pytest.raises(InputError) as caught:
+        read_batch(file)
+    return str(caught.value)
+
+
+def essence(row):
+    names = ("article_id", "previous", "text", "label", "title", "date", "outlet", "sampling")
+    return {name: row.get(name, "") for name in names} | {"start": int(row["start"]), "end": int(row["end"])}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "json"])
+def test_a_batch_comes_back_as_it_went(tmp_path, suffix):
+    write_batch(tmp_path / f"batch.{suffix}", [ROW], LABEL_NAMES)
+    assert [essence(row) for row in fields(tmp_path / f"batch.{suffix}")] == [essence(ROW)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "json"])
+def test_answers_come_back_in_every_format(tmp_path, suffix):
+    row = ROW | {"label": "pro-dialogue", "note": "tea is not talks", "annotator": "ann"}
+    write_batch(tmp_path / f"batch.{suffix}", [row], LABEL_NAMES)
+    found = fields(tmp_path / f"batch.{suffix}")[0]
+    assert [found[name] for name in ("label", "note", "annotator")] == ["pro-dialogue", "tea is not talks", "ann"]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_survives_a_csv(tmp_path, text):
+    write_batch(tmp_path / "batch.csv", [ROW | {"text": text}], LABEL_NAMES)
+    assert fields(tmp_path / "batch.csv")[0]["text"] == text
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"unknown kind of file; expected .csv, .xlsx, .jsonl, .json"):
+        write_batch(tmp_path / "batch.docx", [ROW], LABEL_NAMES)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert "batch.csv: no such file" in refusal(tmp_path / "batch.csv")
+
+
+# Spreadsheets
+
+
+def test_a_formula_in_an_article_is_no_formula_in_the_csv(tmp_path):
+    write_batch(tmp_path / "batch.csv", [ROW], LABEL_NAMES)
+    with (tmp_path / "batch.csv").open(encoding="utf-8-sig", newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["text"].startswith("'=") and row["title"].startswith("'-") and row["outlet"].startswith("'@")
+
+
+def test_a_formula_in_an_article_is_text_in_the_workbook(tmp_path):
+    write_batch(tmp_path / "batch.xlsx", [ROW], LABEL_NAMES)
+    cells = {cell.value: cell.data_type for cell in openpyxl.load_workbook(tmp_path / "batch.xlsx").active[2]}
+    assert cells[TEXT] == "s" and cells["007.10"] == "s"
+
+
+def test_the_workbook_has_a_drop_down_of_labels(tmp_path):
+    write_batch(tmp_path / "batch.xlsx", [ROW, ROW], LABEL_NAMES)
+    sheet = openpyxl.load_workbook(tmp_path / "batch.xlsx").active
+    choices = sheet.data_validations.dataValidation[0]
+    assert (choices.formula1, str(choices.sqref)) == ('"pro-sanctions,pro-dialogue,neutral"', "F2:F3")
+    assert sheet["F1"].value == "label"
+
+
+def test_the_workbook_hides_what_the_model_thinks(tmp_path):
+    write_batch(tmp_path / "batch.xlsx", [ROW], LABEL_NAMES)
+    sheet = openpyxl.load_workbook(tmp_path / "batch.xlsx").active
+    letter = next(cell.column_letter for cell in sheet[1] if cell.value == "guess")
+    assert sheet.column_dimensions[letter].hidden
+
+
+def test_a_workbook_takes_text_with_control_characters(tmp_path):
+    write_batch(tmp_path / "batch.xlsx", [ROW | {"text": "Bell\x07 and escape\x1b."}], LABEL_NAMES)
+    assert fields(tmp_path / "batch.xlsx")[0]["text"] == "Bell  and escape ."
+
+
+def test_a_broken_workbook_is_refused(tmp_path):
+    (tmp_path / "batch.xlsx").write_bytes(b"no zip")
+    assert "is no workbook" in refusal(tmp_path / "batch.xlsx")
+
+
+def test_without_openpyxl_a_line_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['openpyxl'] = None; from pathlib import Path\n"
+        "from pipeline.labelling.exchange import write_batch\n"
+        f"write_batch(Path({str(tmp_path / 'batch.xlsx')!r}), [], ['neutral'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "pip install 'stance-pipeline[label]'" in done.stderr and not (tmp_path / "batch.xlsx").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_a_spreadsheet_saves_is_read(tmp_path, encoding, delimiter):
+    names = ["article_id", "start", "end", "text", "label"]
+    with (tmp_path / "batch.csv").open("w", encoding=encoding, newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([names, ["soup", 0, 11, "“Talk, now”", "neutral"]])
+    assert fields(tmp_path / "batch.csv")[0]["text"] == "“Talk, now”"
+
+
+def test_a_quote_that_is_never_closed_is_refused(tmp_path):
+    (tmp_path / "batch.csv").write_text('article_id,start,end,text,label\nsoup,0,5,"Soup.,neutral\n')
+    assert "the rest cannot be read" in refusal(tmp_path / "batch.csv")
+
+
+def test_a_column_that_is_gone_is_named(tmp_path):
+    (tmp_path / "batch.csv").write_text("article_id,start,text,label\nsoup,0,Soup.,neutral\n")
+    assert "batch.csv:2: no end" in refusal(tmp_path / "batch.csv")
+
+
+def test_a_row_with_another_number_of_columns_is_named(tmp_path):
+    (tmp_path / "batch.csv").write_text("article_id,start,end,text,label\nsoup,0,5,Soup.,neutral\nsoup,0\n")
+    assert "batch.csv:3: another number of columns" in refusal(tmp_path / "batch.csv")
+
+
+def test_blank_lines_of_a_spreadsheet_are_no_rows(tmp_path):
+    (tmp_path / "batch.csv").write_text("article_id,start,end,text,label\nsoup,0,5,Soup.,neutral\n,,,,\n")
+    assert len(fields(tmp_path / "batch.csv")) == 1
+
+
+def test_an_empty_batch_is_refused(tmp_path):
+    (tmp_path / "batch.csv").write_text("article_id,start,end,text,label\n")
+    assert "holds no row" in refusal(tmp_path / "batch.csv")
+
+
+def test_a_column_that_somebody_added_stays(tmp_path):
+    write_batch(tmp_path / "batch.csv", [ROW | {"mood": "hungry"}], LABEL_NAMES)
+    assert fields(tmp_path / "batch.csv")[0]["mood"] == "hungry"
+
+
+# Label Studio
+
+DATA = {"article_id": "soup", "start": 0, "end": 5, "text": "Soup.", "previous": "", "sampling": "random"}
+
+
+def choice(label):
+    return {
+        "id": "aB3_x-9Qz1",
+        "type": "choices",
+        "value": {"choices": [label]},
+        "origin": "manual",
+        "to_name": "text",
+        "from_name": "label",
+    }
+
+
+def annotation(label, **fields):
+    """Return an annotation with all fields that a version 1.x export has."""
+    return {
+        "id": 11,
+        "completed_by": 3,
+        "result": [choice(label)],
+        "was_cancelled": False,
+        "ground_truth": False,
+        "created_at": "2024-03-09T22:16:08.728353Z",
+        "updated_at": "2024-03-09T22:16:08.728378Z",
+        "draft_created_at": None,
+        "lead_time": 4.288,
+        "prediction": {},
+        "result_count": 1,
+        "unique_id": "5a2b",
+        "import_id": None,
+        "last_action": None,
+        "task": 1,
+        "project": 83,
+        "updated_by": 3,
+        "parent_prediction": None,
+        "parent_annotation": None,
+        "last_created_by": None,
+    } | fields
+
+
+def export(folder, *annotations, **task):
+    """Write one task as a version 1.x export has it."""
+    content = {"id": 1, "annotations": list(annotations), "drafts": [], "predictions": [9], "data": DATA, "meta": {}}
+    content |= {"inner_id": 1, "total_annotations": len(annotations), "cancelled_annotations": 0} | task
+    (folder / "export.json").write_text(json.dumps([content]))
+    return fields(folder / "export.json")
+
+
+def test_an_annotation_of_label_studio_is_a_row(tmp_path):
+    row = export(tmp_path, annotation("neutral"))[0]
+    assert (row["article_id"], row["label"], row["time"]) == ("soup", "neutral", "2024-03-09T22:16:08.728353Z")
+
+
+@pytest.mark.parametrize("who", [3, {"id": 3, "email": "ann@parley.example", "first_name": "", "last_name": ""}])
+def test_who_completed_an_annotation_is_kept(tmp_path, who):
+    assert export(tmp_path, annotation("neutral", completed_by=who))[0]["annotator"] == "3"
+
+
+def test_several_annotations_of_a_task_are_rows_apart(tmp_path):
+    rows = export(tmp_path, annotation("neutral"), annotation("pro-dialogue", completed_by=4))
+    assert [(row["label"], row["annotator"]) for row in rows] == [("neutral", "3"), ("pro-dialogue", "4")]
+
+
+def test_a_cancelled_annotation_is_ignored(tmp_path):
+    rows = export(tmp_path, annotation("neutral", was_cancelled=True), annotation("pro-dialogue"))
+    assert [row["label"] for row in rows] == ["pro-dialogue"]
+
+
+def test_a_prediction_is_no_answer(tmp_path):
+    prediction = {"model_version": "stance", "score": 0.9, "result": [choice("neutral")]}
+    assert export(tmp_path, predictions=[prediction])[0]["label"] == ""
+
+
+def test_a_task_goes_out_with_the_models_prediction(tmp_path):
+    write_batch(tmp_path / "batch.json", [ROW], LABEL_NAMES)
+    task = json.loads((tmp_path / "batch.json").read_text())[0]
+    found = task["predictions"][0]
+    assert (found["score"], found["result"][0]["value"]) == (0.5, {"choices": ["neutral"]})
+
+
+def test_the_interface_names_the_fields_that_tasks_have(tmp_path):
+    write_batch(tmp_path / "batch.json", [ROW], ["yes & no", "neutral"])
+    interface = (tmp_path / "batch.xml").read_text()
+    assert 'value="$text"' in interface and '<Choice value="yes &amp; no" hotkey="1"/>' in interface
+
+
+def test_two_annotators_of_a_sentence_are_one_task(tmp_path):
+    rows = [ROW | {"label": label, "annotator": who} for label, who in [("neutral", "ann"), ("pro-dialogue", "bob")]]
+    write_batch(tmp_path / "batch.json", rows, LABEL_NAMES)
+    assert len(json.loads((tmp_path / "batch.json").read_text())) == 1
+    assert [row["annotator"] for row in fields(tmp_path / "batch.json")] == ["ann", "bob"]
+
+
+def test_json_min_is_read(tmp_path):
+    row = DATA | {
+        "id": 1,
+        "label": "neutral",
+        "annotator": 3,
+        "annotation_id": 11,
+        "created_at": "2024",
+        "lead_time": 4,
+    }
+    (tmp_path / "export.json").write_text(json.dumps([row]))
+    found = fields(tmp_path / "export.json")[0]
+    assert (found["label"], found["annotator"], found["time"]) == ("neutral", "3", "2024")
+
+
+@pytest.mark.parametrize(("cancelled", "labels"), [("False", ["neutral"]), ("True", [])])
+def test_the_csv_of_label_studio_is_read(tmp_path, cancelled, labels):
+    extra = {"annotation_id": 11, "annotator": 3, "created_at": "2024", "id": 1, "label": "neutral", "lead_time": 4.2}
+    kept, other = DATA | extra | {"was_cancelled": cancelled}, DATA | extra | {"was_cancelled": "False", "start": 9}
+    with (tmp_path / "export.csv").open("w", encoding="utf8", newline="") as stream:
+        writer = csv.DictWriter(stream, sorted(kept), quoting=csv.QUOTE_NONNUMERIC)
+        writer.writeheader()
+        writer.writerows([kept, other])
+    assert [row["label"] for row in fields(tmp_path / "export.csv") if row["start"] == "0"] == labels
+
+
+def test_two_choices_for_a_sentence_are_no_label(tmp_path):
+    two = annotation("neutral")
+    two["result"][0]["value"]["choices"].append("pro-dialogue")
+    assert export(tmp_path, two)[0]["label"] == "neutral, pro-dialogue"
+
+
+@pytest.mark.parametrize("content", ['{"id": 1}', "[1]", "no json"])
+def test_other_json_is_refused(tmp_path, content):
+    (tmp_path / "export.json").write_text(content)
+    assert "expected a Label Studio export" in refusal(tmp_path / "export.json")

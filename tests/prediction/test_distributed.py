@@ -1,0 +1,149 @@
+"""What surrounds Ray, and what its workers do, without Ray; with it: test_cluster.py."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from pipeline.cli.main import main
+from pipeline.data.articles import find_sources
+from pipeline.errors import InputError
+from pipeline.prediction import distributed, predict
+from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
+
+SOUP = "Sanctions must bite. Talks are soup. It rained in Wonsan."
+
+
+@pytest.fixture(autouse=True)
+def kitchen(tmp_path, monkeypatch):
+    """Stand in a folder with articles in two files, one of which both hold."""
+    monkeypatch.chdir(tmp_path)
+    Path("news").mkdir()
+    write("news/a.jsonl", {"id": "a", "text": SOUP, "title": "Soup"}, {"id": "b", "text": "Talks are tea."})
+    write("news/b.jsonl", {"id": "b", "text": "Sanctions are tea."}, {"id": "c"}, {"id": "d", "text": SOUP})
+
+
+def write(name, *rows):
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def files():
+    """The inputs as Ray hands them to its workers, one at a time."""
+    found = find_sources([Path("news").absolute()])
+    return [pa.Table.from_pylist([describe(place, source)]) for place, source in enumerate(found)]
+
+
+def by_hand(champion, bundle, first):
+    """Do what Ray does, in one process."""
+    rejects, scorer = Path("rejects"), Scorer(champion, bundle.digest)
+    rejects.mkdir(exist_ok=True)
+    tables = [table for file in files() for table in read_sentences(file, "article", first, rejects)]
+    rows = [row for table in tables for row in scorer(table).to_pylist()]
+    return rows, b"".join(part.read_bytes() for part in sorted(rejects.iterdir()))
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(InputError) as caught:
+        distributed.predict(*arguments, **options)
+    return str(caught.value)
+
+
+# Workers
+
+
+def test_workers_make_the_rows_and_rejects_of_the_local_engine(champion, bundle):
+    predict([Path("news").absolute()], Path("rows.parquet"), bundle)
+    rows, rejects = by_hand(champion, bundle, {"b": 0})
+    assert rows == parquet.read_table("rows.parquet").to_pylist()
+    assert rejects == Path("rows.parquet.rejected.jsonl").read_bytes() and rejects.count(b"\n") == 2
+
+
+def test_an_article_of_two_files_counts_in_the_first(champion, bundle):
+    rows, _ = by_hand(champion, bundle, {"b": 0})
+    assert [row["text"] for row in rows if row["article_id"] == "b"] == ["Talks are tea."]
+
+
+def test_ids_are_told_with_the_place_of_their_file():
+    found = [row for file in files() for table in read_ids(file, "article") for row in table.to_pylist()]
+    assert [(row["id"], row["place"]) for row in found] == [("a", 0), ("b", 0), ("b", 1), ("d", 1)]
+
+
+def test_a_worker_that_does_it_again_changes_nothing(champion, bundle):
+    assert by_hand(champion, bundle, {"b": 0}) == by_hand(champion, bundle, {"b": 0})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_a_file_name_that_is_no_utf8_reaches_the_workers(champion, bundle):
+    with open(b"news/soup-\xff.txt", "w") as stream:
+        stream.write("Sanctions must bite.")
+    _, rejects = by_hand(champion, bundle, {"b": 0})
+    assert os.fsencode(json.loads(rejects.splitlines()[-1])["where"]).endswith(b"news/soup-\xff.txt")
+
+
+def test_a_worker_refuses_a_model_that_was_replaced_meanwhile(champion):
+    with pytest.raises(OSError, match="has changed since the batch began"):
+        Scorer(champion, "yesterday")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("output", ["rows.parquet", "rows.jsonl", "rows.csv"])
+def test_an_output_that_names_a_file_is_refused(champion, output):
+    assert "names a file; expected the name of a folder" in refusal(["news"], Path(output), champion)
+
+
+def test_standard_input_is_refused(champion):
+    message = refusal(["-"], Path("rows"), champion)
+    assert message == "-: many machines cannot read standard input; expected files or folders"
+
+
+@pytest.mark.parametrize("output", ["news/rows", "news"])
+def test_an_output_inside_an_input_is_refused(champion, output):
+    assert "lies in an input; choose another --output" in refusal(["news"], Path(output), champion)
+
+
+def test_an_output_that_is_there_is_refused(champion):
+    Path("rows").mkdir()
+    message = refusal(["news"], Path("rows"), champion)
+    assert message.endswith("rows: is there already; expected a name that is free; --restart replaces it")
+
+
+def test_a_restart_replaces_nothing_but_rows(champion):
+    Path("photos").mkdir()
+    Path("photos/lunch.png").write_bytes(b"soup")
+    assert "photos: holds more than rows" in refusal(["news"], Path("photos"), champion, restart=True)
+    assert Path("photos/lunch.png").read_bytes() == b"soup"
+
+
+def test_a_missing_ray_is_one_line(champion, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    message = refusal(["news"], Path("rows"), champion)
+    assert message == "--engine ray: the package ray is missing; install it with `pip install 'stance-pipeline[ray]'`"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "soup", "127.0.0.1:99999999"])
+def test_an_address_that_nobody_answers_is_one_line(champion, address):
+    message = refusal(["news"], Path("rows"), champion, address=address)
+    assert message.startswith(f"--ray-address {address}: cannot be reached (")
+    assert message.endswith("expected HOST:PORT of the head of a cluster, or auto")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--engine", "ray", "--ray-address", "soup"], "stance: --ray-address soup: cannot be reached"),
+        (["--ray-address", "auto"], "stance: --ray-address: is for --engine ray"),
+    ],
+)
+def test_the_command_ends_with_one_line_and_code_2(champion, monkeypatch, capsys, words, line):
+    monkeypatch.setattr(sys, "argv", ["stance", "predict", "news", "-o", "rows", "-m", str(champion), *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and told.startswith(line) and told.count("\n") == 1
+    assert os.listdir() == ["news"]

@@ -1,0 +1,441 @@
+import csv
+import dataclasses
+import io
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import LABEL_NAMES
+from pyarrow import parquet
+
+from pipeline import prediction
+from pipeline.data.annotations import probability_column
+from pipeline.data.sentences import cut
+from pipeline.errors import InputError
+from pipeline.prediction import Summary, predict
+
+COLUMNS = [
+    *("article_id", "sentence_index", "start", "end", "text", "label", "confidence"),
+    *("p_pro_sanctions", "p_pro_dialogue", "p_neutral"),
+    *("title", "date", "outlet"),
+]
+NEWS = [
+    {"id": "b", "text": "Sanctions must bite. Talks are soup.", "title": "Soup", "outlet": "The Daily Parley"},
+    {"id": "a", "text": "It rained in Wonsan.\nNobody sanctioned the rain.", "date": "2019-02-28"},
+]
+NASTY = (
+    'He said: "No relief, ever", and left;\r\n=cmd("|calc")\t\\n <script>alert("talks")</script>, '
+    "'tis\rcold; +38 @Panmunjom -- 평양 🍲\u2028soup"
+)
+
+
+@pytest.fixture(autouse=True)
+def stand_in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name, *rows):
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return name
+
+
+@pytest.fixture
+def label(bundle):
+    """Label rows or files, and return what was written, every value as it was stored."""
+
+    def labelled(*inputs, output="rows.jsonl", **options):
+        inputs = [
+            write(f"news-{n}.jsonl", entry) if isinstance(entry, dict) else entry for n, entry in enumerate(inputs)
+        ]
+        predict(inputs, Path(output), bundle, **options)
+        return read(output)
+
+    return labelled
+
+
+def read(output):
+    if output.endswith(".parquet"):
+        return parquet.read_table(output).to_pylist()
+    with open(output, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream)) if output.endswith(".csv") else [json.loads(line) for line in stream]
+
+
+def rejects(output="rows.jsonl"):
+    return read(f"{output}.rejected.jsonl")
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(InputError) as caught:
+        predict(*arguments, **options)
+    return str(caught.value)
+
+
+# Rows
+
+
+def test_there_is_a_row_for_each_sentence_in_the_order_of_the_input(label):
+    rows = label(write("news.jsonl", *NEWS))
+    assert [(row["article_id"], row["sentence_index"]) for row in rows] == [("b", 0), ("b", 1), ("a", 0), ("a", 1)]
+
+
+def test_inputs_are_labelled_in_the_order_given(label):
+    assert [row["article_id"] for row in label(*NEWS[::-1])] == ["a", "a", "b", "b"]
+
+
+def test_spans_slice_back_to_the_sentence(label):
+    texts = {row["id"]: row["text"] for row in NEWS}
+    assert all(texts[row["article_id"]][row["start"] : row["end"]] == row["text"] for row in label(*NEWS))
+
+
+def test_rows_are_the_sentences_that_cutting_finds(label):
+    assert [row["text"] for row in label(NEWS[0])] == [sentence.text for sentence in cut(NEWS[0]["text"])]
+
+
+def test_probabilities_of_a_row_add_up_to_one(label):
+    assert [sum(row[probability_column(name)] for name in LABEL_NAMES) for row in label(*NEWS)] == pytest.approx(
+        [1] * 4
+    )
+
+
+def test_the_label_is_the_most_likely_one_and_its_probability_the_confidence(label):
+    for row in label(*NEWS):
+        assert row["confidence"] == row[probability_column(row["label"])] == max(row[name] for name in COLUMNS[7:10])
+
+
+def test_probabilities_are_those_of_the_model(label, bundle):
+    row = label(NEWS[0])[0]
+    assert [row[name] for name in COLUMNS[7:10]] == bundle.predict_proba([row["text"]])[0].tolist()
+
+
+def test_a_probability_column_is_a_word():
+    assert probability_column("pro-sanctions") == "p_pro_sanctions"
+
+
+def test_title_date_and_outlet_stand_where_they_are_known(label):
+    first, *_, last = label(*NEWS)
+    assert (first["title"], first["outlet"], "date" in first) == ("Soup", "The Daily Parley", False)
+    assert (last["date"], "title" in last) == ("2019-02-28", False)
+
+
+def test_a_row_is_a_sentence_where_the_user_says_so(label):
+    text = "Sanctions must bite. Talks are soup."
+    (row,) = label({"id": 38, "text": text}, unit="sentence")
+    assert (row["article_id"], row["sentence_index"], row["start"], row["end"]) == ("38", 0, 0, len(text))
+
+
+def test_a_sentence_of_the_user_is_not_cleaned(label):
+    assert label({"id": "a", "text": "Advertisement"}, unit="sentence")[0]["text"] == "Advertisement"
+
+
+def test_a_dash_reads_standard_input(label, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(NEWS[0]).encode())))
+    assert [row["article_id"] for row in label("-")] == ["b", "b"]
+
+
+def test_chunks_change_no_row(label, monkeypatch):
+    whole = label(*NEWS, output="whole.jsonl")
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    in_chunks = label(*NEWS, output="chunks.jsonl")
+    assert [row["text"] for row in in_chunks] == [row["text"] for row in whole]
+    assert [row["confidence"] for row in in_chunks] == pytest.approx([row["confidence"] for row in whole])
+
+
+def test_an_input_without_a_row_gives_an_output_without_one(label):
+    assert label(write("news.jsonl")) == []
+
+
+# Abstaining
+
+
+def test_abstaining_marks_the_unsure_rows_and_keeps_every_number(label, bundle):
+    rows = label(*NEWS, {"id": "c", "text": "Talks. Enforce sanctions, maximum pressure. Goose."})
+    marked = label(*NEWS, {"id": "c", "text": "Talks. Enforce sanctions, maximum pressure. Goose."}, abstain=True)
+    least = bundle.least_confidence()
+    labels = [row["label"] if row["confidence"] >= least else "uncertain" for row in rows]
+    assert {"uncertain"} < set(labels)
+    assert marked == [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
+
+
+def test_the_summary_counts_the_uncertain(bundle):
+    done = predict([write("news.jsonl", *NEWS)], Path("rows.jsonl"), bundle, abstain=True)
+    labels = [row["label"] for row in read("rows.jsonl")]
+    assert done.labels == {name: labels.count(name) for name in (*LABEL_NAMES, "uncertain")}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"abstain": None}, "--abstain: the model's manifest holds no threshold; train again"),
+        (
+            {"abstain": {"precision": 0.9, "rows": 41}},
+            "--abstain: the model's manifest holds no threshold: no threshold is shown to reach a precision of 0.9",
+        ),
+        ({"label_names": ["uncertain", "sure"]}, "--abstain: 'uncertain' is a label of this model"),
+    ],
+)
+def test_a_model_that_cannot_abstain_is_one_line_before_any_work(bundle, change, line):
+    other = replace(bundle, manifest=bundle.manifest | change)
+    message = refusal([write("news.jsonl", *NEWS)], Path("rows.csv"), other, abstain=True)
+    assert message.startswith(line) and os.listdir() == ["news.jsonl"]
+
+
+# Files
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+def test_all_columns_are_there_in_order(label, output):
+    assert list(label(*NEWS, output=output)[0]) == COLUMNS
+
+
+def test_jsonl_has_the_columns_in_order(label):
+    assert list(label(NEWS[0] | {"date": "2019"})[0]) == COLUMNS
+
+
+def test_csv_says_what_jsonl_says(label):
+    expected = [{name: str(row.get(name, "")) for name in COLUMNS} for row in label(*NEWS)]
+    assert label(*NEWS, output="rows.csv") == expected
+
+
+def test_parquet_says_what_jsonl_says(label):
+    expected = [{name: row.get(name) for name in COLUMNS} for row in label(*NEWS)]
+    assert label(*NEWS, output="rows.parquet") == expected
+
+
+def test_parquet_keeps_numbers_as_numbers(label):
+    label(*NEWS, output="rows.parquet")
+    kinds = [str(kind) for kind in parquet.read_schema("rows.parquet").types]
+    assert kinds == ["string", *["int64"] * 3, *["string"] * 2, *["double"] * 4, *["string"] * 3]
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_nasty_text_comes_back_exactly(label, output):
+    (row,) = label({"id": "=1+1", "text": NASTY, "title": NASTY}, output=output, unit="sentence")
+    assert (row["article_id"], row["text"], row["title"]) == ("=1+1", NASTY, NASTY)
+
+
+@pytest.mark.parametrize("text", ["Soup\rand talks.", "Soup\nand talks.", "Soup\r\nand talks.", '"', ",", " soup "])
+def test_each_character_that_csv_must_quote_comes_back(label, text):
+    (row,) = label({"id": "a", "text": text}, output="rows.csv", unit="sentence")
+    assert row["text"] == text
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_spans_of_a_nasty_article_slice_back(label, output):
+    rows = label({"id": "a", "text": NASTY}, output=output)
+    assert rows and all(NASTY[int(row["start"]) : int(row["end"])] == row["text"] for row in rows)
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+def test_an_output_without_rows_still_has_its_columns(bundle, output):
+    predict([write("news.jsonl")], Path(output), bundle)
+    names = (
+        parquet.read_schema(output).names
+        if output == "rows.parquet"
+        else Path(output).read_text().split()[0].split(",")
+    )
+    assert names == COLUMNS
+
+
+def test_folders_on_the_way_to_the_output_are_made(label):
+    assert label(NEWS[0], output="deep/down/rows.jsonl")
+
+
+def test_an_earlier_output_is_replaced(label):
+    label(*NEWS)
+    assert [row["article_id"] for row in label(NEWS[0])] == ["b", "b"]
+
+
+# Rejects
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_is_labelled(label):
+    Path("news.jsonl").write_text("{soup\n" + json.dumps(NEWS[0]) + "\n")
+    assert [row["article_id"] for row in label("news.jsonl")] == ["b", "b"]
+    assert [row["where"] for row in rejects()] == ["news.jsonl:1"]
+
+
+def test_a_reject_says_why(label):
+    label({"id": "a", "text": ""})
+    assert rejects() == [{"where": "news-0.jsonl:1", "why": "`text` is empty"}]
+
+
+def test_a_second_article_of_the_same_id_is_a_reject(label):
+    assert len(label(NEWS[0], NEWS[0] | {"text": "Soup."})) == 2
+    assert rejects() == [{"where": "b", "why": "a second article with this id; expected unique ids"}]
+
+
+def test_an_article_of_furniture_alone_is_a_reject(label):
+    label({"id": "a", "text": "Comments are closed."})
+    assert rejects() == [{"where": "a", "why": "the article holds no sentence"}]
+
+
+def test_without_rejects_there_is_no_file_of_them(label):
+    label(*NEWS)
+    assert not Path("rows.jsonl.rejected.jsonl").exists()
+
+
+def test_rejects_of_an_earlier_batch_are_cleared(label):
+    label({"id": "a", "text": ""})
+    label(*NEWS)
+    assert not Path("rows.jsonl.rejected.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_a_file_name_that_is_no_utf8_is_a_reject(label):
+    Path("news").mkdir()
+    with open(b"news/soup-\xff.txt", "w") as stream:
+        stream.write("Sanctions must bite.")
+    label("news")
+    assert os.fsencode(rejects()[0]["where"]) == b"news/soup-\xff.txt"
+
+
+# Two stages
+
+
+class Sure:
+    """A first stage that is sure of soup, and far too sure."""
+
+    def answer(self, texts):
+        sure = np.array(["soup" in text for text in texts])
+        return sure, np.tile([0.0, 0.0, 1.0], (int(sure.sum()), 1))
+
+
+@pytest.fixture
+def staged(bundle):
+    return dataclasses.replace(bundle, first_stage=Sure())
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_row_says_which_stage_answered(staged, output):
+    predict([write("news.jsonl", *NEWS)], Path(output), staged)
+    assert [row["stage"] for row in read(output)] == ["full", "first", "full", "full"]
+    assert list(read(output)[0])[-1] == "stage"
+
+
+def test_the_first_stage_speaks_for_its_own_rows_alone(staged, label):
+    predict([write("news.jsonl", *NEWS)], Path("staged.jsonl"), staged)
+    rows, plain = read("staged.jsonl"), label(*NEWS)
+    assert rows[1]["confidence"] == 1.0
+    assert [row["confidence"] for row in rows[2:]] == pytest.approx([row["confidence"] for row in plain[2:]])
+
+
+def test_exact_lets_the_whole_model_score_every_sentence(staged, label):
+    predict([write("news.jsonl", *NEWS)], Path("exact.jsonl"), staged, exact=True)
+    assert read("exact.jsonl") == [row | {"stage": "full"} for row in label("news.jsonl")]
+
+
+def test_a_batch_that_was_begun_exact_goes_on_exact(staged, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 2)
+
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), staged, report=stop, exact=True)
+    message = refusal(["news.jsonl"], Path("rows.csv"), staged)
+    assert message.startswith("rows.csv: an unfinished batch was begun with --exact, or now is")
+
+
+# The summary
+
+
+def test_the_summary_counts_articles_sentences_and_rejects(bundle):
+    done = predict([write("news.jsonl", *NEWS, {"id": "c"})], Path("rows.csv"), bundle)
+    assert (done.articles, done.sentences, done.rejects) == (2, 4, 1)
+
+
+def test_the_summary_counts_labels(bundle):
+    done = predict([write("news.jsonl", *NEWS)], Path("rows.jsonl"), bundle)
+    labels = [row["label"] for row in read("rows.jsonl")]
+    assert done.labels == {name: labels.count(name) for name in LABEL_NAMES}
+
+
+def test_the_summary_names_the_file_of_rejects(bundle):
+    done = predict([write("news.jsonl", {"id": "c"})], Path("rows.csv"), bundle)
+    assert done.rejected == Path("rows.csv.rejected.jsonl")
+
+
+def test_progress_is_told_after_each_chunk(bundle, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    told = []
+    predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=lambda done: told.append(done.sentences))
+    assert told == [3, 4]
+
+
+def test_the_share_of_bytes_that_were_read_is_told(bundle, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 2)
+    sources = [write(f"news-{n}.jsonl", {"id": f"{n}", "text": NEWS[0]["text"]}) for n in range(4)]
+    told = []
+    predict(sources, Path("rows.csv"), bundle, report=lambda done: told.append(done.share))
+    assert told == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_of_standard_input_nobody_knows_the_share(bundle, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(NEWS[0]).encode())))
+    told = []
+    predict(["-"], Path("rows.csv"), bundle, report=lambda done: told.append((done.share, done.left)))
+    assert told == [(None, None)]
+
+
+def test_the_rate_and_the_time_left_are_those_of_this_run():
+    done = Summary(sentences=3000, resumed=1000, seconds=20.0, share=0.75)
+    assert (done.rate, done.left) == (100.0, pytest.approx(10.0))
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("output", ["rows.txt", "rows", "rows.xlsx"])
+def test_an_output_of_an_unknown_kind_is_refused(bundle, output):
+    message = refusal([write("news.jsonl", *NEWS)], Path(output), bundle)
+    assert message == f"{output}: unknown kind of file; expected .jsonl, .csv, .parquet"
+
+
+def test_an_input_that_is_not_there_is_named(bundle):
+    assert refusal(["lunch.txt"], Path("rows.csv"), bundle).startswith("lunch.txt: no such file or folder")
+
+
+def test_an_output_below_a_file_is_refused(bundle):
+    Path("soup").write_text("soup")
+    message = refusal([write("news.jsonl", *NEWS)], Path("soup/rows.csv"), bundle)
+    assert message.startswith("soup/rows.csv: Not a directory; expected a place that can be written to")
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+def test_an_output_that_is_a_folder_is_refused(bundle, output):
+    Path(output).mkdir()
+    assert refusal([write("news.jsonl", *NEWS)], Path(output), bundle).startswith(f"{output}: ")
+
+
+def test_an_output_over_its_own_input_is_refused(bundle):
+    before = Path(write("news.jsonl", *NEWS)).read_bytes()
+    assert refusal(["news.jsonl"], Path("../" + Path.cwd().name + "/news.jsonl"), bundle).endswith(
+        "is an input too; choose another --output"
+    )
+    assert Path("news.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_a_batch_that_breaks_off_leaves_nothing_behind(bundle, output):
+    write("news.jsonl", *NEWS, {"id": "c"})
+    refusal(["news.jsonl", "lunch.txt"], Path(output), bundle)
+    assert os.listdir() == ["news.jsonl"]
+
+
+def test_a_batch_that_breaks_off_leaves_the_earlier_output(label, bundle):
+    before = label(*NEWS)
+    refusal(["news-0.jsonl", "lunch.txt"], Path("rows.jsonl"), bundle)
+    assert read("rows.jsonl") == before
+
+
+def test_a_batch_that_is_stopped_shows_no_output(bundle):
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=stop)
+    assert sorted(os.listdir()) == [".rows.csv.partial", "news.jsonl"]

@@ -1,0 +1,124 @@
+"""What people find in MLflow after a training and two evaluations."""
+
+import shutil
+from contextlib import chdir
+
+import mlflow
+import pytest
+from conftest import LABEL_NAMES, ROOT, write_project
+
+from pipeline import tracking
+from pipeline.bundle import load_bundle
+from pipeline.config import read_config
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.reporting.evaluation_page import publish
+from pipeline.training import train as training
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+
+
+def train():
+    return training.train(read_config("configs/default.yaml"), lambda share, words: None, lambda result: None)
+
+
+def report(outcome):
+    bundle, config = load_bundle(outcome.folder), read_config("configs/default.yaml")
+    return publish(evaluate(bundle, config), bundle, config)
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """A training that was evaluated twice; the tests stand in its folder and only read."""
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    shutil.copytree(ROOT / "configs" / "behaviour", folder / "configs" / "behaviour")
+    # Invented text beside real text, and a candidate to be measured against: every key that there is.
+    index, config = folder / "seeds" / "index.csv", folder / "configs" / "default.yaml"
+    index.write_text(index.read_text().replace("letter-1,letter,", "letter-1,single,"))
+    config.write_text(f"{config.read_text()}  - {{kind: tfidf, least_articles: 1}}\n")
+    with pytest.MonkeyPatch.context() as patch, chdir(folder):
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        found = train()
+        digest = load_bundle(found.folder).digest
+        assert [report(found)[1] for _ in range(2)] == ["", ""]
+        assert load_bundle(found.folder).digest == digest, "an evaluation changed the exported folder"
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(outcome):
+    return mlflow.MlflowClient(tracking.tracking_uri())
+
+
+@pytest.fixture(scope="module")
+def runs(client):
+    """All runs by name."""
+    experiment = client.get_experiment_by_name("stance").experiment_id
+    return {run.info.run_name: run for run in client.search_runs([experiment])}
+
+
+def test_the_card_in_the_folder_stands_on_the_registered_version(client, outcome):
+    described = client.get_model_version_by_alias("stance", "champion").description
+    assert described.startswith((outcome.folder / "README.md").read_text())
+
+
+def test_the_card_tells_the_test_score_of_the_export(client, outcome):
+    score = load_bundle(outcome.folder).manifest["test"]["parts"][0]
+    described = client.get_model_version_by_alias("stance", "champion").description
+    assert score["sentences"] == 6 and f"| test part | 2 | 6 | {score['macro_f1']['value']:.3f} [" in described
+
+
+def test_an_evaluation_is_told_once_on_the_registered_version(client):
+    described = client.get_model_version_by_alias("stance", "champion").description
+    assert described.count("## On the test part") == 1 and "the best floor" in described
+
+
+def test_runs_have_names_that_say_what_was_tried(runs):
+    assert set(runs) == {"train default", "majority", "keywords", "tfidf"}
+
+
+def test_runs_name_commit_data_and_config(runs):
+    assert all(run.data.tags.keys() >= {"git_commit", "data_digest", "config"} for run in runs.values())
+
+
+def test_a_dozen_metric_keys_and_no_more(runs):
+    keys = {key for run in runs.values() for key in run.data.metrics}
+    assert {"macro_f1", "test_macro_f1", "behaviour_rate"} <= keys and len(keys) <= 12
+
+
+def test_parent_and_children_compare_side_by_side(runs, outcome):
+    shared = {"macro_f1", "macro_f1_low", "macro_f1_high", "macro_f1_real", "ece", *(f"f1_{n}" for n in LABEL_NAMES)}
+    assert all(shared <= run.data.metrics.keys() for run in runs.values())
+    children = [runs["majority"], runs["keywords"], runs["tfidf"]]
+    assert all(run.data.tags["mlflow.parentRunId"] == outcome.run_id for run in children)
+
+
+def test_the_run_says_what_was_selected_and_why(runs, outcome):
+    note = runs["train default"].data.tags["mlflow.note.content"]
+    assert outcome.reason in note and "promoted: there was no champion yet" in note
+
+
+def test_mistakes_are_a_table_that_the_ui_shows(client, runs, outcome):
+    experiment = runs["train default"].info.experiment_id
+    table = client.load_table(experiment, "mistakes.json", run_ids=[outcome.run_id])
+    assert {"text", "label", "predicted", "confidence", "p neutral", "words"} <= set(table.columns)
+    assert (table["why"] == "least sure").sum() == 6
+
+
+def test_the_ui_opens_on_the_runs(client):
+    experiment = client.get_experiment_by_name("stance").experiment_id
+    assert tracking.runs_page(5000).startswith(f"http://localhost:5000/#/experiments/{experiment}/runs?")
+
+
+def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(project, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    outcome = train()
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    client.delete_run(outcome.run_id)
+    page, why = report(outcome)
+    assert page.exists() and f"run {outcome.run_id} was deleted; restore it in the UI" in why
+
+    client.restore_run(outcome.run_id)
+    shutil.rmtree("mlartifacts")
+    assert report(outcome)[1] == ""
+    assert (project / "mlartifacts" / outcome.run_id / "artifacts" / "report" / "index.html").exists()
