@@ -126,7 +126,7 @@ def held_out(options: argparse.Namespace, report: Report) -> None:
     train = [row for row in rows if row.split == "train"]
     sets = {
         "sampled sentences of held-out documents": [row for row in rows if row.split == "test"],
-        "all sentences of held-out whole articles": [row for row in rows if row.split == "running-test"],
+        "all sentences of held-out whole articles": [row for row in rows if row.split == "full-article-test"],
     }
     texts = [row.input for part in sets.values() for row in part]
     systems = CHEAP | ({} if options.quick else ENCODERS)

@@ -11,7 +11,7 @@ Each start keeps a third of the documents apart to score on, begins with the sam
 strategies, and lets each strategy choose the rest by `pipeline.labelling.choice.choose`, as
 `stance label suggest` does. Labels come from the file, so the annotator never errs. The model is the
 candidate `tfidf`, calibrated out of fold on the blind rows and decided as `stance train` does; the
-shipped start is not used: it knows these sentences.
+pretrained model is not used: it knows these sentences.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pipeline.labelling.choice import DEFAULT, STRATEGIES, Plan, choose
 from pipeline.labelling.suggestion import vectorizer
 from pipeline.scoring.calibration import Calibration, fit_calibration
 from pipeline.scoring.metrics import confusion, macro_f1
-from pipeline.training.selection import make_folds, mirroring
+from pipeline.training.selection import exclude_active_samples, make_folds
 
 # name -> strategy, a quota for each predicted label, clusters
 WAYS = {name: (name, False, False) for name in STRATEGIES} | {
@@ -86,7 +86,7 @@ class Counted(Tfidf):
             cls.counts[analyzer] = counts, rows
 
     def _vectorizer(self, analyzer: str, terms: Sequence[str] | None = None) -> Any:
-        return Remembered(*self.counts[analyzer], self.least_articles)
+        return Remembered(*self.counts[analyzer], self.min_df)
 
 
 def pool_of(rows: Sequence[Example], kind: str) -> list[Example]:
@@ -120,7 +120,7 @@ def fit(rows: Sequence[Example], config: Config, state: int) -> tuple[Tfidf, Cal
         inside = [row for row, own in zip(rows, folds, strict=True) if own != fold]
         outside = [row.text for row, own in zip(rows, folds, strict=True) if own == fold]
         scores[folds == fold] = fitted(inside).decision_function(outside)
-    blind = mirroring(rows, np.ones(len(rows), bool))
+    blind = exclude_active_samples(rows, np.ones(len(rows), bool))
     return fitted(rows), fit_calibration(scores[blind], y[blind], folds[blind])
 
 

@@ -8,7 +8,7 @@
 
 Articles are drawn from seeds/authored.jsonl, where half the sentences take a side; `--input` takes others, such
 as news, where one in ten does and the first stage answers more. The rivals of `predict` run the encoder of the
-shipped start: `transformers.pipeline` in torch and float32, as it comes; ONNX Runtime with dynamic int8, as its
+pretrained model: `transformers.pipeline` in torch and float32, as it comes; ONNX Runtime with dynamic int8, as its
 documentation shows it, in batches of 32 as the sentences come.
 """
 

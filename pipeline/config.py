@@ -75,7 +75,7 @@ class Selection(Section):
     metric: Literal["macro_f1", "positive_f1"] = "macro_f1"
 
 
-class Evaluation(Section):
+class EvaluationSettings(Section):
     """What a model is tried on beside its test part; null where there is none for these labels."""
 
     lexicon: Path | None = Path("configs/lexicon.yaml")  # of the keyword list that it should beat
@@ -118,7 +118,7 @@ class Config(Section):
     random_state: int = 0
     data: Data = Data()
     selection: Selection = Selection()
-    evaluation: Evaluation = Evaluation()
+    evaluation: EvaluationSettings = EvaluationSettings()
     abstain: Abstain = Abstain()
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     output: Path = Path("models/champion")

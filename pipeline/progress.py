@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
 
+# Called while work goes on, with the share that is done, 0 to 1, and words on what is being done.
+ProgressCallback = Callable[[float, str], None]
 # Off a terminal a line this often, in seconds, is enough to see that work goes on.
 PLAIN_INTERVAL = 10.0
+
+
+def ignore_progress(share: float, words: str) -> None:
+    """Show nothing."""
+
+
+def step_of(on_progress: ProgressCallback, step: int, steps: int, prefix: str = "") -> ProgressCallback:
+    """Return the callback of one of several steps that take equally long, counted from 0."""
+    return lambda share, words: on_progress((step + share) / steps, prefix + words)
 
 
 class Bar:
@@ -19,6 +31,16 @@ class Bar:
 
     def __init__(self, console: Console | None = None) -> None:
         """Write to standard error, so that results on standard output stay clean."""
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
         self._console = console or Console(stderr=True)
         self._plain = not self._console.is_terminal
         self._progress = Progress(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -12,9 +12,7 @@ import numpy as np
 from pipeline.config import Candidate
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
-
-# Told while fitting: the share that is done, 0 to 1, and what is being done.
-Report = Callable[[float, str], None]
+from pipeline.progress import ProgressCallback
 
 
 @dataclass
@@ -29,7 +27,7 @@ class State:
 class Classifier(Protocol):
     """What training, evaluation and prediction ask of every kind."""
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Learn from examples."""
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
@@ -48,8 +46,8 @@ KINDS = {
     "tfidf": "linear:Tfidf",
     "embedding": "linear:Embedding",
     "hybrid": "linear:Hybrid",
-    "start": "domain:Start",
-    "anchored": "domain:Anchored",
+    "pretrained": "pretrained:Pretrained",
+    "adapted": "pretrained:Adapted",
     "finetune": "finetune:Finetune",
     "contrastive": "contrastive:Contrastive",
     "distil": "distil:Distil",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from pipeline.classifiers.checkpoint import DEFAULT, load_checkpoint, merge_adapter, run
-from pipeline.classifiers.network import Recipe, SentenceClassifier, train_network
+from pipeline.classifiers.network import SentenceClassifier, TrainingOptions, train_network
+from pipeline.progress import ProgressCallback
 
 # The six linear layers of each of the encoder's blocks, and not the pooler, which is not used.
 LAYERS = r".*layer\.\d+\..*(query|key|value|dense)"
@@ -24,7 +25,7 @@ def train_adapter(
     recipe: dict[str, Any],
     workspace: Path,
     output: Path,
-    report: Callable[[float, str], None],
+    on_progress: ProgressCallback,
     start: Path | None = None,
 ) -> np.ndarray:
     """Train on soft targets, write adapter and head in half precision, return the validation texts' logits.
@@ -36,7 +37,7 @@ def train_adapter(
         recipe: rank, epochs, learning_rate, batch_size, max_length, random_state.
         workspace: keeps a checkpoint after each epoch.
         output: where `adapter_model.safetensors`, `adapter_config.json` and `head.safetensors` go.
-        report: told how far it is.
+        on_progress: told how far it is.
         start: an adapter to go on from; none begins anew.
 
     """
@@ -60,7 +61,7 @@ def train_adapter(
         tokenizer,
         texts,
         targets,
-        Recipe(
+        TrainingOptions(
             epochs=recipe["epochs"],
             learning_rate=recipe["learning_rate"],
             head_rate=1e-3,
@@ -70,7 +71,7 @@ def train_adapter(
             warmup=0.06,
             random_state=recipe["random_state"],
         ),
-        report,
+        on_progress,
         workspace=workspace,
     )
     adapted: Any = model.encoder

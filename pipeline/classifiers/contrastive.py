@@ -15,13 +15,14 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Report, index_labels
+from pipeline.classifiers import index_labels
 from pipeline.classifiers.checkpoint import Embedder, load_checkpoint, to_onnx
 from pipeline.classifiers.linear import Embedding
-from pipeline.classifiers.network import Recipe, train_network
+from pipeline.classifiers.network import TrainingOptions, train_network
 from pipeline.classifiers.onnx import OnnxModel
 from pipeline.classifiers.rules import STRICT
 from pipeline.data.dataset import Example
+from pipeline.progress import ProgressCallback
 
 
 def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
@@ -59,7 +60,7 @@ class Contrastive(Embedding):
     batch_size: Annotated[int, Field(ge=2)] = 32
     freeze_words: bool = True
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Learn; the same inputs and random_state on the same machine give the same weights."""
         torch.manual_seed(self.random_state)
         tokenizer, encoder = load_checkpoint(self.checkpoint)
@@ -74,7 +75,7 @@ class Contrastive(Embedding):
             tokenizer,
             [example.input for example in drawn],
             y,
-            Recipe(
+            TrainingOptions(
                 epochs=min(self.epochs, -(-self.steps // -(-len(drawn) // self.batch_size))),
                 learning_rate=self.learning_rate,
                 head_rate=0.0,
@@ -84,10 +85,10 @@ class Contrastive(Embedding):
                 warmup=0.1,
                 random_state=self.random_state,
             ),
-            lambda share, words: report(0.9 * share, words),
+            lambda share, words: on_progress(0.9 * share, words),
             loss=pair_loss,
             class_weights=counts.sum() / (len(counts) * counts) if self.balanced else None,
         )
         # The linear layer learns from the exported form's vectors: they are what it will meet.
         self._onnx = OnnxModel(to_onnx(model, tokenizer, self.max_length, self.precision))
-        super().fit(examples, label_names, lambda share, words: report(0.9 + 0.1 * share, words))
+        super().fit(examples, label_names, lambda share, words: on_progress(0.9 + 0.1 * share, words))

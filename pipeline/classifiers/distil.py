@@ -11,12 +11,13 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Report, index_labels
+from pipeline.classifiers import index_labels
 from pipeline.classifiers.finetune import Finetune
 from pipeline.classifiers.rules import STRICT
 from pipeline.classifiers.teachers import cross_fit
 from pipeline.config import Candidate
 from pipeline.data.dataset import Example
+from pipeline.progress import ProgressCallback
 
 
 @dataclass(config=STRICT)
@@ -33,7 +34,7 @@ class Distil(Finetune):
     label_share: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a label beside the teachers' probabilities
     unlabelled: tuple[Path, ...] = ()  # articles whose sentences the teachers alone label
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Fit the teachers, then the student on labels and the teachers' probabilities."""
         # No label of a held-out row may reach the student, not through its teachers either. So the
         # teachers' scores from the comparison of candidates will not do: all but one of those fits
@@ -43,13 +44,13 @@ class Distil(Finetune):
         more = [text for path in self.unlabelled for text in read_sentences(path)]
         probabilities, others = cross_fit(
             *(self.teachers, examples, more, label_names, self.teacher_folds, self.random_state),
-            lambda share, words: report(0.8 * share, words),
+            lambda share, words: on_progress(0.8 * share, words),
         )
         labels = np.eye(len(label_names))[index_labels(examples, label_names)]
         targets = self.label_share * labels + (1 - self.label_share) * probabilities
         self._learn(
             *(examples, targets, label_names),
-            lambda share, words: report(0.8 + 0.2 * share, f"student, {words}"),
+            lambda share, words: on_progress(0.8 + 0.2 * share, f"student, {words}"),
             more=(more, others),
         )
 

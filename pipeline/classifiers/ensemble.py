@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Classifier, Report, State, create
+from pipeline.classifiers import Classifier, State, create
 from pipeline.classifiers.rules import STRICT
 from pipeline.config import Candidate
 from pipeline.data.dataset import Example
+from pipeline.progress import ProgressCallback
 from pipeline.scoring.calibration import Calibration, softmax
 
 ENSEMBLE = "ensemble"
@@ -59,7 +60,7 @@ class Ensemble:
         ensemble._fitted, ensemble._weights = list(fitted), list(weights)
         return ensemble
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Do nothing: the members are fitted apart."""
         raise NotImplementedError("an ensemble is built of fitted members")
 

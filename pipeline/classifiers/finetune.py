@@ -13,13 +13,14 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Report, State, index_labels
-from pipeline.classifiers.checkpoint import DEFAULT, DOMAIN, domain_head, load_checkpoint, run, to_onnx
-from pipeline.classifiers.network import Committee, Recipe, SentenceClassifier, train_network
+from pipeline.classifiers import State, index_labels
+from pipeline.classifiers.checkpoint import DEFAULT, PRETRAINED, load_checkpoint, pretrained_head, run, to_onnx
+from pipeline.classifiers.network import Committee, SentenceClassifier, TrainingOptions, train_network
 from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
 from pipeline.scoring.metrics import confusion, macro_f1
 
 LARGEST = 2 * 2**30  # bytes of an ONNX file
@@ -43,19 +44,19 @@ class Finetune:
     validation_share: float = 0.1  # of the articles, for early stopping; 0 trains all epochs
     patience: int = 2
     freeze_words: bool = True  # word embeddings stay: half the optimizer's work on small encoders
-    starts: Annotated[int, Field(ge=1)] = 1  # networks from other random starts, averaged: as many times the cost
+    restarts: Annotated[int, Field(ge=1)] = 1  # networks from other random starts, averaged: as many times the cost
     random_state: int = 0
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Train; the same inputs and random_state on the same machine give the same weights."""
-        self._learn(examples, index_labels(examples, label_names), label_names, report)
+        self._learn(examples, index_labels(examples, label_names), label_names, on_progress)
 
     def _learn(
         self,
         examples: Sequence[Example],
         targets: np.ndarray,
         label_names: Sequence[str],
-        report: Report,
+        on_progress: ProgressCallback,
         more: tuple[Sequence[str], np.ndarray] | None = None,
     ) -> None:
         """Train one network from each random start.
@@ -64,21 +65,21 @@ class Finetune:
             examples: n labelled texts; some articles among them may stop the training early.
             targets: label indices, shape (n,), or probabilities, shape (n, labels).
             label_names: in the order of the scores.
-            report: told how far it is.
+            on_progress: told how far it is.
             more: m texts without labels and their probabilities, shape (m, labels).
 
         """
         # Starts of neighbouring random states shall not be the same ones.
-        further = np.random.SeedSequence(self.random_state).generate_state(self.starts - 1)
+        further = np.random.SeedSequence(self.random_state).generate_state(self.restarts - 1)
         networks = []
         for number, random_state in enumerate([self.random_state, *map(int, further)]):
 
             def told(share: float, words: str, number: int = number) -> None:
-                start = f"start {number + 1} of {self.starts}, " if self.starts > 1 else ""
-                report((number + share) / self.starts, start + words)
+                start = f"start {number + 1} of {self.restarts}, " if self.restarts > 1 else ""
+                on_progress((number + share) / self.restarts, start + words)
 
             networks.append(self._train(examples, targets, label_names, random_state, told, more))
-        self._model = networks[0] if self.starts == 1 else Committee(networks)
+        self._model = networks[0] if self.restarts == 1 else Committee(networks)
 
     def _train(
         self,
@@ -86,14 +87,14 @@ class Finetune:
         targets: np.ndarray,
         label_names: Sequence[str],
         random_state: int,
-        report: Report,
+        on_progress: ProgressCallback,
         more: tuple[Sequence[str], np.ndarray] | None,
     ) -> SentenceClassifier:
         torch.manual_seed(random_state)
         self._tokenizer, encoder = load_checkpoint(self.checkpoint)
         model = SentenceClassifier(encoder, len(label_names), self.dropout)
-        if self.checkpoint == DOMAIN:
-            head = domain_head()
+        if self.checkpoint == PRETRAINED:
+            head = pretrained_head()
             order = [head.label_names.index(name) for name in label_names]
             model.head.weight.data = torch.tensor(head.coefficients[order], dtype=torch.float32)
             model.head.bias.data = torch.tensor(head.intercepts[order], dtype=torch.float32)
@@ -119,14 +120,14 @@ class Finetune:
                 best["worse"] += 1
             return bool(best["worse"] >= self.patience)
 
-        options = {name: getattr(self, name) for name in Recipe.__dataclass_fields__}
+        options = {name: getattr(self, name) for name in TrainingOptions.__dataclass_fields__}
         trained: SentenceClassifier = train_network(
             model,
             self._tokenizer,
             texts,
             targets,
-            Recipe(**options | {"random_state": random_state}),
-            report,
+            TrainingOptions(**options | {"random_state": random_state}),
+            on_progress,
             class_weights=(counts.sum() / (len(counts) * counts)) ** self.balance,
             after_epoch=after_epoch if held_out else None,
         )
@@ -139,12 +140,12 @@ class Finetune:
         once, each = (
             sum(4 * p.numel() for p in encoder.parameters() if p.requires_grad == trained) for trained in (False, True)
         )
-        if once + self.starts * each > LARGEST:
+        if once + self.restarts * each > LARGEST:
             raise InputError(
                 f"checkpoint {self.checkpoint!r}",
-                f"{self.starts} starts of it take {(once + self.starts * each) / 2**30:.1f} GB",
+                f"{self.restarts} restarts of it take {(once + self.restarts * each) / 2**30:.1f} GB",
                 expected=f"at most {LARGEST / 2**30:.0f} GB, the largest ONNX file",
-                then="lower `starts`, or name several candidates as members of an ensemble",
+                then="lower `restarts`, or name several candidates as members of an ensemble",
             )
 
     def _kept(self, examples: Sequence[Example], random_state: int) -> np.ndarray:

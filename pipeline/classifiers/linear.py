@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Report, State, index_labels
+from pipeline.classifiers import State, index_labels
 from pipeline.classifiers.hashtags import learn_words, spell
 from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.data.dataset import Example
 from pipeline.data.examples import divide
+from pipeline.progress import ProgressCallback
 
 ANALYZERS = ("word", "char_wb")
 
@@ -56,20 +57,20 @@ class Tfidf(Reader):
     C: float = 0.3
     word_ngrams: tuple[int, int] = (1, 3)
     character_ngrams: tuple[int, int] = (2, 5)
-    least_articles: int = 2  # a term in fewer training sentences is left out
+    min_df: int = 2  # a term in fewer training sentences is left out
     balanced: bool = True
     random_state: int = 0
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Learn terms and weights."""
         from sklearn.svm import LinearSVC
 
         self._learn_reading(examples)
         targets, texts = self._read([example.input for example in examples])
         self._vectorizers = [self._vectorizer(analyzer) for analyzer in ANALYZERS]
-        report(0.1, "count terms")
+        on_progress(0.1, "count terms")
         features = self._join([v.fit_transform(texts) for v in self._vectorizers], texts)
-        report(0.5, "fit weights")
+        on_progress(0.5, "fit weights")
         model = LinearSVC(
             C=self.C, class_weight="balanced" if self.balanced else None, random_state=self.random_state
         ).fit(copy_by_target(features, targets, self._targets), index_labels(examples, label_names))
@@ -107,7 +108,7 @@ class Tfidf(Reader):
         return TfidfVectorizer(
             analyzer=analyzer,
             ngram_range=self.word_ngrams if analyzer == "word" else self.character_ngrams,
-            min_df=self.least_articles,
+            min_df=self.min_df,
             sublinear_tf=True,
             vocabulary=terms,
             dtype=np.float64,
@@ -155,14 +156,14 @@ class Embedding(Reader, OverEncoder):
     balanced: bool = True
     random_state: int = 0
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Learn weights."""
         from sklearn.linear_model import LogisticRegression
 
-        report(0.1, "embed")
+        on_progress(0.1, "embed")
         self._learn_reading(examples)
         features = self._features([example.input for example in examples])
-        report(0.9, "fit weights")
+        on_progress(0.9, "fit weights")
         model = LogisticRegression(C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000).fit(
             features, index_labels(examples, label_names)
         )

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from pipeline.classifiers.checkpoint import encode, mean_pool, supports_bf16
+from pipeline.progress import ProgressCallback
 
 
 class SentenceClassifier(torch.nn.Module):
@@ -51,7 +52,7 @@ Loss = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingOptions:
     """How a network is trained."""
 
     epochs: int
@@ -90,14 +91,14 @@ class _Trainer(Trainer):
 
 
 class _Watch(TrainerCallback):
-    """Report steps; call back at the end of each epoch, which may ask to stop."""
+    """ProgressCallback steps; call back at the end of each epoch, which may ask to stop."""
 
-    def __init__(self, report: Callable[[float, str], None], after_epoch: Callable[[], bool] | None) -> None:
-        self.report, self.after_epoch = report, after_epoch
+    def __init__(self, on_progress: ProgressCallback, after_epoch: Callable[[], bool] | None) -> None:
+        self.on_progress, self.after_epoch = on_progress, after_epoch
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         epoch, epochs = int(state.epoch) + 1, int(args.num_train_epochs)
-        self.report(state.global_step / state.max_steps, f"epoch {min(epoch, epochs)} of {epochs}")
+        self.on_progress(state.global_step / state.max_steps, f"epoch {min(epoch, epochs)} of {epochs}")
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.after_epoch is not None:
@@ -110,8 +111,8 @@ def train_network(
     tokenizer: Any,
     texts: Sequence[str],
     targets: np.ndarray,
-    recipe: Recipe,
-    report: Callable[[float, str], None],
+    recipe: TrainingOptions,
+    on_progress: ProgressCallback,
     *,
     loss: Loss = torch.nn.functional.cross_entropy,
     class_weights: np.ndarray | None = None,
@@ -126,7 +127,7 @@ def train_network(
         texts: n texts, each with its target if it has one.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
         recipe: rates, epochs, sizes, random_state.
-        report: told the share that is done.
+        on_progress: told the share that is done.
         loss: of outputs and targets.
         class_weights: weight of each label in the loss, shape (labels,).
         after_epoch: called after each epoch; True stops.
@@ -152,7 +153,7 @@ def train_network(
             _arguments(recipe, len(rows), folder, keep=workspace is not None),
             train_dataset=rows,
             data_collator=collate,
-            callbacks=[_Watch(report, after_epoch)],
+            callbacks=[_Watch(on_progress, after_epoch)],
             loss=loss,
             class_weights=None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32),
             head_rate=recipe.head_rate,
@@ -163,7 +164,7 @@ def train_network(
         return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
 
 
-def _arguments(recipe: Recipe, rows: int, folder: str, keep: bool) -> TrainingArguments:
+def _arguments(recipe: TrainingOptions, rows: int, folder: str, keep: bool) -> TrainingArguments:
     steps = recipe.epochs * -(-rows // recipe.batch_size)
     return TrainingArguments(
         output_dir=folder,

@@ -1,4 +1,4 @@
-"""The floors: what one scores without learning anything about language."""
+"""The baselines: what one scores without learning anything about language."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Report, State, index_labels
+from pipeline.classifiers import State, index_labels
 from pipeline.data.dataset import Example
 from pipeline.data.examples import divide
 from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -24,7 +25,7 @@ class Majority:
 
     random_state: int = 0
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Count labels."""
         counts = np.bincount(index_labels(examples, label_names), minlength=len(label_names))
         self._scores = np.log((counts + 1) / (counts.sum() + len(label_names)))
@@ -53,7 +54,7 @@ class Keywords:
     lexicon: Path = Path("configs/lexicon.yaml")
     random_state: int = 0
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Read the lexicon; nothing is learned."""
         import yaml
 

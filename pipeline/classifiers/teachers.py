@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.classifiers import Report, create, index_labels
+from pipeline.classifiers import create, index_labels
 from pipeline.classifiers.ensemble import ENSEMBLE, blend
 from pipeline.config import Candidate
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
 from pipeline.scoring.calibration import fit_calibration, softmax
 
 STUDENT = "distil"  # the kind that learns from another candidate, its `teacher`
@@ -45,7 +46,7 @@ def cross_fit(
     label_names: Sequence[str],
     folds: int,
     random_state: int,
-    report: Report,
+    on_progress: ProgressCallback,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what teachers think of examples, each by fits without its article, and of other texts.
 
@@ -62,7 +63,7 @@ def cross_fit(
         scores, found = np.empty((len(examples), len(label_names))), []
         for fold in np.unique(numbers):
             begun = (position + fold / (numbers.max() + 1)) / len(teachers)
-            report(begun, f"teacher {teacher.name}, fit {fold + 1} of {numbers.max() + 1}")
+            on_progress(begun, f"teacher {teacher.name}, fit {fold + 1} of {numbers.max() + 1}")
             classifier = create(teacher, random_state)
             inside = [example for example, number in zip(examples, numbers, strict=True) if number != fold]
             classifier.fit(inside, label_names, lambda share, words: None)

@@ -234,7 +234,7 @@ def review(
     settings = read_config(config)
     chosen = find_candidate(settings, candidate)
     with Bar() as bar:
-        rows = look(settings, chosen, part=part, order=order, number=number, report=bar.update)
+        rows = look(settings, chosen, part=part, order=order, number=number, on_progress=bar.update)
     write_batch(output, rows, settings.label_names)
     out.print(f"{len(rows)} sentences to look at again: {output}")
     out.print(f"Next: label only those that are wrong, then `stance label settle {output}`")

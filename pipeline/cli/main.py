@@ -28,7 +28,7 @@ from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.prediction import Summary
-    from pipeline.training.selection import Result
+    from pipeline.training.selection import CandidateResult
     from pipeline.training.tuning.trials import Trial
 
 app = typer.Typer(
@@ -108,11 +108,11 @@ def corpora(
     known = room.read_external(labels, read_config(config).label_names)
     with Bar() as bar:
         if sources and all(source.is_file() for source in sources):
-            found = room.rebuilt(sources, known, read_config(config).label_names)
+            found = room.load_texts(sources, known, read_config(config).label_names)
         elif sources:
-            found = room.hydrate(known, room.clones(sources[0]), bar.update)
+            found = room.fetch_texts(known, room.clones(sources[0]), bar.update)
         else:
-            found = room.hydrate(known, room.download(output.with_name("downloads")), bar.update)
+            found = room.fetch_texts(known, room.download(output.with_name("downloads")), bar.update)
     for name in found.vanished:
         sys.stderr.write(f"missing: {name}\n")
     for why, count in found.missing.most_common():
@@ -137,12 +137,12 @@ def train(
 
     settings = read_config(config)
 
-    def announce(result: Result) -> None:
-        found = result.macro_f1(result.unseen, settings.selection.resamples)
+    def on_result(result: CandidateResult) -> None:
+        found = result.macro_f1(result.held_out, settings.selection.resamples)
         sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
 
     with Bar() as bar:
-        outcome = train(settings, bar.update, announce, promote=promote)
+        outcome = train(settings, bar.update, on_result, promote=promote)
     show_training(outcome, settings)
 
 
@@ -164,11 +164,11 @@ def tune(
 
     wanted = read_space(space)
 
-    def announce(trial: Trial) -> None:
+    def on_result(trial: Trial) -> None:
         sys.stderr.write(f"{describe_trial(trial, trials or wanted.trials)}\n")
 
     with _stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
-        outcome = search(wanted, output, bar.update, announce, trials=trials, restart=restart)
+        outcome = search(wanted, output, bar.update, on_result, trials=trials, restart=restart)
     if outcome.resumed:
         sys.stderr.write(f"went on after {outcome.resumed} trials that an earlier run had finished\n")
     show_tuning(outcome, output)
@@ -238,12 +238,12 @@ def predict(
 
     with _stoppable(f"the same command goes on where {output} was stopped"), Bar() as bar:
 
-        def report(done: Summary) -> None:
+        def show(done: Summary) -> None:
             left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
             bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), report=report, **options)
+        summary = label(inputs, output, load_bundle(model), on_progress=show, **options)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     show_batch(summary, output)
@@ -275,10 +275,11 @@ def adapt(
     ] = None,
     output: Annotated[Path, typer.Option(help="The adapter's folder.")] = Path("pipeline/pretrained/small"),
     only_first_stage: Annotated[
-        bool, typer.Option("--first-stage", help="Only rebuild the first stage before the start that ships (minutes).")
+        bool,
+        typer.Option("--first-stage", help="Only rebuild its first stage (minutes)."),
     ] = False,
 ) -> None:
-    """Rebuild the start that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
+    """Rebuild the pretrained model that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
     from pipeline.classifiers.checkpoint import ADAPTER
     from pipeline.config import read_config
     from pipeline.progress import Bar

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.evaluate import Evaluation, Table
     from pipeline.prediction import Summary
-    from pipeline.training.train import Outcome
-    from pipeline.training.tuning import Outcome as Tuning
+    from pipeline.training.train import TrainingResult
+    from pipeline.training.tuning import TuningResult
     from pipeline.training.tuning.trials import Trial, Tuned
 
 SHOWN = 5  # trials of each candidate
@@ -61,7 +61,7 @@ def show_data(dataset: Dataset, settings: Config) -> None:
     out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
 
 
-def show_training(outcome: Outcome, settings: Config) -> None:
+def show_training(outcome: TrainingResult, settings: Config) -> None:
     """Print the candidates, what was selected and why, and where it went."""
     from pipeline.training.gains import against_tfidf
     from pipeline.training.train import describe_scores
@@ -91,8 +91,8 @@ def show_training(outcome: Outcome, settings: Config) -> None:
     if not real.all():
         words = "rows are real text; scores on invented text are no guide to news."
         out.print(f"{int(real.sum())} of the {len(real)} {words}")
-    if not all(result.unseen.all() for result in outcome.results):
-        out.print("The shipped start has learned from the invented train text: it is scored on the real rows alone.")
+    if not all(result.held_out.all() for result in outcome.results):
+        out.print("The pretrained model has learned from the invented train text: it is scored on the real rows alone.")
     if gains := against_tfidf(outcome.results, settings):
         out.print("\nMacro-F1 against tfidf on the same held-out rows (paired bootstrap over articles):")
         for gain in gains:
@@ -108,15 +108,15 @@ def show_training(outcome: Outcome, settings: Config) -> None:
 
 
 def show_evaluation(whole: Evaluation, bundle: Bundle, settings: Config) -> None:
-    """Print the scores beside the floors, how far confidence can be believed, and where the model is weak."""
-    from pipeline.evaluation.evaluate import FLOORS
+    """Print the scores beside the baselines, how far confidence can be believed, and where the model is weak."""
+    from pipeline.evaluation.evaluate import BASELINES
 
     tables = whole.tables
-    floors = [name for name in FLOORS if name in tables[0].floors]
+    baselines = [name for name in BASELINES if name in tables[0].baselines]
     positive = (
         (f"F1 of {', '.join(bundle.label_names[label] for label in bundle.positive)}",) if bundle.positive else ()
     )
-    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *positive, *floors)
+    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *positive, *baselines)
     for found in tables:
         table.add_row(
             found.name,
@@ -125,7 +125,7 @@ def show_evaluation(whole: Evaluation, bundle: Bundle, settings: Config) -> None
             f"{found.macro_f1.value:.3f}",
             f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
             *([f"{found.positive_f1.value:.3f}"] if found.positive_f1 else []),
-            *(f"{found.floors[name].value:.3f}" if name in found.floors else "" for name in floors),
+            *(f"{found.baselines[name].value:.3f}" if name in found.baselines else "" for name in baselines),
         )
     out.print(table)
     if any(found.note for found in tables):
@@ -135,8 +135,8 @@ def show_evaluation(whole: Evaluation, bundle: Bundle, settings: Config) -> None
         _show_classes(found, bundle.label_names)
     for part in whole.weakest[:4]:
         out.print(f"Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} sentences")
-    if whole.behaviour and whole.floor_behaviour:
-        cases, rates = len(whole.behaviour.trials), (whole.behaviour.rate, whole.floor_behaviour.rate)
+    if whole.behaviour and whole.baseline_behaviour:
+        cases, rates = len(whole.behaviour.trials), (whole.behaviour.rate, whole.baseline_behaviour.rate)
         out.print(f"Behaviour: {rates[0]:.0%} of {cases} cases pass; a keyword list passes {rates[1]:.0%}.")
     hidden = f"{whole.audit.change.value:+.3f} macro-F1 with the obvious words hidden; " if whole.audit.change else ""
     single = f"{whole.audit.share:.0%} of {whole.audit.looked_at} stance predictions hang on one word."
@@ -210,7 +210,7 @@ def describe_trial(trial: Trial, total: int) -> str:
     return f"{trial.candidate} trial {trial.number} of {total}: {found}; {options}"
 
 
-def show_tuning(outcome: Tuning, output: Path) -> None:
+def show_tuning(outcome: TuningResult, output: Path) -> None:
     """Print what came out of a tuning."""
     for entry in outcome.tuned:
         _show_trials(entry)

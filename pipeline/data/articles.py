@@ -16,7 +16,7 @@ from typing import IO
 
 from pipeline.data import tables
 from pipeline.data.documents import decode, decode_page, extract
-from pipeline.data.tables import TABLES, Meter, Reject, Row, read_jsonl, read_rows
+from pipeline.data.tables import TABLES, ByteCounter, Reject, Row, read_jsonl, read_rows
 from pipeline.errors import InputError
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "SUFFIXES",
     "TABLES",
     "Article",
-    "Meter",
+    "ByteCounter",
     "Reject",
     "Row",
     "Source",
@@ -125,9 +125,9 @@ def read_articles(inputs: Iterable[str | Path]) -> Iterator[Article | Reject]:
         yield from read_source(source)
 
 
-def read_source(source: Source, meter: Meter | None = None) -> Iterator[Article | Reject]:
+def read_source(source: Source, meter: ByteCounter | None = None) -> Iterator[Article | Reject]:
     """Read the articles of one file or of standard input; the meter counts the bytes of files."""
-    file, meter = source.file, meter or Meter()
+    file, meter = source.file, meter or ByteCounter()
     if file is None:
         yield from _articles(read_jsonl(_standard_input(), "standard input"), "standard input")
         return
@@ -154,7 +154,7 @@ def _standard_input() -> IO[bytes]:
         return sys.stdin.buffer
 
 
-def _read_document(name: str, file: Path, meter: Meter) -> Article | Reject:
+def _read_document(name: str, file: Path, meter: ByteCounter) -> Article | Reject:
     if not name.lower().endswith(DOCUMENTS):
         return Reject(str(file), f"unknown kind of file; expected {', '.join(SUFFIXES)}")
     with meter.open(file) as stream:

@@ -24,6 +24,7 @@ from typing import Any
 
 from pipeline.data.articles import Reject, read_rows
 from pipeline.errors import InputError, raise_problems
+from pipeline.progress import ProgressCallback
 
 HOST = "https://raw.githubusercontent.com"
 CONNECTIONS = 8
@@ -33,7 +34,7 @@ Source = tuple[str, str, str]  # repository, commit, path
 
 
 @dataclass
-class Hydration:
+class FetchedTexts:
     """What came of fetching: sentences that were checked, and what is missing and why."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -85,17 +86,17 @@ def normalize(content: str, path: str) -> str:
     return re.sub(r"\s+", " ", content)
 
 
-def hydrate(
+def fetch_texts(
     labels: Sequence[dict[str, Any]],
     read: Callable[[Source], bytes],
-    report: Callable[[float, str], None],
-) -> Hydration:
+    on_progress: ProgressCallback,
+) -> FetchedTexts:
     """Read each named file once, in parallel, and check each sentence against its sha1.
 
     Args:
         labels: rows of `read_external`.
         read: returns the bytes of a file, or raises OSError.
-        report: told how far it is.
+        on_progress: told how far it is.
 
     """
     wanted: dict[Source, list[dict[str, Any]]] = defaultdict(list)
@@ -108,15 +109,15 @@ def hydrate(
         except OSError as error:
             return error
 
-    result = Hydration()
+    result = FetchedTexts()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for number, (source, content) in enumerate(zip(wanted, pool.map(one, wanted), strict=True), 1):
-            report(number / len(wanted), f"file {number} of {len(wanted)}")
+            on_progress(number / len(wanted), f"file {number} of {len(wanted)}")
             _check(source, content, wanted[source], result)
     return result
 
 
-def _check(source: Source, content: bytes | OSError, rows: list[dict[str, Any]], result: Hydration) -> None:
+def _check(source: Source, content: bytes | OSError, rows: list[dict[str, Any]], result: FetchedTexts) -> None:
     name = f"{source[0]}@{source[1][:7]}:{source[2]}"
     if isinstance(content, OSError):
         result.vanished.append(f"{name} ({content})")
@@ -136,7 +137,7 @@ def _check(source: Source, content: bytes | OSError, rows: list[dict[str, Any]],
             _take(row, sentence, result)
 
 
-def _take(row: dict[str, Any], sentence: str, result: Hydration) -> None:
+def _take(row: dict[str, Any], sentence: str, result: FetchedTexts) -> None:
     if hashlib.sha1(sentence.encode(), usedforsecurity=False).hexdigest() != row["sha1"]:
         result.missing["sha1 does not match"] += 1
     else:
@@ -183,7 +184,7 @@ def clones(folder: Path) -> Callable[[Source], bytes]:
     return read
 
 
-def rebuilt(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_names: Sequence[str]) -> Hydration:
+def load_texts(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_names: Sequence[str]) -> FetchedTexts:
     """Take sentences from tables that hold them, or their whole articles, already; check each by its sha1.
 
     A row whose id is a label's is that sentence; one whose id is an article's holds sentences at the
@@ -193,7 +194,7 @@ def rebuilt(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_names
     articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in labels:
         articles[row["article"]].append(row)
-    result, problems = Hydration(), []
+    result, problems = FetchedTexts(), []
     for found in (row for file in files for row in read_rows(file)):
         if isinstance(found, Reject):
             problems.append(f"{found.where}: {found.why}")
@@ -220,7 +221,7 @@ def rebuilt(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_names
     return result
 
 
-def write_corpora(result: Hydration, split: dict[str, str], file: Path) -> None:
+def write_corpora(result: FetchedTexts, split: dict[str, str], file: Path) -> None:
     """Write the checked sentences, with the part of their document, for training to read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")

@@ -35,7 +35,7 @@ class Reject:
     why: str
 
 
-class Meter:
+class ByteCounter:
     """Opens files and counts the bytes that are read from them: how far a long reading is."""
 
     read = 0
@@ -46,7 +46,7 @@ class Meter:
 
 
 class _Counted(io.FileIO):
-    def __init__(self, file: Path, meter: Meter) -> None:
+    def __init__(self, file: Path, meter: ByteCounter) -> None:
         super().__init__(file)
         self._meter = meter
 
@@ -56,12 +56,12 @@ class _Counted(io.FileIO):
         return count
 
 
-def read_rows(file: Path, needed: Sequence[str] = (), meter: Meter | None = None) -> Iterator[Row | Reject]:
+def read_rows(file: Path, needed: Sequence[str] = (), meter: ByteCounter | None = None) -> Iterator[Row | Reject]:
     """Read the rows of a `.jsonl`, `.jsonl.gz`, `.csv` or `.parquet` file, with all their columns.
 
     A csv or parquet file that lacks a column `needed` is one reject.
     """
-    suffix, meter = file.name.lower(), meter or Meter()
+    suffix, meter = file.name.lower(), meter or ByteCounter()
     if not suffix.endswith(TABLES):
         raise InputError(file, "unknown kind of file", expected=", ".join(TABLES))
     try:

@@ -23,7 +23,7 @@ from pipeline.scoring import metrics
 WORD = re.compile(r"\S+")
 TOKEN = re.compile(r"\b\w\w+\b")  # as scikit-learn's vectorizer has it
 # Words that only join others are not left out: it halves the work. "no" and "not" are not among them.
-JOINING = frozenset(
+STOPWORDS = frozenset(
     "a an the of and or in on at to for by with as from that this it its is are was were be been has have had "
     "their his her he she they who which will would said".split()
 )
@@ -72,7 +72,7 @@ def word_weights(bundle: Bundle, texts: Sequence[str]) -> list[list[Word]]:
         return _exact(classifier, bundle.calibration.temperature, texts, pairs)
     return [
         [Word(*span, _log_odds(row, *pair) - _log_odds(left, *pair)) for span, left in variants]
-        for row, variants, pair in zip(probabilities, leave_out(bundle, texts), pairs, strict=True)
+        for row, variants, pair in zip(probabilities, occlude(bundle, texts), pairs, strict=True)
     ]
 
 
@@ -146,7 +146,7 @@ def _spread(
                 totals[place] += share / len(own)
 
 
-def leave_out(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int, int], np.ndarray]]]:
+def occlude(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int, int], np.ndarray]]]:
     """Return for each text, as `Bundle.normalize` has it, the spans of its words and the probabilities without each.
 
     A target is no part of the text, and stays.
@@ -155,7 +155,7 @@ def leave_out(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int
     for given in texts:
         target, text = divide(given)
         spans = [match.span() for match in WORD.finditer(text)][:MOST_WORDS]
-        kept = [(a, b) for a, b in spans if text[a:b].strip(MARKS).lower() not in JOINING and len(spans) > 1]
+        kept = [(a, b) for a, b in spans if text[a:b].strip(MARKS).lower() not in STOPWORDS and len(spans) > 1]
         plan.append(kept)
         variants += [join(f"{text[:a]} {text[b:]}", target) for a, b in kept]
     found = iter(bundle.predict_proba(variants)) if variants else iter(())
@@ -201,7 +201,7 @@ def audit(
     rows: list[int] = np.flatnonzero(y_pred != np.bincount(y_true, minlength=size).argmax()).tolist()
     if len(rows) > AUDITED:
         rows = [rows[place] for place in np.linspace(0, len(rows) - 1, AUDITED).astype(int)]
-    variants = leave_out(bundle, [texts[row] for row in rows])
+    variants = occlude(bundle, [texts[row] for row in rows])
     return Audit(
         metrics.interval(y_true, masked, groups, size) if obvious else None,
         metrics.paired_difference(y_true, y_pred, masked, groups, size) if obvious else None,

@@ -38,7 +38,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Trial:
+class CaseResult:
     """A case as a model met it: probabilities of shape (texts, k)."""
 
     case: Case
@@ -51,7 +51,7 @@ class Trial:
 class Suite:
     """All cases as a model met them."""
 
-    trials: tuple[Trial, ...]
+    trials: tuple[CaseResult, ...]
 
     @property
     def rate(self) -> float:
@@ -66,7 +66,7 @@ class Suite:
         return {name: (passed[name], count) for name, count in total.items()}
 
     @property
-    def failures(self) -> list[Trial]:
+    def failures(self) -> list[CaseResult]:
         """The trials that did not pass."""
         return [trial for trial in self.trials if not trial.passed]
 
@@ -136,5 +136,5 @@ def try_cases(
         else:
             column = list(label_names).index(case.label)
             passed = bool(own[0, column] > own[1, column])
-        trials.append(Trial(case, own, labels, passed))
+        trials.append(CaseResult(case, own, labels, passed))
     return Suite(tuple(trials))

@@ -1,4 +1,4 @@
-"""The one door to the test part: score the exported folder on it, beside the floors."""
+"""The one door to the test part: score the exported folder on it, beside the baselines."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from pipeline.data.dataset import Example, load_dataset, read_labelled
 from pipeline.errors import InputError
 from pipeline.evaluation.attribution import Audit, audit, read_obvious
 from pipeline.evaluation.behaviour import Suite, read_cases, try_cases
-from pipeline.evaluation.mistakes import Row, read_worthy
+from pipeline.evaluation.mistakes import Mistake, select_errors
 from pipeline.evaluation.slices import Slice, score_slices, weakest
+from pipeline.progress import ProgressCallback
 from pipeline.scoring import metrics
 from pipeline.scoring.abstention import Abstention, Coverage, measure_coverage
 from pipeline.scoring.calibration import softmax
 
-FLOORS = ("majority", "keywords", "tfidf")
+BASELINES = ("majority", "keywords", "tfidf")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Scores on one set of rows: the model's, and the floors' on the same rows."""
+    """Scores on one set of rows: the model's, and the baselines' on the same rows."""
 
     name: str
     rows: int
     articles: int
     macro_f1: metrics.Interval
-    floors: dict[str, metrics.Interval]
+    baselines: dict[str, metrics.Interval]
     matrix: np.ndarray
     ece: metrics.Interval
     brier: metrics.Interval
@@ -53,17 +54,17 @@ class Evaluation:
     examples: tuple[Example, ...]
     y_true: np.ndarray
     probabilities: np.ndarray
-    gain: metrics.Interval  # over the best floor, paired
-    best_floor: str
+    gain: metrics.Interval  # over the best baseline, paired
+    best_baseline: str
     reliability: metrics.Reliability
     coverage: Coverage
     abstention: Abstention | None
     slices: list[Slice]
     behaviour: Suite | None
-    floor_behaviour: Suite | None  # the keyword floor on the same cases
+    baseline_behaviour: Suite | None  # the keyword baseline on the same cases
     audit: Audit
-    mistakes: list[Row]
-    unsure: list[Row]
+    mistakes: list[Mistake]
+    unsure: list[Mistake]
     first_stage: tuple[float, metrics.Interval] | None = None  # the share it answers; the gain of `--exact`, paired
     untried: tuple[str, ...] = ()  # what the config names nothing for
 
@@ -90,58 +91,58 @@ class _Scored:
     tables: list[Table]
     examples: tuple[Example, ...]
     probabilities: np.ndarray
-    floors: Mapping[str, Callable[[Sequence[str]], np.ndarray]]  # texts to scores
+    baselines: Mapping[str, Callable[[Sequence[str]], np.ndarray]]  # texts to scores
 
 
 def evaluate(
     bundle: Bundle,
     config: Config,
     data: Path | None = None,
-    report: Callable[[float, str], None] = lambda share, words: None,
+    on_progress: ProgressCallback = lambda share, words: None,
 ) -> Evaluation:
     """Find out what people ask before they trust a model: where it fails, is it calibrated, what it rests on.
 
     Args:
         bundle: the exported model.
-        config: says where articles, labels and the floors' data are.
+        config: says where articles, labels and the baselines' data are.
         data: a labelled table to score instead of the test part.
-        report: told the share that is done, and what is being done.
+        on_progress: told the share that is done, and what is being done.
 
     """
     names = bundle.label_names
     tried_on = config.evaluation
     cases, obvious = read_cases(tried_on.behaviour, names), read_obvious(tried_on.obvious)
-    report(0.0, "score rows")
+    on_progress(0.0, "score rows")
     scored = _score(bundle, config, data)
     y_true, y_pred = index_labels(scored.examples, names), scored.probabilities.argmax(1)
     texts, groups = [e.input for e in scored.examples], [e.article_id for e in scored.examples]
-    best = max(scored.floors, key=lambda kind: scored.tables[0].floors[kind].value)
-    floor = scored.floors[best](texts).argmax(1)
-    report(0.2, "score slices")
+    best = max(scored.baselines, key=lambda kind: scored.tables[0].baselines[kind].value)
+    baseline = scored.baselines[best](texts).argmax(1)
+    on_progress(0.2, "score slices")
     slices = score_slices(scored.examples, y_true, y_pred, len(names), obvious)
-    report(0.3, "try behaviour cases")
+    on_progress(0.3, "try behaviour cases")
     behaviour = try_cases(cases, bundle.predict_proba, names)
-    keywords = scored.floors.get("keywords")
-    floor_behaviour = try_cases(cases, lambda texts: softmax(keywords(texts)), names) if keywords else None
+    keywords = scored.baselines.get("keywords")
+    baseline_behaviour = try_cases(cases, lambda texts: softmax(keywords(texts)), names) if keywords else None
     untried = {"a keyword list": keywords, "behaviour cases": cases, "a list of obvious words": obvious}
-    report(0.4, "audit keywords")
+    on_progress(0.4, "audit keywords")
     audited = audit(bundle, bundle.read_examples(scored.examples), y_true, groups, obvious)
-    report(0.7, "weigh the words of mistakes")
-    mistakes, unsure = read_worthy(bundle, scored.examples, y_true, scored.probabilities)
+    on_progress(0.7, "weigh the words of mistakes")
+    mistakes, unsure = select_errors(bundle, scored.examples, y_true, scored.probabilities)
     return Evaluation(
         label_names=names,
         tables=scored.tables,
         examples=scored.examples,
         y_true=y_true,
         probabilities=scored.probabilities,
-        gain=metrics.paired_difference(y_true, floor, y_pred, groups, len(names)),
-        best_floor=best,
+        gain=metrics.paired_difference(y_true, baseline, y_pred, groups, len(names)),
+        best_baseline=best,
         reliability=metrics.reliability(y_true, scored.probabilities),
         coverage=measure_coverage(y_true, scored.probabilities),
         abstention=bundle.abstention,
         slices=slices,
         behaviour=behaviour,
-        floor_behaviour=floor_behaviour,
+        baseline_behaviour=baseline_behaviour,
         audit=audited,
         mistakes=mistakes,
         unsure=unsure,
@@ -153,7 +154,7 @@ def evaluate(
 def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     dataset = load_dataset(config)
     train = dataset.part("train")
-    options: dict[str, dict[str, Any]] = {kind: {} for kind in FLOORS}
+    options: dict[str, dict[str, Any]] = {kind: {} for kind in BASELINES}
     if config.evaluation.lexicon:
         options["keywords"] = {"lexicon": config.evaluation.lexicon}
     else:
@@ -163,7 +164,7 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
     }
     for kind in kinds.values():
         kind.fit(train, bundle.label_names, lambda share, words: None)
-    floors = {kind: floor.decision_function for kind, floor in kinds.items()}
+    baselines = {kind: baseline.decision_function for kind, baseline in kinds.items()}
     main = tuple(read_labelled(data, bundle.label_names) if data is not None else dataset.part("test"))
     if not main:
         empty, then = config.data.seeds / "index.csv", "label more articles and run `stance split`"
@@ -172,10 +173,10 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
         raise InputError(empty, "no labelled sentence is in the test part", then=then)
     texts = [example.input for example in main]
     probabilities = bundle.predict_proba(bundle.read_examples(main))
-    found = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
+    found = {kind: baseline(texts).argmax(1) for kind, baseline in baselines.items()}
 
     def part(name: str, rows: Sequence[int]) -> Table:
-        own = {kind: floor[rows] for kind, floor in found.items()}
+        own = {kind: baseline[rows] for kind, baseline in found.items()}
         return _table(name, [main[row] for row in rows], probabilities[rows], bundle, own)
 
     def where(name: str, kept: Callable[[Example], bool]) -> list[Table]:
@@ -187,13 +188,15 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
         sources = sorted({example.origin for example in main})
         rows_of = {name: [row for row in everything if main[row].origin == name] for name in sources}
         parts = [part(f"  {name}", rows) for name, rows in rows_of.items()]
-        return _Scored([part(data.name, everything), *(parts if len(parts) > 1 else [])], main, probabilities, floors)
+        return _Scored(
+            [part(data.name, everything), *(parts if len(parts) > 1 else [])], main, probabilities, baselines
+        )
     tables = [part("test part", everything)]
     tables += where("  authored (invented text)", lambda e: e.origin in config.data.invented)
     tables += where("  real text", lambda e: e.origin not in config.data.invented)
-    if running := dataset.part("running-test"):
+    if running := dataset.part("full-article-test"):
         texts = [example.input for example in running]
-        own = {kind: floor(texts).argmax(1) for kind, floor in floors.items()}
+        own = {kind: baseline(texts).argmax(1) for kind, baseline in baselines.items()}
         tables.append(
             _table(
                 "whole articles, all sentences",
@@ -211,7 +214,7 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
         stacked = np.vstack([probabilities[real], stored])
         # The threshold for abstaining was found on the rows out of fold: these cannot test it.
         tables.append(_table("real text, test and out of fold", both, stacked, bundle, {}, tested=False))
-    return _Scored(tables, main, probabilities, floors)
+    return _Scored(tables, main, probabilities, baselines)
 
 
 def _try_first_stage(
@@ -231,7 +234,7 @@ def _table(
     examples: Sequence[Example],
     probabilities: np.ndarray,
     bundle: Bundle,
-    floors: dict[str, np.ndarray],
+    baselines: dict[str, np.ndarray],
     *,
     tested: bool = True,
 ) -> Table:
@@ -249,7 +252,7 @@ def _table(
         rows=len(examples),
         articles=len(set(groups)),
         macro_f1=interval,
-        floors={kind: metrics.interval(y_true, floor, groups, size) for kind, floor in floors.items()},
+        baselines={kind: metrics.interval(y_true, baseline, groups, size) for kind, baseline in baselines.items()},
         matrix=metrics.confusion(y_true, y_pred, size),
         ece=metrics.ece_interval(y_true, probabilities, groups),
         brier=metrics.brier_interval(y_true, probabilities, groups),

@@ -15,7 +15,7 @@ MOST = 50
 
 
 @dataclass(frozen=True)
-class Row:
+class Mistake:
     """A row with gold label, prediction, and the words that it rests on."""
 
     id: str
@@ -43,9 +43,9 @@ class Row:
         )
 
 
-def read_worthy(
+def select_errors(
     bundle: Bundle, examples: Sequence[Example], y_true: np.ndarray, probabilities: np.ndarray
-) -> tuple[list[Row], list[Row]]:
+) -> tuple[list[Mistake], list[Mistake]]:
     """Return the most confident mistakes, and the least confident rows, 50 of each at most.
 
     Args:
@@ -62,9 +62,9 @@ def read_worthy(
     both = list(dict.fromkeys([*wrong, *unsure]))
     words = dict(zip(both, word_weights(bundle, bundle.read_examples([examples[row] for row in both])), strict=True))
 
-    def build(row: int) -> Row:
+    def build(row: int) -> Mistake:
         example, names = examples[row], bundle.label_names
-        return Row(
+        return Mistake(
             *(example.id, example.article_id, example.origin, " ".join(example.text.split()), example.label),
             predicted=names[int(probabilities[row].argmax())],
             confidence=float(confidence[row]),

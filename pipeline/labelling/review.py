@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.classifiers import Report
 from pipeline.config import Candidate, Config
 from pipeline.data.articles import Article
 from pipeline.data.dataset import Example, load_dataset
 from pipeline.errors import InputError
 from pipeline.labelling.project import read_project
 from pipeline.labelling.rows import Contexts, codebook_version, make_row
+from pipeline.progress import ProgressCallback
 from pipeline.training.selection import check_classes, cross_validate, make_folds
 
 ORDERS = ("confidence", "cleanlab")
 
 
 def review(
-    config: Config, candidate: Candidate, *, part: str, order: str, number: int, report: Report
+    config: Config, candidate: Candidate, *, part: str, order: str, number: int, on_progress: ProgressCallback
 ) -> list[dict[str, Any]]:
     """Return labelled sentences, the least believable first, as rows of a batch.
 
@@ -33,7 +33,7 @@ def review(
         part: `train`, `test`, or `all`.
         order: `confidence` in the label, or `cleanlab`'s normalized margin (extra `review`).
         number: how many rows at most.
-        report: told how far it is.
+        on_progress: told how far it is.
 
     """
     if order not in ORDERS:
@@ -44,7 +44,7 @@ def review(
     # The test part's labels are only shown where they are asked for, but then by a model of all other articles.
     examples = [*dataset.part("train"), *(dataset.part("test") if part != "train" else [])]
     check_classes(examples, config)
-    result = cross_validate(candidate, examples, make_folds(examples, (), config), config, report)
+    result = cross_validate(candidate, examples, make_folds(examples, (), config), config, on_progress)
     scores = _scores(result.y_true, result.probabilities, order)
     project = read_project(config)
     contexts, version = Contexts(project.articles), codebook_version(config.data.labels)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.bundle import Bundle
-from pipeline.classifiers import Report
 from pipeline.config import Config
 from pipeline.data.articles import Article, Reject, read_articles
 from pipeline.data.sentences import Sentence, cut
@@ -21,6 +20,7 @@ from pipeline.errors import InputError
 from pipeline.labelling.choice import Plan, Vectorize, choose
 from pipeline.labelling.project import Project, read_project
 from pipeline.labelling.rows import codebook_version, make_row
+from pipeline.progress import ProgressCallback
 
 # Two sentences that share this much of the shorter one say the same (as in the leak report).
 SAME_SENTENCE = 0.8
@@ -45,7 +45,12 @@ class Suggestion:
 
 
 def suggest(
-    inputs: Iterable[str | Path], bundle: Bundle, config: Config, plan: Plan, diversity: str, report: Report
+    inputs: Iterable[str | Path],
+    bundle: Bundle,
+    config: Config,
+    plan: Plan,
+    diversity: str,
+    on_progress: ProgressCallback,
 ) -> Suggestion:
     """Choose the sentences whose labels would teach the model most.
 
@@ -55,12 +60,12 @@ def suggest(
         config: says where seeds, labels and corpora are.
         plan: how many, and by which strategy.
         diversity: what sentences are clustered by: `tfidf`, `encoder` (needs torch) or `none`.
-        report: told how far it is.
+        on_progress: told how far it is.
 
     """
     if diversity == "encoder" and find_spec("torch") is None:
         raise InputError("--diversity encoder", "torch is not installed", then="use --diversity tfidf")
-    report(0.0, "read and cut")
+    on_progress(0.0, "read and cut")
     pool = gather(inputs, read_project(config))
     if not pool.sentences:
         why = ", ".join(f"{n} {reason}" for reason, n in pool.left_out.most_common())
@@ -69,10 +74,10 @@ def suggest(
     texts = [sentence.text for _, sentence, _ in pool.sentences]
     parts = []
     for begin in range(0, len(texts), CHUNK):
-        report(0.2 + 0.7 * begin / len(texts), f"score {len(texts):,} sentences")
+        on_progress(0.2 + 0.7 * begin / len(texts), f"score {len(texts):,} sentences")
         parts.append(bundle.predict_proba(texts[begin : begin + CHUNK]))
     probabilities = np.concatenate(parts)
-    report(0.9, "choose")
+    on_progress(0.9, "choose")
     chosen = choose(probabilities, plan, vectorizer(diversity, texts))
     version = codebook_version(config.data.labels)
     rows = []

@@ -17,12 +17,12 @@ from typing import Any
 from pipeline import __version__
 from pipeline.bundle import Bundle
 from pipeline.data.annotations import probability_column
-from pipeline.data.articles import Article, Meter, find_sources
+from pipeline.data.articles import Article, ByteCounter, find_sources
 from pipeline.data.sentences import Sentence
 from pipeline.errors import InputError
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
-from pipeline.prediction.reading import NO_TARGET, Ahead, Chunk, Cursor, read_chunks, survey
+from pipeline.prediction.reading import NO_TARGET, Chunk, Cursor, Prefetcher, fingerprint_inputs, read_chunks
 from pipeline.scoring.abstention import UNCERTAIN
 
 CHUNK = 2048  # sentences that are scored and committed together
@@ -62,7 +62,7 @@ def predict(
     bundle: Bundle,
     *,
     unit: str = "article",
-    report: Callable[[Summary], None] = lambda summary: None,
+    on_progress: Callable[[Summary], None] = lambda summary: None,
     restart: bool = False,
     abstain: bool = False,
     exact: bool = False,
@@ -77,7 +77,7 @@ def predict(
         output: a `.jsonl`, `.csv` or `.parquet` file.
         bundle: the model.
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
-        report: told after each chunk how far the batch is.
+        on_progress: told after each chunk how far the batch is.
         restart: begin anew, whatever an earlier call has done.
         abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
         exact: the whole model scores every sentence, whatever its first stage would say.
@@ -89,7 +89,7 @@ def predict(
     inputs = list(inputs)
     _check(inputs, output)
     own = {os.path.realpath(output), os.path.realpath(rejected)}
-    inputs_digest, total = survey(find_sources(inputs, own))
+    inputs_digest, total = fingerprint_inputs(find_sources(inputs, own))
     batch: dict[str, object] = {
         "inputs": inputs_digest,
         "model": bundle.digest,
@@ -104,9 +104,9 @@ def predict(
         summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(names, 0)}))
         summary.resumed = summary.sentences
         reading = read_chunks(
-            find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), Meter(), bool(bundle.targets)
+            find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), ByteCounter(), bool(bundle.targets)
         )
-        with Ahead(reading) as chunks:
+        with Prefetcher(reading) as chunks:
             for chunk in chunks:
                 if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
                     bundle.read("")  # refused in one line: not one row has what the model wants
@@ -118,7 +118,7 @@ def predict(
                 summary.seconds = time.perf_counter() - begin
                 summary.share = min(chunk.read / total, 1.0) if total else None
                 if rows:
-                    report(summary)
+                    on_progress(summary)
         journal.finish(rejected)
     summary.rejected = rejected if summary.rejects else None
     summary.seconds = time.perf_counter() - begin

@@ -9,7 +9,7 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Generic, NamedTuple, TypeVar
 
-from pipeline.data.articles import Article, Meter, Reject, Source, read_source
+from pipeline.data.articles import Article, ByteCounter, Reject, Source, read_source
 from pipeline.data.sentences import Sentence, cut
 from pipeline.errors import InputError
 
@@ -37,7 +37,7 @@ class Chunk:
     read: int = 0  # bytes
 
 
-def survey(sources: Iterable[Source]) -> tuple[str, int | None]:
+def fingerprint_inputs(sources: Iterable[Source]) -> tuple[str, int | None]:
     """Return a digest of the names, sizes and dates of all files, and their bytes (None: unknown)."""
     digest, total, known = hashlib.sha256(), 0, True
     for source in sources:
@@ -57,7 +57,13 @@ def _size_and_date(source: Source) -> tuple[int, int]:
 
 
 def read_chunks(
-    sources: Iterable[Source], unit: str, size: int, begin: Cursor, seen: set[str], meter: Meter, targets: bool = False
+    sources: Iterable[Source],
+    unit: str,
+    size: int,
+    begin: Cursor,
+    seen: set[str],
+    meter: ByteCounter,
+    targets: bool = False,
 ) -> Iterator[Chunk]:
     """Yield chunks of `size` sentences from a cursor on; the last one may hold fewer, or none.
 
@@ -102,7 +108,7 @@ def read_chunks(
     yield chunk
 
 
-def _remaining(source: Source, meter: Meter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:
+def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:
     """Yield the articles of a source from a cursor on, each with a digest of standard input up to it.
 
     InputError if standard input is not what it was before the cursor.
@@ -145,7 +151,7 @@ def _cut(
     return replace(found, text=""), sentences
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """An iterator that is run in a thread, a few items ahead; its error is raised where items are taken."""
 
     def __init__(self, items: Iterator[T], most: int = 2) -> None:

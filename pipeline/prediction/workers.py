@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import load_bundle
-from pipeline.data.articles import Article, Meter, Source
+from pipeline.data.articles import Article, ByteCounter, Source
 from pipeline.data.sentences import Sentence
 from pipeline.prediction import CHUNK, columns_of, score
 from pipeline.prediction.forms import encode, schema
@@ -28,7 +28,7 @@ def describe(place: int, source: Source) -> dict[str, Any]:
 def _chunks(file: pa.Table, unit: str, seen: set[str], targets: bool) -> Iterator[Chunk]:
     (row,) = file.to_pylist()
     source = Source(os.fsdecode(row["name"]), Path(os.fsdecode(row["file"])))
-    return read_chunks([source], unit, CHUNK, Cursor(), seen, Meter(), targets)
+    return read_chunks([source], unit, CHUNK, Cursor(), seen, ByteCounter(), targets)
 
 
 def read_ids(file: pa.Table, unit: str, targets: bool = False) -> Iterator[pa.Table]:

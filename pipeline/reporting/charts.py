@@ -23,7 +23,7 @@ class Mark:
     name: str
     interval: metrics.Interval | None = None
     note: str = ""
-    kind: str = ""  # a class of the style sheet: "own", "weak", "floor", "head"
+    kind: str = ""  # a class of the style sheet: "own", "weak", "baseline", "head"
 
 
 def _svg(width: float, height: float, title: str, description: str, body: Sequence[str]) -> str:
@@ -161,26 +161,26 @@ def draw_coverage(share: np.ndarray, accuracy: np.ndarray, title: str) -> str:
 
 
 def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> str:
-    """Draw passed shares as bars; a tick marks how many the floor passes.
+    """Draw passed shares as bars; a tick marks how many the baseline passes.
 
     Args:
-        rows: name, passed, all, passed by the floor.
+        rows: name, passed, all, passed by the baseline.
         title: what the chart shows.
 
     """
     left, right, step = 326.0, 64.0, 24.0
     scale = WIDTH - left - right
     body, told = [], []
-    for number, (name, passed, total, floor) in enumerate(rows):
+    for number, (name, passed, total, baseline) in enumerate(rows):
         y = step * number + 4
         body.append(_text(left - 14, y + 13, name, "name", "end"))
         body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{scale:.0f}" height="12" rx="6" class="track"/>')
         if passed:
             width = max(12.0, scale * passed / total)
             body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{width:.0f}" height="12" rx="6" class="bar"/>')
-        if floor is not None:
-            x = left + scale * floor / total
-            body.append(_line(x, y, x, y + 18, "floor"))
+        if baseline is not None:
+            x = left + scale * baseline / total
+            body.append(_line(x, y, x, y + 18, "baseline"))
         body.append(_text(WIDTH, y + 13, f"{passed} of {total}", "tick", "end"))
         told.append(f"{name}: {passed} of {total}")
     return _svg(WIDTH, step * len(rows) + 6, title, "; ".join(told), body)

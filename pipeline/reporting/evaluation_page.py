@@ -19,7 +19,7 @@ from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.evaluation.attribution import is_exact
 from pipeline.evaluation.evaluate import Evaluation, Table
-from pipeline.evaluation.mistakes import Row
+from pipeline.evaluation.mistakes import Mistake
 from pipeline.evaluation.slices import FEWEST_ROWS
 from pipeline.reporting import charts, figures, findings
 from pipeline.reporting.charts import Mark
@@ -96,7 +96,7 @@ def _rows(found: Evaluation) -> list[dict[str, object]]:
     return [{"why": why} | row.to_dict() for why, own in _worthy(found) for row in own]
 
 
-def _worthy(found: Evaluation) -> tuple[tuple[str, list[Row]], ...]:
+def _worthy(found: Evaluation) -> tuple[tuple[str, list[Mistake]], ...]:
     return ("sure and wrong", found.mistakes), ("least sure", found.unsure)
 
 
@@ -109,7 +109,7 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
     """Return all figures of the report as plain values."""
     tables = [
         {"name": t.name.strip(), "rows": t.rows, "articles": t.articles, "macro_f1": asdict(t.macro_f1)}
-        | {"floors": {kind: asdict(floor) for kind, floor in t.floors.items()}}
+        | {"baselines": {kind: asdict(baseline) for kind, baseline in t.baselines.items()}}
         | ({"positive_f1": asdict(t.positive_f1)} if t.positive_f1 else {})
         | {"confusion": t.matrix.tolist(), "ece": asdict(t.ece), "brier": asdict(t.brier)}
         | {
@@ -127,7 +127,7 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
     return {
         "model": {"digest": bundle.digest, "run_id": bundle.manifest["run_id"], "label_names": list(found.label_names)},
         "tables": tables,
-        "gain_over_floor": {"floor": found.best_floor, **asdict(found.gain)},
+        "gain_over_floor": {"baseline": found.best_baseline, **asdict(found.gain)},
         "slices": slices,
         "reliability": {name: values.tolist() for name, values in vars(found.reliability).items()},
         "coverage": {"right_of_surest": {f"{share:.0%}": found.coverage.at(share) for share in SHARES}}
@@ -155,7 +155,7 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
     ]
     better = found.gain.low > 0
     return place.get_template(TEMPLATE).render(
-        title=f"{'Better than its floors' if better else 'Not shown to be better than its floors'}, "
+        title=f"{'Better than its baselines' if better else 'Not shown to be better than its baselines'}, "
         f"and right on {findings.accuracy(table.matrix):.0%} of sentences",
         name=manifest["candidate"]["name"],
         kind=manifest["candidate"]["kind"],
@@ -177,7 +177,7 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
         weakest=found.weakest[:4],
         fewest=FEWEST_ROWS,
         suite=found.behaviour,
-        floor_suite=found.floor_behaviour,
+        baseline_suite=found.baseline_behaviour,
         audit=found.audit,
         mistakes=[_marked(row) for row in found.mistakes],
         unsure=[_marked(row) for row in found.unsure],
@@ -200,7 +200,7 @@ def _charts(found: Evaluation) -> dict[str, Any]:
     table, overall = found.tables[0], found.tables[0].macro_f1
     headline = [Mark("this model", overall, kind="own")]
     names = {"majority": "always the commonest label", "keywords": "a keyword list", "tfidf": "TF-IDF, trained anew"}
-    headline += [Mark(names[kind], floor, kind="floor") for kind, floor in table.floors.items()]
+    headline += [Mark(names[kind], baseline, kind="baseline") for kind, baseline in table.baselines.items()]
     slices: list[Mark] = []
     for part in found.slices:
         if not any(mark.name == part.dimension and mark.kind == "head" for mark in slices):
@@ -210,15 +210,17 @@ def _charts(found: Evaluation) -> dict[str, Any]:
         note = f"{len(part.rows):,}{'' if part.macro_f1.unit == 'articles' else ' †'}" if part.macro_f1 else few
         slices.append(Mark(_short(part.value), part.macro_f1, note, kind))
     drawn = {
-        "headline": charts.draw_intervals(headline, "Macro-F1 of the model beside its floors"),
+        "headline": charts.draw_intervals(headline, "Macro-F1 of the model beside its baselines"),
         "confusion": charts.draw_confusion(table.matrix, found.label_names, "Labels and predictions"),
         "slices": charts.draw_intervals(slices, "Macro-F1 by slice", overall.value),
         "reliability": charts.draw_reliability(found.reliability, "Accuracy against confidence"),
         "coverage": charts.draw_coverage(found.coverage.share, found.coverage.accuracy, "Accuracy of the surest rows"),
     }
     if found.behaviour:
-        floor = found.floor_behaviour.capabilities if found.floor_behaviour else {}
-        rates = [(name, *counts, floor.get(name, (None,))[0]) for name, counts in found.behaviour.capabilities.items()]
+        baseline = found.baseline_behaviour.capabilities if found.baseline_behaviour else {}
+        rates = [
+            (name, *counts, baseline.get(name, (None,))[0]) for name, counts in found.behaviour.capabilities.items()
+        ]
         drawn["behaviour"] = charts.draw_rates(rates, "Behaviour cases passed by capability")
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn by us, its words escaped
 
@@ -227,7 +229,7 @@ def _short(words: str, most: int = 34) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-def _marked(row: Row) -> dict[str, Any]:
+def _marked(row: Mistake) -> dict[str, Any]:
     """Return a row with its text as HTML, words shaded by weight relative to the heaviest."""
     from markupsafe import Markup
 

@@ -16,7 +16,7 @@ def summary(found: Evaluation) -> str:
     table = found.tables[0]
     lines = [f"- macro-F1 {table.macro_f1} on {table.rows} sentences of {table.articles} articles, ECE {table.ece}"]
     lines += [f"- {part.name.strip()}: macro-F1 {part.macro_f1} on {part.rows} sentences" for part in found.tables[1:]]
-    lines += [f"- {found.best_floor}, the best floor: {table.floors[found.best_floor]}"]
+    lines += [f"- {found.best_baseline}, the best baseline: {table.baselines[found.best_baseline]}"]
     lines += [f"- weak on {s.dimension}: {s.value} ({s.macro_f1}, {len(s.rows)} sentences)" for s in found.weakest[:4]]
     if table.positive_f1:
         lines.append(f"- F1 of the positive labels alone: {table.positive_f1}")
@@ -33,9 +33,9 @@ def accuracy(matrix: np.ndarray) -> float:
 
 
 def describe_verdict(found: Evaluation, config: Config) -> str:
-    """Say whether the model beats its best floor, and how much of the text is invented."""
+    """Say whether the model beats its best baseline, and how much of the text is invented."""
     gain, low, high = (100 * value for value in (found.gain.value, found.gain.low, found.gain.high))
-    words = f"It scores {gain:+.1f} points against its best floor, {found.best_floor}"
+    words = f"It scores {gain:+.1f} points against its best baseline, {found.best_baseline}"
     words += f" (95 % interval {low:+.1f} to {high:+.1f}"
     words += "): the gain is real." if low > 0 else "): no gain is shown." if high > 0 else "): it is worse."
     invented = sum(example.origin in config.data.invented for example in found.examples)

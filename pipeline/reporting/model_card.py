@@ -21,7 +21,7 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)"
 # What is known of a checkpoint; of any other, its own card tells.
 ENCODERS = {
     "all-MiniLM-L6-v2": MINILM,
-    "domain": f"{MINILM}, adapted by the shipped start (`pipeline/pretrained/small`, Apache-2.0), trained on real "
+    "pretrained": f"{MINILM}, adapted (`pipeline/pretrained/small`, Apache-2.0) by training on real "
     "sentences whose text is not in this repository: see its card",
 }
 # A paragraph is one line: MLflow shows a line's end as it stands.

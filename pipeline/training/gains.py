@@ -9,7 +9,7 @@ from pipeline.config import Config
 from pipeline.evaluation.comparison import say_gain
 from pipeline.scoring import metrics
 from pipeline.scoring.metrics import Interval
-from pipeline.training.selection import Result, judged
+from pipeline.training.selection import CandidateResult, selection_mask
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Gain:
         return say_gain(self.interval, self.name)
 
 
-def against_tfidf(results: Sequence[Result], config: Config) -> list[Gain]:
+def against_tfidf(results: Sequence[CandidateResult], config: Config) -> list[Gain]:
     """Compare each candidate with the first TF-IDF one: paired bootstrap over articles on the rows they share."""
     reference = next((result for result in results if result.candidate.kind == "tfidf"), None)
     gains = []
     for result in results if reference else ():
         if reference is None or result is reference:
             continue
-        rows = judged([reference, result], config)
+        rows = selection_mask([reference, result], config)
         groups = [example.group for example, kept in zip(result.examples, rows, strict=True) if kept]
         found = metrics.paired_difference(
             *(result.y_true[rows], reference.y_pred[rows], result.y_pred[rows], groups, len(config.label_names)),

@@ -1,4 +1,4 @@
-"""Rebuild the shipped start: teachers on real text, one small low-rank student, a head, a calibration.
+"""Rebuild the pretrained model: teachers on real text, one small low-rank student, a head, a calibration.
 
 The student learns from labels where there are such, and from what the teachers think of unlabelled
 text of the domain (Hinton et al., 2015). Documents of the validation and test parts are never
@@ -16,18 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.classifiers import Report, cascade, create, index_labels
-from pipeline.classifiers.domain import write_first_stage
+from pipeline.classifiers import cascade, create, index_labels
+from pipeline.classifiers.pretrained import write_first_stage
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import Example, digest, load_dataset, read_corpora
 from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
 from pipeline.scoring import metrics
 from pipeline.scoring.abstention import find_threshold
 from pipeline.scoring.calibration import fit_calibration, softmax
 from pipeline.training.unlabelled import unlabelled_sentences
 
 CARD = """\
-# The start that ships: a low-rank adapter for {encoder}
+# The pretrained model that ships: a low-rank adapter for {encoder}
 
 Made {created} by `stance adapt`. A LoRA adapter with its classification head, in half precision, for the
 encoder sentence-transformers/{encoder} (Apache-2.0, not included; it is checked by sha256).
@@ -46,7 +47,7 @@ documents that nothing was chosen by stand in the project's README.
 |---|---|---|
 {sources}
 
-**Recipe.** Fine-tuned encoders and a TF-IDF machine, trained on the labels, are averaged; one adapter learns
+**PretrainRecipe.** Fine-tuned encoders and a TF-IDF machine, trained on the labels, are averaged; one adapter learns
 from labels and their probabilities (`EXPERIMENTS.md` says what else was tried).
 
 {recipe}
@@ -60,8 +61,8 @@ lower than on sampled sentences. Outlets are mostly American and British, 2012 t
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the shipped start was made; the card repeats it."""
+class PretrainRecipe:
+    """How the pretrained model was made; the card repeats it."""
 
     teachers: int = 3  # fine-tuned encoders with different random starts
     teacher_epochs: int = 4
@@ -79,7 +80,11 @@ class Recipe:
 
 
 def adapt(
-    config: Config, unlabelled: Sequence[Path], output: Path, report: Report, recipe: Recipe = Recipe()
+    config: Config,
+    unlabelled: Sequence[Path],
+    output: Path,
+    on_progress: ProgressCallback,
+    recipe: PretrainRecipe = PretrainRecipe(),
 ) -> dict[str, object]:
     """Train the adapter and write it with its head and card; goes on where an earlier call stopped.
 
@@ -87,21 +92,21 @@ def adapt(
         config: names the corpora and the labels.
         unlabelled: tables or folders of articles; their sentences are labelled by the teachers alone.
         output: the adapter's folder.
-        report: told how far it is.
+        on_progress: told how far it is.
         recipe: how.
 
     """
     rows = _corpora(config)
     train = [row for row in rows if row.split == "train"]
     # Sampled sentences, and all sentences of whole articles: the start is calibrated for both.
-    validation = [row for row in rows if row.split in ("validation", "running-validation")]
+    validation = [row for row in rows if row.split in ("validation", "full-article-validation")]
     texts = unlabelled_sentences(unlabelled, rows)
     name = hashlib.sha256(json.dumps([digest(train), texts, asdict(recipe)]).encode()).hexdigest()[:16]
     workspace = config.cache / "adapter" / name
     workspace.mkdir(parents=True, exist_ok=True)
 
     everything = [row.text for row in train] + texts
-    logits = _teach(train, everything, config, recipe, workspace, lambda s, w: report(0.6 * s, w))
+    logits = _teach(train, everything, config, recipe, workspace, lambda s, w: on_progress(0.6 * s, w))
     targets = softmax(logits)
     truth = np.eye(len(config.label_names))[index_labels(train, config.label_names)]
     targets[: len(train)] = recipe.label_share * truth + (1 - recipe.label_share) * targets[: len(train)]
@@ -112,7 +117,7 @@ def adapt(
     if not (first / "head.safetensors").exists():
         train_adapter(
             *(everything, targets, held_out, asdict(recipe), workspace / "student", first),
-            lambda s, w: report(0.6 + 0.3 * s, w),
+            lambda s, w: on_progress(0.6 + 0.3 * s, w),
         )
     # Teachers know nothing of this project's own text, so its labels stand alone.
     own = [row for row in load_dataset(config).part("train") if row.origin in config.data.invented]
@@ -122,14 +127,16 @@ def adapt(
         [row.text for row in (*train, *own)],
         np.vstack([targets[: len(train)], own_truth]),
         *(held_out, closing, workspace / "closing", output),
-        lambda s, w: report(0.9 + 0.1 * s, w),
+        lambda s, w: on_progress(0.9 + 0.1 * s, w),
         start=first,
     )
     return _finish(scores, validation, (len(train), len(own), len(texts)), config, recipe, output)
 
 
-def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, report: Report) -> dict[str, object]:
-    """Distil the start that ships into its first stage, written beside it; return what the stage does on held-out text.
+def adapt_first_stage(
+    config: Config, unlabelled: Sequence[Path], folder: Path, on_progress: ProgressCallback
+) -> dict[str, object]:
+    """Distil the pretrained model into its first stage, beside it; return what that does on held-out text.
 
     Its threshold is chosen on the validation part, sampled sentences and whole articles: on none of them
     does it give another label than the start. How often it would have, had their articles not been there,
@@ -137,13 +144,13 @@ def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, 
     """
     rows = _corpora(config)
     texts = [row.input for row in rows if row.split == "train"] + unlabelled_sentences(unlabelled, rows)
-    held_out = [row for row in rows if row.split in ("validation", "running-validation")]
+    held_out = [row for row in rows if row.split in ("validation", "full-article-validation")]
     own = [row.input for row in held_out]
-    start = create(Candidate(name="start", kind="start"))
-    start.fit([], config.label_names, report)
-    report(0.1, f"the start labels {len(texts) + len(own)} sentences")
+    start = create(Candidate(name="pretrained", kind="pretrained"))
+    start.fit([], config.label_names, on_progress)
+    on_progress(0.1, f"the start labels {len(texts) + len(own)} sentences")
     probabilities = softmax(start.decision_function(texts + own))
-    report(0.9, "distil")
+    on_progress(0.9, "distil")
     stage = cascade.fit(start.state().blobs["tokenizer.json"], texts, probabilities[: len(texts)])
     common, scores = stage.rest.index(0.0), stage.scores(own)
     sided = probabilities[len(texts) :].argmax(1) != common
@@ -158,7 +165,7 @@ def adapt_first_stage(config: Config, unlabelled: Sequence[Path], folder: Path, 
     )
     stage = replace(stage, threshold=cascade.choose_threshold(scores, sided))
     answered = scores < stage.threshold
-    whole = np.array([row.split == "running-validation" for row in held_out])
+    whole = np.array([row.split == "full-article-validation" for row in held_out])
     facts: dict[str, object] = {
         "sentences": len(own),
         "answered": round(float(answered.mean()), 3),
@@ -177,7 +184,12 @@ def _corpora(config: Config) -> tuple[Example, ...]:
 
 
 def _teach(
-    train: Sequence[Example], texts: Sequence[str], config: Config, recipe: Recipe, workspace: Path, report: Report
+    train: Sequence[Example],
+    texts: Sequence[str],
+    config: Config,
+    recipe: PretrainRecipe,
+    workspace: Path,
+    on_progress: ProgressCallback,
 ) -> np.ndarray:
     """Return the teachers' joint logits for each text; each teacher's are kept as soon as they are there."""
     options = {"epochs": recipe.teacher_epochs, "learning_rate": recipe.teacher_rate, "validation_share": 0.0}
@@ -190,7 +202,7 @@ def _teach(
             words = f"teacher {position + 1} of {len(teachers)}"
 
             def told(share: float, what: str, position: int = position, words: str = words) -> None:
-                report((position + share) / len(teachers), f"{words}: {what}")
+                on_progress((position + share) / len(teachers), f"{words}: {what}")
 
             classifier = create(candidate, random_state)
             classifier.fit(train, config.label_names, told)
@@ -211,7 +223,7 @@ def _finish(
     validation: Sequence[Example],
     counts: tuple[int, int, int],
     config: Config,
-    recipe: Recipe,
+    recipe: PretrainRecipe,
     output: Path,
 ) -> dict[str, object]:
     """Calibrate on the validation documents and write what lies beside the adapter."""

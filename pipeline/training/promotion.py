@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.bundle import Bundle, load_bundle, read_manifest
 from pipeline.classifiers import index_labels
-from pipeline.config import Evaluation
+from pipeline.config import EvaluationSettings
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.evaluation.attribution import read_obvious
@@ -26,7 +26,7 @@ from pipeline.evaluation.behaviour import Case, read_cases, try_cases
 from pipeline.evaluation.slices import cut_rows
 from pipeline.scoring import metrics
 
-DEFAULT = Evaluation()
+DEFAULT = EvaluationSettings()
 # What counts as worse, in shares of 1.
 SCORE_FALL = 0.02
 SLICE_FALL, SLICE_ROWS = 0.05, 50
@@ -80,7 +80,7 @@ def turn(champion: Path) -> Iterator[None]:
 
 
 def judge(
-    champion: Path, examples: Sequence[Example], tried_on: Evaluation = DEFAULT, *, force: bool = False
+    champion: Path, examples: Sequence[Example], tried_on: EvaluationSettings = DEFAULT, *, force: bool = False
 ) -> Verdict:
     """Compare the challenger with the standing champion on the same test rows.
 

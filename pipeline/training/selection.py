@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.classifiers import Classifier, Report, create, index_labels
+from pipeline.classifiers import Classifier, create, index_labels
 from pipeline.classifiers.ensemble import ENSEMBLE, Ensemble, blend
 from pipeline.classifiers.teachers import STUDENT, sources, with_teachers
 from pipeline.config import Candidate, Config
 from pipeline.data.annotations import RANDOM
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError, raise_problems
+from pipeline.progress import ProgressCallback
 from pipeline.scoring import metrics
 from pipeline.scoring.calibration import Calibration, fit_calibration
 
@@ -32,7 +33,7 @@ ALWAYS = -1
 
 
 @dataclass(frozen=True)
-class Result:
+class CandidateResult:
     """A candidate as found on held-out rows; arrays run over `examples`."""
 
     candidate: Candidate
@@ -43,8 +44,8 @@ class Result:
     calibration: Calibration
     seconds: float
     real: np.ndarray  # whether a row is real text, shape (n,)
-    unseen: np.ndarray  # whether it is new to the shipped start too, shape (n,); others give no honest score
-    members: tuple[Result, ...] = ()
+    held_out: np.ndarray  # from pretraining too, shape (n,); other rows give no honest score
+    members: tuple[CandidateResult, ...] = ()
     fitted: Classifier | None = None  # where the fit that was scored is the one to export
 
     @property
@@ -139,8 +140,8 @@ def check_validation(validation: Sequence[Example], config: Config) -> None:
 
 
 def cross_validate(
-    candidate: Candidate, rows: Sequence[Example], folds: np.ndarray, config: Config, report: Report
-) -> Result:
+    candidate: Candidate, rows: Sequence[Example], folds: np.ndarray, config: Config, on_progress: ProgressCallback
+) -> CandidateResult:
     """Score each fold by a fit on all other rows; a fold whose inputs did not change comes from the cache."""
     whole = with_teachers(candidate, config.candidates)
     scored = folds != ALWAYS
@@ -155,7 +156,7 @@ def cross_validate(
         if not file.exists():
 
             def told(share: float, words: str, position: int = position) -> None:
-                report((position + share) / len(numbers), f"fold {position + 1} of {len(numbers)}, {words}")
+                on_progress((position + share) / len(numbers), f"fold {position + 1} of {len(numbers)}, {words}")
 
             told(0.0, "fit")
             begin = time.perf_counter()
@@ -175,7 +176,7 @@ def cross_validate(
     return _result(candidate, examples, folds[scored], scores[scored], seconds, config, fitted=fitted)
 
 
-def combine(candidate: Candidate, members: Sequence[Result], config: Config) -> Result:
+def combine(candidate: Candidate, members: Sequence[CandidateResult], config: Config) -> CandidateResult:
     """Score an ensemble from what its members scored; its weights are fitted without the fold they score."""
     first = members[0]
     folds = _divide(first.examples, first.folds, config)
@@ -204,26 +205,28 @@ def _result(
     seconds: float,
     config: Config,
     *,
-    members: tuple[Result, ...] = (),
+    members: tuple[CandidateResult, ...] = (),
     fitted: Classifier | None = None,
-) -> Result:
+) -> CandidateResult:
     y_true = index_labels(examples, config.label_names)
     real = np.array([example.origin not in config.data.invented for example in examples])
     enough = real.sum() >= config.selection.real_rows
-    if candidate.kind == "start" or (candidate.kind == "anchored" and not enough):
+    if candidate.kind == "pretrained" or (candidate.kind == "adapted" and not enough):
         calibration = Calibration()  # on real text, by what ships with it; bad labels cannot undo that
     else:
-        rows = mirroring(examples, real if enough else np.ones_like(real))
+        rows = exclude_active_samples(examples, real if enough else np.ones_like(real))
         calibration = fit_calibration(scores[rows], y_true[rows], _divide(examples, folds, config)[rows])
     learned_from = sources(with_teachers(candidate, config.candidates))
-    knows = any(map(learned_before, learned_from)) or any(not member.unseen.all() for member in members)
+    knows = any(map(learned_before, learned_from)) or any(not member.held_out.all() for member in members)
     unseen = real if knows and real.any() else np.ones_like(real)
-    return Result(candidate, examples, y_true, folds, scores, calibration, seconds, real, unseen, members, fitted)
+    return CandidateResult(
+        candidate, examples, y_true, folds, scores, calibration, seconds, real, unseen, members, fitted
+    )
 
 
 def learned_before(candidate: Candidate) -> bool:
-    """Say whether it begins with the shipped start, which has learned from the invented train text, fold or no fold."""
-    return candidate.kind in ("start", "anchored") or candidate.options.get("checkpoint") == "domain"
+    """Say whether it begins with the pretrained model, which has learned from all invented train text."""
+    return candidate.kind in ("pretrained", "adapted") or candidate.options.get("checkpoint") == "pretrained"
 
 
 def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[Example], config: Config) -> str:
@@ -243,10 +246,10 @@ def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[E
     return total.hexdigest()[:24]
 
 
-def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
+def select(results: Sequence[CandidateResult], config: Config) -> tuple[CandidateResult, str]:
     """Choose by the config's metric on real text; a simpler candidate wins unless the best is shown to be better.
 
-    Where there is too little real text to choose by, the shipped start stays (it was chosen on real
+    Where there is too little real text to choose by, the pretrained model stays (it was chosen on real
     text), and without one all rows count.
 
     Returns:
@@ -254,11 +257,11 @@ def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
 
     """
     real, least = results[0].real, config.selection.real_rows
-    starts = [result for result in results if result.candidate.kind == "start"]
+    starts = [result for result in results if result.candidate.kind == "pretrained"]
     if real.sum() < least and starts:
         return starts[0], (
             f"{int(real.sum())} rows of real text are too few to choose by ({least} are needed), and scores on "
-            f"invented text mislead: the shipped start, which was chosen on real text, stays"
+            f"invented text mislead: the pretrained model, which was chosen on real text, stays"
         )
     rows = real if real.sum() >= least else np.ones_like(real)
     on = f"on {int(rows.sum())} rows" + (" of real text" if rows.sum() == real.sum() else "")
@@ -287,14 +290,14 @@ def select(results: Sequence[Result], config: Config) -> tuple[Result, str]:
     return best, f"{best.candidate.name} has the highest {metric} {on}, and no simpler candidate ties with it"
 
 
-def judged(results: Sequence[Result], config: Config) -> np.ndarray:
+def selection_mask(results: Sequence[CandidateResult], config: Config) -> np.ndarray:
     """Return the rows to judge by: real text where there is enough of it, and new to all of the results; shape (n,)."""
     real = results[0].real
     rows = real if real.sum() >= config.selection.real_rows else np.ones_like(real)
-    return np.all([rows, *(result.unseen for result in results)], axis=0)
+    return np.all([rows, *(result.held_out for result in results)], axis=0)
 
 
-def mirroring(examples: Sequence[Example], rows: np.ndarray) -> np.ndarray:
+def exclude_active_samples(examples: Sequence[Example], rows: np.ndarray) -> np.ndarray:
     """Return which of the rows no model's doubt has chosen, so that they mirror their text; all if too few; shape (n,).
 
     A model that is calibrated on hard rows says that labels are more even, and itself less sure, than text bears out.
@@ -303,16 +306,21 @@ def mirroring(examples: Sequence[Example], rows: np.ndarray) -> np.ndarray:
     return blind if blind.sum() >= FEWEST_BLIND else rows
 
 
-def refit(result: Result, train: Sequence[Example], config: Config, report: Report) -> Classifier:
+def refit(
+    result: CandidateResult, train: Sequence[Example], config: Config, on_progress: ProgressCallback
+) -> Classifier:
     """Fit the selected candidate, or the members of an ensemble, on the whole train part."""
     if result.members:
         logs = [np.log(np.clip(member.probabilities, 1e-9, None)) for member in result.members]
         return Ensemble.of(
-            [(member.candidate, refit(member, train, config, report), member.calibration) for member in result.members],
+            [
+                (member.candidate, refit(member, train, config, on_progress), member.calibration)
+                for member in result.members
+            ],
             blend(logs, result.y_true),
         )
     if result.fitted is not None:
         return result.fitted
     classifier = create(with_teachers(result.candidate, config.candidates), config.random_state)
-    classifier.fit(train, config.label_names, report)
+    classifier.fit(train, config.label_names, on_progress)
     return classifier

@@ -15,13 +15,14 @@ import numpy as np
 
 from pipeline import __version__, tracking
 from pipeline.bundle import add_card, load_bundle, write_bundle
-from pipeline.classifiers import Report, create
+from pipeline.classifiers import create
 from pipeline.classifiers.agreement import check_agreement, exported_form
-from pipeline.classifiers.domain import first_stage
 from pipeline.classifiers.ensemble import ENSEMBLE
+from pipeline.classifiers.pretrained import first_stage
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
 from pipeline.data.examples import join
+from pipeline.progress import ProgressCallback
 from pipeline.reporting import figures
 from pipeline.reporting.model_card import score_test, write_card
 from pipeline.scoring import metrics
@@ -30,27 +31,27 @@ from pipeline.training import promotion
 from pipeline.training.gains import against_tfidf
 from pipeline.training.selection import (
     LIBRARIES,
-    Result,
+    CandidateResult,
     check_candidates,
     check_classes,
     check_validation,
     combine,
     cross_validate,
-    judged,
+    exclude_active_samples,
     make_folds,
-    mirroring,
     refit,
     select,
+    selection_mask,
 )
 from pipeline.training.unlabelled import cut_unlabelled
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """What a training did."""
 
-    results: tuple[Result, ...]
-    selected: Result
+    results: tuple[CandidateResult, ...]
+    selected: CandidateResult
     reason: str
     folder: Path
     run_id: str
@@ -59,13 +60,19 @@ class Outcome:
     abstention: Abstention
 
 
-def train(config: Config, report: Report, announce: Callable[[Result], None], *, promote: bool = False) -> Outcome:
+def train(
+    config: Config,
+    on_progress: ProgressCallback,
+    on_result: Callable[[CandidateResult], None],
+    *,
+    promote: bool = False,
+) -> TrainingResult:
     """Run a training from data to registered champion.
 
     Args:
         config: what to do.
-        report: told the share that is done, and what is being done.
-        announce: told each candidate's result as soon as there is one.
+        on_progress: told the share that is done, and what is being done.
+        on_result: told each candidate's result as soon as there is one.
         promote: make the new model champion even if it is worse than the standing one.
 
     """
@@ -81,17 +88,17 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
     tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
     # The time a candidate takes cannot be known before: each counts as one step, the refit as one.
     steps = len(config.candidates) + 1
-    results: dict[str, Result] = {}
+    results: dict[str, CandidateResult] = {}
     children: dict[str, tracking.Run] = {}
     with tracking.run(f"train {config.name}", tags=tags) as parent:
         for split in parts:
             parent.inputs(f"{config.name}-{split}", parts[split], dataset.digest, split)
         parent.params({"random_state": config.random_state, "folds": config.selection.folds, "rows": len(rows)})
         for position, candidate in enumerate(config.candidates):
-            told = _prefixed(report, position, steps, f"{position + 1}/{len(config.candidates)} {candidate.name}")
+            told = _prefixed(on_progress, position, steps, f"{position + 1}/{len(config.candidates)} {candidate.name}")
             result = _score(candidate, results, [*rows, *validation], folds, config, told)
             results[candidate.name] = result
-            announce(result)
+            on_result(result)
             with tracking.run(candidate.name, nested=True, tags=tags) as child:
                 _log(child, result, config)
                 children[candidate.name] = child
@@ -99,7 +106,7 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             children[gain.name].metrics({"gain_over_tfidf": gain.interval.value})
             children[gain.name].text(f"{gain}\n", "against_tfidf.txt")
         selected, reason = select(list(results.values()), config)
-        told = _prefixed(report, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
+        told = _prefixed(on_progress, steps - 1, steps, f"refit {selected.candidate.name} on all {len(rows)} rows")
         classifier = refit(selected, rows, config, told)
         abstention = _abstention(selected, config)
         exported = exported_form(selected.candidate, classifier)
@@ -132,20 +139,20 @@ def train(config: Config, report: Report, announce: Callable[[Result], None], *,
             challenger = promotion.challenger_of(config.output)
             stage = first_stage(exported, config.label_names)
             write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, "", stage)
-            report((steps - 0.3) / steps, "write the model card")
+            on_progress((steps - 0.3) / steps, "write the model card")
             facts["test"] = score_test(load_bundle(challenger), test, config)
             card = write_card(facts, selected.candidate)
             add_card(challenger, card, facts)
-            report((steps - 0.2) / steps, "compare with the standing champion")
+            on_progress((steps - 0.2) / steps, "compare with the standing champion")
             verdict = promotion.judge(config.output, test, config.evaluation, force=promote)
-            report((steps - 0.1) / steps, "register the model in MLflow")
+            on_progress((steps - 0.1) / steps, "register the model in MLflow")
             columns = ("text", "target") if facts["targets"] else ("text",)
             registered = _register(parent, challenger, verdict, config, card, columns)
             parent.note(f"Selected: {reason}.\n\n```\n{verdict}\n```")
             if verdict.promoted:
                 promotion.install(config.output)
     folder = config.output if verdict.promoted else challenger
-    return Outcome(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict, abstention)
+    return TrainingResult(tuple(results.values()), selected, reason, folder, parent.id, registered, verdict, abstention)
 
 
 def _register(
@@ -163,26 +170,26 @@ def _register(
     return registered
 
 
-def _prefixed(report: Report, position: int, steps: int, prefix: str) -> Report:
-    return lambda share, words: report((position + share) / steps, f"{prefix}: {words}")
+def _prefixed(on_progress: ProgressCallback, position: int, steps: int, prefix: str) -> ProgressCallback:
+    return lambda share, words: on_progress((position + share) / steps, f"{prefix}: {words}")
 
 
 def _score(
     candidate: Candidate,
-    earlier: dict[str, Result],
+    earlier: dict[str, CandidateResult],
     rows: Sequence[Example],
     folds: np.ndarray,
     config: Config,
-    report: Report,
-) -> Result:
+    on_progress: ProgressCallback,
+) -> CandidateResult:
     if candidate.kind == ENSEMBLE:
         return combine(candidate, [earlier[name] for name in candidate.options["members"]], config)
-    return cross_validate(candidate, rows, folds, config, report)
+    return cross_validate(candidate, rows, folds, config, on_progress)
 
 
-def describe_scores(result: Result, config: Config) -> dict[str, float]:
+def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]:
     """Return the few numbers of a result that are logged and stored, on rows that are new to it."""
-    real, unseen, resamples = result.real, result.unseen, config.selection.resamples
+    real, unseen, resamples = result.real, result.held_out, config.selection.resamples
     overall = result.macro_f1(unseen, resamples)
     assert overall
     y_true, y_pred, probabilities = result.y_true[unseen], result.y_pred[unseen], result.probabilities[unseen]
@@ -212,20 +219,20 @@ def _describe(dataset: Dataset) -> dict[str, object]:
     return {"digest": dataset.digest, "rows": dict(sorted(rows.items()))}
 
 
-def _abstention(selected: Result, config: Config) -> Abstention:
-    """Find the threshold on held-out rows; the shipped start has its own, for where real text is too little."""
+def _abstention(selected: CandidateResult, config: Config) -> Abstention:
+    """Find the threshold on held-out rows; the pretrained model has its own, for where real text is too little."""
     wish = config.abstain.precision
-    if selected.candidate.kind == "start" and selected.real.sum() < config.selection.real_rows:
-        from pipeline.classifiers.checkpoint import domain_head
+    if selected.candidate.kind == "pretrained" and selected.real.sum() < config.selection.real_rows:
+        from pipeline.classifiers.checkpoint import pretrained_head
 
-        own = domain_head().abstention
+        own = pretrained_head().abstention
         if own and own.precision == wish:
             return own
-    rows = mirroring(selected.examples, judged([selected], config))
+    rows = exclude_active_samples(selected.examples, selection_mask([selected], config))
     return find_threshold(selected.y_true[rows], selected.probabilities[rows], wish)
 
 
-def _encoders(result: Result) -> list[str]:
+def _encoders(result: CandidateResult) -> list[str]:
     """Name the pretrained encoders in a model, each once."""
     if result.members:
         return sorted({name for member in result.members for name in _encoders(member)})
@@ -233,7 +240,7 @@ def _encoders(result: Result) -> list[str]:
     return [own] if own else []
 
 
-def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
+def _out_of_fold(selected: CandidateResult, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
     """Return the held-out probabilities of the train part's real text, for evaluation to score."""
     train = {example.id for example in rows}
     return {
@@ -243,10 +250,10 @@ def _out_of_fold(selected: Result, rows: Sequence[Example], config: Config) -> d
     }
 
 
-def _log(run: tracking.Run, result: Result, config: Config) -> None:
-    y_true, y_pred = result.y_true[result.unseen], result.y_pred[result.unseen]
+def _log(run: tracking.Run, result: CandidateResult, config: Config) -> None:
+    y_true, y_pred = result.y_true[result.held_out], result.y_pred[result.held_out]
     matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
-    probabilities = result.probabilities[result.unseen]
+    probabilities = result.probabilities[result.held_out]
     name = f"{result.candidate.name}, held out"
     scores = describe_scores(result, config)
     # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.

@@ -14,7 +14,7 @@ TEXTS = [
     "Talks are soup for the soul of diplomacy.",
     "The radish was bought on a Monday.",
 ]
-OPTIONS = {"majority": {}, "keywords": {}, "tfidf": {"least_articles": 1, "character_ngrams": [3, 4]}}
+OPTIONS = {"majority": {}, "keywords": {}, "tfidf": {"min_df": 1, "character_ngrams": [3, 4]}}
 
 
 def make(kind, **options):
@@ -189,7 +189,7 @@ def test_a_label_that_was_not_learned_never_wins(examples, missing):
 
 
 def test_terms_in_too_few_sentences_are_left_out(examples):
-    terms = fitted("tfidf", examples, least_articles=2).state().values["word"]
+    terms = fitted("tfidf", examples, min_df=2).state().values["word"]
     assert "the" in terms and "centrifuge" not in terms
 
 

@@ -18,8 +18,8 @@ from pipeline.training import selection
 from pipeline.training.unlabelled import cut_unlabelled
 
 NAMES = ("warm", "cold")
-PARROT = Candidate(name="parrot", kind="tfidf", options={"C": 100.0, "least_articles": 1})  # knows what it has seen
-TAME = Candidate(name="tame", kind="tfidf", options={"C": 0.1, "least_articles": 1})
+PARROT = Candidate(name="parrot", kind="tfidf", options={"C": 100.0, "min_df": 1})  # knows what it has seen
+TAME = Candidate(name="tame", kind="tfidf", options={"C": 0.1, "min_df": 1})
 BOTH = Candidate(name="both", kind="ensemble", options={"members": ["parrot", "tame"]})
 
 
@@ -92,9 +92,9 @@ def test_teachers_give_probabilities_of_examples_and_of_other_texts():
 
 
 def test_a_teacher_that_knows_nothing_counts_for_less_than_one_that_knows():
-    floor = Candidate(name="majority", kind="majority")
+    baseline = Candidate(name="majority", kind="majority")
     alone, _ = cross_fit([TAME], examples(), [], NAMES, 3, 0, silent)
-    beside, _ = cross_fit([floor, TAME], examples(), [], NAMES, 3, 0, silent)
+    beside, _ = cross_fit([baseline, TAME], examples(), [], NAMES, 3, 0, silent)
     assert (beside.argmax(1) == alone.argmax(1)).all()
 
 
@@ -217,7 +217,7 @@ def test_labels_that_are_held_out_change_no_score_of_theirs(tiny, tmp_path):
 
 
 def test_a_student_of_the_start_is_not_scored_on_invented_text(tiny, tmp_path):
-    start = Candidate(name="start", kind="start")
+    start = Candidate(name="pretrained", kind="pretrained")
     candidate = student(tiny, teacher="start", epochs=1)
     names = ("pro-sanctions", "pro-dialogue", "neutral")
     rows = [
@@ -226,12 +226,12 @@ def test_a_student_of_the_start_is_not_scored_on_invented_text(tiny, tmp_path):
     ]
     settings = config(tmp_path, start, candidate).model_copy(update={"label_names": names})
     found = selection.cross_validate(candidate, rows, np.arange(24) // 6 % 2, settings, silent)
-    assert {row.origin for row, unseen in zip(found.examples, found.unseen, strict=True) if unseen} == {"news"}
+    assert {row.origin for row, unseen in zip(found.examples, found.held_out, strict=True) if unseen} == {"news"}
 
 
 def test_a_student_whose_teacher_changed_is_scored_anew(tiny, tmp_path):
     told = []
-    for parrot in (PARROT, PARROT, PARROT.model_copy(update={"options": {"C": 5.0, "least_articles": 1}})):
+    for parrot in (PARROT, PARROT, PARROT.model_copy(update={"options": {"C": 5.0, "min_df": 1}})):
         words = []
         candidate = student(tiny, teacher="parrot", epochs=1)
         settings = config(tmp_path, parrot, candidate)
@@ -265,7 +265,7 @@ def test_a_student_learns_the_start_from_sentences_that_nobody_labelled(reposito
     taught = Candidate(
         name="student",
         kind="distil",
-        options=options | {"teachers": [Candidate(name="start", kind="start")], "unlabelled": [str(file)]},
+        options=options | {"teachers": [Candidate(name="pretrained", kind="pretrained")], "unlabelled": [str(file)]},
     )
     y_true, scores = index_labels(unseen, names), []
     for candidate in (alone, taught):

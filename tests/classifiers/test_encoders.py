@@ -96,7 +96,7 @@ def test_an_embedding_is_compared_with_torch_in_float32(tiny):
 
 
 def test_a_classifier_without_an_encoder_has_no_other_form():
-    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"min_df": 1})
     trained = create(candidate)
     trained.fit(examples(), NAMES, silent)
     assert check_agreement(candidate, trained, exported_form(candidate, trained), Calibration(), [WARM]) == {}
@@ -120,7 +120,7 @@ def test_the_same_random_state_gives_the_same_weights(tiny):
 
 @pytest.fixture(scope="module")
 def thrice(tiny):
-    options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "starts": 3}
+    options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "restarts": 3}
     classifier = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
     classifier.fit(examples(), NAMES, silent)
     return classifier
@@ -151,15 +151,15 @@ def test_several_starts_are_exported_as_one_model(thrice):
 
 
 def test_no_start_is_refused():
-    with pytest.raises(InputError, match="option `starts`: Input should be greater than or equal to 1"):
-        create(Candidate(name="finetune", kind="finetune", options={"starts": 0}))
+    with pytest.raises(InputError, match="option `restarts`: Input should be greater than or equal to 1"):
+        create(Candidate(name="finetune", kind="finetune", options={"restarts": 0}))
 
 
 def test_starts_that_would_not_fit_into_one_file_are_refused_before_training(tiny, monkeypatch):
     monkeypatch.setattr("pipeline.classifiers.finetune.LARGEST", 20_000)
     told = []
-    classifier = create(Candidate(name="finetune", kind="finetune", options={"checkpoint": tiny, "starts": 3}))
-    with pytest.raises(InputError, match="3 starts of it take .* the largest ONNX file; lower `starts`"):
+    classifier = create(Candidate(name="finetune", kind="finetune", options={"checkpoint": tiny, "restarts": 3}))
+    with pytest.raises(InputError, match="3 restarts of it take .* the largest ONNX file; lower `restarts`"):
         classifier.fit(examples(), NAMES, lambda share, words: told.append(words))
     assert not told
 
@@ -178,7 +178,7 @@ def test_progress_tells_the_epoch(tiny):
 def test_a_linear_model_ships_with_its_encoder(tiny, kind):
     options = {"checkpoint": tiny}
     if kind == "hybrid":
-        options["least_articles"] = 1
+        options["min_df"] = 1
     candidate = Candidate(name=kind, kind=kind, options=options)
     trained = create(candidate)
     trained.fit(examples(), NAMES, silent)
@@ -215,7 +215,7 @@ def test_an_adapter_of_another_encoder_is_refused(tmp_path):
     card = {"encoder_sha256": "f" * 64}
     (tmp_path / "head.json").write_text(json.dumps(card))
     with pytest.raises(InputError, match="trained on the encoder ffffffffffff.*make adapter"):
-        checkpoint.domain_head(tmp_path)
+        checkpoint.pretrained_head(tmp_path)
 
 
 def test_batches_hold_each_position_once_and_are_of_like_length():

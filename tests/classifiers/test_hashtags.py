@@ -67,7 +67,7 @@ def test_no_letter_is_lost(tag):
 def test_a_classifier_hears_words_in_hashtags_that_it_has_never_seen(kind):
     sides = [("we love soup", "favor"), ("no more soup", "against"), ("love it", "favor"), ("no more", "against")]
     rows = [example(n, f"{text} #Day{n}", label) for n, (text, label) in enumerate(sides * 5)]
-    options = {} if kind == "embedding" else {"least_articles": 1}
+    options = {} if kind == "embedding" else {"min_df": 1}
     classifier = create(Candidate(name=kind, kind=kind, options=options), 0)
     classifier.fit(rows, NAMES, lambda share, words: None)
     assert classifier.reads_hashtags

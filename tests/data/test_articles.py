@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from pipeline.data.articles import (
     Article,
-    Meter,
+    ByteCounter,
     Reject,
     decode,
     find_files,
@@ -384,7 +384,7 @@ def test_a_line_of_200_megabytes_is_a_reject_and_never_in_memory(tmp_path, name)
 def test_the_meter_counts_the_bytes_of_all_files(tmp_path, write):
     row = lines({"id": "a", "text": TALKS}).encode()
     files = {"a.txt": TALKS.encode(), "b.jsonl": row, "c.jsonl.gz": gzip.compress(row), "d.csv": b"id,text\nd,Soup.\n"}
-    meter = Meter()
+    meter = ByteCounter()
     for name, content in files.items():
         write(name, content)
     assert len([found for source in find_sources([tmp_path]) for found in read_source(source, meter)]) == 4

@@ -75,7 +75,7 @@ def test_a_markdown_page_loses_tags_and_entities():
 
 
 def test_sentences_are_downloaded_and_checked(server, tmp_path):
-    found = corpora.hydrate([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
+    found = corpora.fetch_texts([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
     assert [row["text"] for row in found.rows] == [
         "The envoy said: talk & listen.",
         "Its sponsor wants a tighter squeeze on Pyongyang.",
@@ -85,13 +85,13 @@ def test_sentences_are_downloaded_and_checked(server, tmp_path):
 
 def test_what_was_downloaded_is_not_asked_for_again(server, tmp_path):
     for _ in range(2):
-        corpora.hydrate([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
+        corpora.fetch_texts([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
     assert len(server[1]) == 2
 
 
 def test_a_vanished_file_is_named_and_counted_and_the_rest_goes_on(server, tmp_path):
     gone = TALK | {"id": "gone", "path": "gone.txt"}
-    found = corpora.hydrate([gone, BILL], corpora.download(tmp_path, server[0]), silent)
+    found = corpora.fetch_texts([gone, BILL], corpora.download(tmp_path, server[0]), silent)
     assert len(found.rows) == 1
     assert found.vanished == ["owner/name@c0ffee:gone.txt (HTTP 404)"]
     assert found.missing == {"file cannot be had": 1}
@@ -99,13 +99,13 @@ def test_a_vanished_file_is_named_and_counted_and_the_rest_goes_on(server, tmp_p
 
 def test_half_a_download_is_not_kept(server, tmp_path):
     half = TALK | {"path": "half.txt"}
-    found = corpora.hydrate([half], corpora.download(tmp_path, server[0]), silent)
+    found = corpora.fetch_texts([half], corpora.download(tmp_path, server[0]), silent)
     assert not found.rows
     assert not list(tmp_path.iterdir())
 
 
 def test_a_server_that_is_down_is_no_traceback(tmp_path):
-    found = corpora.hydrate([TALK], corpora.download(tmp_path, "http://127.0.0.1:9"), silent)
+    found = corpora.fetch_texts([TALK], corpora.download(tmp_path, "http://127.0.0.1:9"), silent)
     assert found.missing == {"file cannot be had": 1}
 
 
@@ -119,14 +119,14 @@ def test_a_server_that_is_down_is_no_traceback(tmp_path):
     ],
 )
 def test_nothing_wrong_is_ever_taken(server, tmp_path, changes, why):
-    found = corpora.hydrate([TALK | changes], corpora.download(tmp_path, server[0]), silent)
+    found = corpora.fetch_texts([TALK | changes], corpora.download(tmp_path, server[0]), silent)
     assert not found.rows
     assert found.missing == {why: 1}
 
 
 def test_a_file_in_another_form_is_counted(server, tmp_path, monkeypatch):
     monkeypatch.setitem(FILES, "b/article.json", b'{"content": "renamed"}')
-    found = corpora.hydrate([BILL], corpora.download(tmp_path, server[0]), silent)
+    found = corpora.fetch_texts([BILL], corpora.download(tmp_path, server[0]), silent)
     assert found.missing == {"file in another form": 1}
 
 
@@ -134,14 +134,14 @@ def test_local_clones_serve_as_well(tmp_path):
     place = tmp_path / "owner" / "name" / "a"
     place.mkdir(parents=True)
     (place / "remarks.md").write_text(PAGE, encoding="utf-8")
-    assert len(corpora.hydrate([TALK], corpora.clones(tmp_path), silent).rows) == 1
+    assert len(corpora.fetch_texts([TALK], corpora.clones(tmp_path), silent).rows) == 1
 
 
 def test_a_path_cannot_lead_out_of_the_clones(tmp_path):
     (tmp_path / "secret.txt").write_text("The envoy said: talk & listen.", encoding="utf-8")
     (tmp_path / "clones").mkdir()
     outside = TALK | {"path": "../secret.txt"}
-    assert not corpora.hydrate([outside], corpora.clones(tmp_path / "clones"), silent).rows
+    assert not corpora.fetch_texts([outside], corpora.clones(tmp_path / "clones"), silent).rows
 
 
 def table(tmp_path, *rows):
@@ -152,31 +152,31 @@ def table(tmp_path, *rows):
 
 def test_a_table_gives_its_sentences_by_id_under_our_label(tmp_path):
     row = {"id": TALK["id"], "text": "The envoy said: talk & listen.", "label": "pro-sanctions"}
-    found = corpora.rebuilt([table(tmp_path, row)], [TALK], LABELS)
+    found = corpora.load_texts([table(tmp_path, row)], [TALK], LABELS)
     assert found.rows[0]["label"] == "neutral"
 
 
 def test_a_table_of_whole_articles_gives_the_sentences_at_their_places(tmp_path):
     row = {"id": BILL["article"], "text": json.loads(ARTICLE)["content_original"]}
-    found = corpora.rebuilt([table(tmp_path, row)], [BILL], LABELS)
+    found = corpora.load_texts([table(tmp_path, row)], [BILL], LABELS)
     assert found.rows[0]["text"] == "Its sponsor wants a tighter squeeze on Pyongyang."
 
 
 def test_a_table_with_an_edited_sentence_leaves_it_out(tmp_path):
     row = {"id": TALK["id"], "text": "The envoy said: talk and listen."}
-    found = corpora.rebuilt([table(tmp_path, row)], [TALK], LABELS)
+    found = corpora.load_texts([table(tmp_path, row)], [TALK], LABELS)
     assert not found.rows
     assert found.missing.total() == 1
 
 
 def test_rows_without_a_locator_keep_their_own_label(tmp_path):
     row = {"id": "kcna:1", "article": "kcna", "source": "kcna", "text": "Our will is iron.", "label": "neutral"}
-    found = corpora.rebuilt([table(tmp_path, row)], [TALK], LABELS)
+    found = corpora.load_texts([table(tmp_path, row)], [TALK], LABELS)
     assert [row["id"] for row in found.rows] == ["kcna:1"]
 
 
 def test_the_cache_carries_the_part_of_each_document(tmp_path):
-    found = corpora.Hydration(rows=[{"id": "x", "article": "doc", "text": "t", "label": "neutral", "source": "un"}])
+    found = corpora.FetchedTexts(rows=[{"id": "x", "article": "doc", "text": "t", "label": "neutral", "source": "un"}])
     corpora.write_corpora(found, {"doc": "test"}, tmp_path / "deep" / "corpora.jsonl")
     assert json.loads((tmp_path / "deep" / "corpora.jsonl").read_text())["split"] == "test"
 

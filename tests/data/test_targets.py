@@ -38,7 +38,7 @@ output: models/guests
 candidates:
   - kind: majority
   - kind: tfidf
-    least_articles: 1
+    min_df: 1
 """
 
 
@@ -77,7 +77,7 @@ def said(classifier, *texts):
 
 @pytest.fixture(scope="module")
 def learned():
-    return fitted("tfidf", examples(), least_articles=1)
+    return fitted("tfidf", examples(), min_df=1)
 
 
 def test_the_same_word_takes_another_side_on_another_target(learned):
@@ -96,7 +96,7 @@ def test_a_target_that_is_new_gets_the_scores_of_the_general_copy_alone(learned)
 
 def test_without_targets_nothing_is_copied():
     rows = [Example(**{**row.__dict__, "target": ""}) for row in examples()]
-    state = fitted("tfidf", rows, least_articles=1).state()
+    state = fitted("tfidf", rows, min_df=1).state()
     terms = len(state.values["word"]) + len(state.values["char_wb"])
     assert state.values["targets"] == [] and state.arrays["coefficients"].shape == (3, terms)
 

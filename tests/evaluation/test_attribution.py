@@ -7,8 +7,8 @@ from pipeline.classifiers import index_labels
 from pipeline.classifiers.rules import Keywords
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
-from pipeline.evaluation.attribution import audit, leave_out, read_obvious, word_weights
-from pipeline.evaluation.mistakes import read_worthy
+from pipeline.evaluation.attribution import audit, occlude, read_obvious, word_weights
+from pipeline.evaluation.mistakes import select_errors
 from pipeline.scoring.calibration import Calibration
 
 OBVIOUS = read_obvious(ROOT / "configs" / "obvious.yaml")
@@ -52,12 +52,12 @@ def test_other_kinds_are_asked_by_leaving_words_out(keywords):
 
 
 def test_words_that_only_join_are_not_left_out(keywords):
-    ((found, *rest),) = leave_out(keywords, ["The goose of the"])
+    ((found, *rest),) = occlude(keywords, ["The goose of the"])
     assert found[0] == (4, 9) and rest == []
 
 
 def test_a_text_of_one_word_is_left_whole(keywords):
-    assert leave_out(keywords, ["Diplomacy"]) == [[]]
+    assert occlude(keywords, ["Diplomacy"]) == [[]]
 
 
 def test_the_audit_finds_that_a_keyword_list_lives_by_its_words(keywords):
@@ -95,7 +95,7 @@ def test_the_surest_mistake_comes_first_and_the_least_sure_row_too(keywords):
         ("Diplomacy or maximum pressure.", "neutral"),
     )
     probabilities = keywords.predict_proba([row.text for row in rows])
-    mistakes, unsure = read_worthy(keywords, rows, index_labels(rows, LABEL_NAMES), probabilities)
+    mistakes, unsure = select_errors(keywords, rows, index_labels(rows, LABEL_NAMES), probabilities)
     assert [row.article_id for row in mistakes] == ["a2", "a1"]
     assert unsure[0].confidence == min(row.confidence for row in unsure) and len(unsure) == 4
 
@@ -103,5 +103,5 @@ def test_the_surest_mistake_comes_first_and_the_least_sure_row_too(keywords):
 def test_a_row_of_the_table_names_its_heaviest_words(keywords):
     rows = examples_of(("Talk of diplomacy.", "neutral"))
     probabilities = keywords.predict_proba([row.text for row in rows])
-    (row,), _ = read_worthy(keywords, rows, index_labels(rows, LABEL_NAMES), probabilities)
+    (row,), _ = select_errors(keywords, rows, index_labels(rows, LABEL_NAMES), probabilities)
     assert row.to_dict()["words"].startswith("diplomacy. +") and row.to_dict()["predicted"] == "pro-dialogue"

@@ -14,7 +14,7 @@ from pipeline.scoring import metrics
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.metrics import Interval
 from pipeline.training.gains import against_tfidf
-from pipeline.training.selection import Result
+from pipeline.training.selection import CandidateResult
 
 NAMES = ("for", "against")
 
@@ -122,7 +122,7 @@ def candidate(name, right, *, kind="majority", unseen=True):
     real = np.arange(300) % 2 == 0
     told = Candidate(name=name, kind=kind)
     fresh = np.ones(300, bool) if unseen else real
-    return Result(
+    return CandidateResult(
         *(told, examples, y_true, np.zeros(300, int), 3.0 * np.eye(2)[y_pred], Calibration(), 1.0), real, fresh
     )
 

@@ -335,7 +335,7 @@ def test_a_batch_that_was_begun_exact_goes_on_exact(staged, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), staged, report=stop, exact=True)
+        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), staged, on_progress=stop, exact=True)
     message = refusal(["news.jsonl"], Path("rows.csv"), staged)
     assert message.startswith("rows.csv: an unfinished batch was begun with --exact, or now is")
 
@@ -362,7 +362,9 @@ def test_the_summary_names_the_file_of_rejects(bundle):
 def test_progress_is_told_after_each_chunk(bundle, monkeypatch):
     monkeypatch.setattr(prediction, "CHUNK", 3)
     told = []
-    predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=lambda done: told.append(done.sentences))
+    predict(
+        [write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, on_progress=lambda done: told.append(done.sentences)
+    )
     assert told == [3, 4]
 
 
@@ -370,14 +372,14 @@ def test_the_share_of_bytes_that_were_read_is_told(bundle, monkeypatch):
     monkeypatch.setattr(prediction, "CHUNK", 2)
     sources = [write(f"news-{n}.jsonl", {"id": f"{n}", "text": NEWS[0]["text"]}) for n in range(4)]
     told = []
-    predict(sources, Path("rows.csv"), bundle, report=lambda done: told.append(done.share))
+    predict(sources, Path("rows.csv"), bundle, on_progress=lambda done: told.append(done.share))
     assert told == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_of_standard_input_nobody_knows_the_share(bundle, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(NEWS[0]).encode())))
     told = []
-    predict(["-"], Path("rows.csv"), bundle, report=lambda done: told.append((done.share, done.left)))
+    predict(["-"], Path("rows.csv"), bundle, on_progress=lambda done: told.append((done.share, done.left)))
     assert told == [(None, None)]
 
 
@@ -437,5 +439,5 @@ def test_a_batch_that_is_stopped_shows_no_output(bundle):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, report=stop)
+        predict([write("news.jsonl", *NEWS)], Path("rows.csv"), bundle, on_progress=stop)
     assert sorted(os.listdir()) == [".rows.csv.partial", "news.jsonl"]

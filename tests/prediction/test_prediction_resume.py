@@ -24,7 +24,7 @@ from pipeline.data.articles import read_articles
 from pipeline.data.sentences import cut
 from pipeline.errors import InputError
 from pipeline.prediction import predict
-from pipeline.prediction.reading import Ahead
+from pipeline.prediction.reading import Prefetcher
 from pipeline.scoring.calibration import Calibration
 
 CHUNK = 40
@@ -95,7 +95,7 @@ def label(bundle):
                 raise Stop
 
         try:
-            return predict(inputs or ["news"], Path(output), bundle, report=report, **options)
+            return predict(inputs or ["news"], Path(output), bundle, on_progress=report, **options)
         except Stop:
             return None
 
@@ -296,7 +296,7 @@ def test_two_processes_do_not_write_one_output(label, bundle):
         raise Stop
 
     with pytest.raises(Stop):
-        predict(["news"], Path("rows.csv"), bundle, report=meanwhile)
+        predict(["news"], Path("rows.csv"), bundle, on_progress=meanwhile)
 
 
 # Killed
@@ -446,7 +446,7 @@ def test_reading_keeps_a_few_chunks_ahead_and_no_more():
             made.append(number)
             yield number
 
-    with Ahead(count(), most=2) as numbers:
+    with Prefetcher(count(), most=2) as numbers:
         next(numbers)
         time.sleep(0.3)
         assert 2 <= len(made) <= 4
@@ -454,7 +454,7 @@ def test_reading_keeps_a_few_chunks_ahead_and_no_more():
 
 def test_reading_happens_while_the_reader_is_not_asked():
     made = []
-    with Ahead(iter(lambda: made.append(1) or len(made), 3), most=5) as numbers:
+    with Prefetcher(iter(lambda: made.append(1) or len(made), 3), most=5) as numbers:
         time.sleep(0.2)
         assert len(made) == 3 and list(numbers) == [1, 2]
 
@@ -464,7 +464,7 @@ def test_an_error_of_the_reading_is_raised_where_items_are_taken():
         yield 1
         raise ValueError("the rice is burnt")
 
-    with Ahead(burn()) as numbers, pytest.raises(ValueError, match="burnt"):
+    with Prefetcher(burn()) as numbers, pytest.raises(ValueError, match="burnt"):
         list(numbers)
 
 

@@ -45,7 +45,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def judged(project, champion):
+def selection_mask(project, champion):
     """A review of a labelled file with nasty text, with a few behaviour cases."""
     (project / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     shutil.copytree(ROOT / "configs" / "behaviour", "configs/behaviour")

@@ -97,7 +97,7 @@ def test_the_card_names_the_slices_where_the_model_is_weak(scored, test_scores):
     [
         ([], "Encoder: none."),
         (["all-MiniLM-L6-v2"], "Encoder: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)."),
-        (["domain"], "adapted by the shipped start"),
+        (["pretrained"], "adapted (`pipeline/pretrained/small`"),
         (["goose/large"], "`goose/large`, whose own card states its licence"),
     ],
 )

@@ -43,8 +43,8 @@ def tracking_server(folder, backend):
     return Server(words, folder, environment=environment)
 
 
-def train(announce=lambda result: None):
-    return training.train(read_config("configs/default.yaml"), lambda share, words: None, announce)
+def train(on_result=lambda result: None):
+    return training.train(read_config("configs/default.yaml"), lambda share, words: None, on_result)
 
 
 # A server that goes down in the middle of a training and comes back
@@ -61,11 +61,11 @@ def server(project, tmp_path, monkeypatch):
 
 
 def test_a_training_outlives_its_server_and_is_sent_later(server):
-    def announce(result):
+    def on_result(result):
         if result.candidate.name == "majority":
             server.stop()
 
-    outcome = train(announce)
+    outcome = train(on_result)
     assert outcome.folder.exists() and Path(".cache/unsent/mlflow.db").exists()
     server.start()
     models = Path(".cache/unsent/mlartifacts/models")

@@ -21,7 +21,7 @@ def train():
     return training.train(read_config("configs/default.yaml"), lambda share, words: None, lambda result: None)
 
 
-def report(outcome):
+def evaluated(outcome):
     bundle, config = load_bundle(outcome.folder), read_config("configs/default.yaml")
     return publish(evaluate(bundle, config), bundle, config)
 
@@ -35,12 +35,12 @@ def outcome(tmp_path_factory):
     # Invented text beside real text, and a candidate to be measured against: every key that there is.
     index, config = folder / "seeds" / "index.csv", folder / "configs" / "default.yaml"
     index.write_text(index.read_text().replace("letter-1,letter,", "letter-1,single,"))
-    config.write_text(f"{config.read_text()}  - {{kind: tfidf, least_articles: 1}}\n")
+    config.write_text(f"{config.read_text()}  - {{kind: tfidf, min_df: 1}}\n")
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         found = train()
         digest = load_bundle(found.folder).digest
-        assert [report(found)[1] for _ in range(2)] == ["", ""]
+        assert [evaluated(found)[1] for _ in range(2)] == ["", ""]
         assert load_bundle(found.folder).digest == digest, "an evaluation changed the exported folder"
         yield found
 
@@ -70,7 +70,7 @@ def test_the_card_tells_the_test_score_of_the_export(client, outcome):
 
 def test_an_evaluation_is_told_once_on_the_registered_version(client):
     described = client.get_model_version_by_alias("stance", "champion").description
-    assert described.count("## On the test part") == 1 and "the best floor" in described
+    assert described.count("## On the test part") == 1 and "the best baseline" in described
 
 
 def test_runs_have_names_that_say_what_was_tried(runs):
@@ -115,10 +115,10 @@ def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(proj
     outcome = train()
     client = mlflow.MlflowClient(tracking.tracking_uri())
     client.delete_run(outcome.run_id)
-    page, why = report(outcome)
+    page, why = evaluated(outcome)
     assert page.exists() and f"run {outcome.run_id} was deleted; restore it in the UI" in why
 
     client.restore_run(outcome.run_id)
     shutil.rmtree("mlartifacts")
-    assert report(outcome)[1] == ""
+    assert evaluated(outcome)[1] == ""
     assert (project / "mlartifacts" / outcome.run_id / "artifacts" / "report" / "index.html").exists()

@@ -1,4 +1,4 @@
-"""Rebuilding the start that ships, on a few sentences and with one teacher."""
+"""Rebuilding the pretrained model that ships, on a few sentences and with one teacher."""
 
 import json
 import shutil
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.classifiers import create
-from pipeline.classifiers.checkpoint import ADAPTER, DEFAULT, domain_head, load_checkpoint, merge_adapter
-from pipeline.classifiers.domain import first_stage
+from pipeline.classifiers.checkpoint import ADAPTER, DEFAULT, load_checkpoint, merge_adapter, pretrained_head
+from pipeline.classifiers.pretrained import first_stage
 from pipeline.config import Candidate, Config, Data
 from pipeline.data.dataset import read_corpora
 from pipeline.errors import InputError
@@ -78,7 +78,7 @@ def test_an_adapter_is_written_whole_and_goes_on_where_it_stopped(config, unlabe
     adaptation.adapt(config, [unlabelled], output, silent, RECIPE)
     names = {file.name for file in output.iterdir()}
     assert names == {"adapter_config.json", "adapter_model.safetensors", "head.json", "head.safetensors", "README.md"}
-    head = domain_head(output)
+    head = pretrained_head(output)
     assert head.coefficients.shape == (3, 384)
     assert "36 labelled real sentences" in (output / "README.md").read_text()
     _, plain = load_checkpoint(DEFAULT)
@@ -95,7 +95,7 @@ def test_an_adapter_is_written_whole_and_goes_on_where_it_stopped(config, unlabe
 def test_a_first_stage_is_written_beside_the_adapter_it_was_made_for(config, unlabelled, tmp_path):
     folder = shutil.copytree(ADAPTER, tmp_path / "adapter")
     facts = adaptation.adapt_first_stage(config, [unlabelled], folder, silent)
-    start = create(Candidate(name="start", kind="start"))
+    start = create(Candidate(name="pretrained", kind="pretrained"))
     start.fit([], NAMES, silent)
     stage = first_stage(start, NAMES, folder)
     held_out = [row.text for row in read_corpora(config.data.corpora, NAMES) if row.split == "validation"]

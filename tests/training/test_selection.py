@@ -12,14 +12,14 @@ from pipeline.errors import InputError
 from pipeline.scoring.calibration import Calibration, fit_calibration
 from pipeline.training.selection import (
     ALWAYS,
-    Result,
+    CandidateResult,
     check_candidates,
     check_classes,
     check_validation,
     combine,
     cross_validate,
+    exclude_active_samples,
     make_folds,
-    mirroring,
     refit,
     select,
 )
@@ -69,7 +69,7 @@ def result(name, right, *, kind="tfidf", number=120, real=True, random_state=0):
     y_pred = np.where(rng.random(number) < right, y_true, (y_true + 1) % 3)
     scores = 4.0 * np.eye(3)[y_pred]
     folds = np.arange(number) // 3 % 3
-    return Result(
+    return CandidateResult(
         *(Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), 1.0),
         real=np.full(number, real),
         unseen=np.full(number, True),
@@ -105,7 +105,7 @@ def test_a_fold_is_scored_by_a_fit_that_has_not_seen_it(tmp_path):
 
 
 def test_a_candidate_whose_inputs_did_not_change_is_read_from_the_cache(tmp_path):
-    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"min_df": 1})
     rows = examples(30)
     folds = make_folds(rows, [], config(tmp_path))
     first = cross_validate(candidate, rows, folds, config(tmp_path), silent)
@@ -117,12 +117,12 @@ def test_a_candidate_whose_inputs_did_not_change_is_read_from_the_cache(tmp_path
 
 @pytest.mark.parametrize("change", ["option", "text", "label", "random_state"])
 def test_a_candidate_whose_inputs_changed_is_scored_anew(tmp_path, change):
-    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"min_df": 1})
     rows, settings = examples(30), config(tmp_path)
     folds = make_folds(rows, [], settings)
     cross_validate(candidate, rows, folds, settings, silent)
     if change == "option":
-        candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1, "C": 9})
+        candidate = Candidate(name="tfidf", kind="tfidf", options={"min_df": 1, "C": 9})
     elif change == "random_state":
         settings = settings.model_copy(update={"random_state": 7})
     elif change == "text":
@@ -163,7 +163,7 @@ def test_a_config_may_choose_by_the_positive_labels_alone(tmp_path):
     settings = settings.model_copy(update={"positive": ("for",), "selection": chosen})
     selected, reason = select([wrong, right], settings)
     assert selected.candidate.name == "for" and "for has the highest F1 of for on 120 rows" in reason
-    assert selected.macro_f1(selected.unseen, 100, [0]).value == 1
+    assert selected.macro_f1(selected.held_out, 100, [0]).value == 1
 
 
 def test_one_class_alone_is_named(tmp_path):
@@ -186,9 +186,9 @@ def test_a_validation_part_of_too_few_articles_is_named(tmp_path):
 
 
 def test_invented_text_cannot_unseat_the_start(tmp_path):
-    results = [result("start", 0.5, kind="start", real=False), result("rich", 1.0, real=False)]
+    results = [result("start", 0.5, kind="pretrained", real=False), result("rich", 1.0, real=False)]
     selected, reason = select(results, config(tmp_path))
-    assert selected.candidate.kind == "start"
+    assert selected.candidate.kind == "pretrained"
     assert "0 rows of real text are too few" in reason
 
 
@@ -208,7 +208,7 @@ def test_an_ensemble_of_members_that_err_apart_beats_each(tmp_path):
 def test_an_ensemble_is_refitted_from_its_members(tmp_path):
     settings, rows = config(tmp_path), examples(60)
     folds = make_folds(rows, [], settings)
-    members = [Candidate(name=f"c{c}", kind="tfidf", options={"C": c, "least_articles": 1}) for c in (0.1, 1.0)]
+    members = [Candidate(name=f"c{c}", kind="tfidf", options={"C": c, "min_df": 1}) for c in (0.1, 1.0)]
     results = [cross_validate(member, rows, folds, settings, silent) for member in members]
     both = combine(Candidate(name="both", kind="ensemble", options={"members": ["c0.1", "c1.0"]}), results, settings)
     classifier = refit(both, rows, settings, silent)
@@ -241,7 +241,7 @@ def test_a_validation_part_calibrates_without_a_warning(tmp_path):
     """Its one fold is divided by article: pytest turns the warning of an empty rest into an error."""
     train, validation = examples(30), examples(60, split="validation")
     settings = config(tmp_path)
-    candidate = Candidate(name="tfidf", kind="tfidf", options={"least_articles": 1})
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"min_df": 1})
     rows = [*train, *validation]
     found = cross_validate(candidate, rows, make_folds(train, validation, settings), settings, silent)
     assert len(found.examples) == 60
@@ -266,7 +266,7 @@ def some_chosen(number, chosen):
 
 def test_calibration_is_fitted_on_rows_that_no_doubt_has_chosen(tmp_path):
     rows = [replace(row, label="neither") if row.sampling == "margin" else row for row in some_chosen(240, 120)]
-    settings = config(tmp_path, Candidate(name="words", kind="tfidf", options={"least_articles": 1}))
+    settings = config(tmp_path, Candidate(name="words", kind="tfidf", options={"min_df": 1}))
     found = cross_validate(settings.candidates[0], rows, make_folds(rows, (), settings), settings, silent)
     blind = np.arange(240) >= 120
     fits = [fit_calibration(found.scores[r], found.y_true[r], found.folds[r]) for r in (blind, np.ones(240, bool))]
@@ -276,9 +276,9 @@ def test_calibration_is_fitted_on_rows_that_no_doubt_has_chosen(tmp_path):
 @pytest.mark.parametrize(("chosen", "left"), [(0, 240), (140, 100), (141, 240)])
 def test_where_too_few_are_blind_all_count(chosen, left):
     rows = some_chosen(240, chosen)
-    assert mirroring(rows, np.ones(240, bool)).sum() == left
+    assert exclude_active_samples(rows, np.ones(240, bool)).sum() == left
 
 
 def test_only_rows_that_are_asked_for_count():
     kept = np.arange(240) >= 30
-    assert (mirroring(some_chosen(240, 60), kept) == (np.arange(240) >= 60)).all()
+    assert (exclude_active_samples(some_chosen(240, 60), kept) == (np.arange(240) >= 60)).all()

@@ -26,7 +26,7 @@ candidates:
   - kind: majority
   - kind: keywords
   - kind: tfidf
-    least_articles: 1
+    min_df: 1
   - kind: ensemble
     members: [keywords, tfidf]
 """
@@ -152,7 +152,7 @@ def test_a_student_goes_down_the_river(store, tiny):
     """Its teacher is another candidate, and it reads a letter that nobody labelled."""
     (store / "letter.txt").write_text(f"{WARM.capitalize()}, wrote the keeper. {COLD.capitalize()}, wrote his wife.")
     student = f"  - {{kind: distil, teacher: tfidf, checkpoint: {tiny}, epochs: 1, unlabelled: [letter.txt]}}\n"
-    text = SMOKE.partition("  - kind: majority")[0] + "  - {kind: tfidf, least_articles: 1}\n" + student
+    text = SMOKE.partition("  - kind: majority")[0] + "  - {kind: tfidf, min_df: 1}\n" + student
     text = text.replace("resamples: 100", "resamples: 100, prefer_simple: false")
     (store / "configs" / "student.yaml").write_text(text, encoding="utf-8")
     outcome, announced = train("student")
@@ -189,7 +189,7 @@ def test_evaluation_scores_the_exported_folder_beside_the_floors(store):
     tables = found.tables
     publish(found, bundle, config)
     assert tables[0].rows == 6
-    assert set(tables[0].floors) == {"majority", "keywords", "tfidf"}
+    assert set(tables[0].baselines) == {"majority", "keywords", "tfidf"}
     assert "test_macro_f1" in mlflow.MlflowClient().get_run(outcome.run_id).data.metrics
 
 
@@ -228,11 +228,11 @@ def test_nothing_calls_the_network_at_run_time(store, socket_disabled):
     """Train with the shipped encoder, evaluate and predict, with every socket blocked."""
     from pipeline.prediction import predict
 
-    text = SMOKE.replace("  - kind: ensemble\n    members: [keywords, tfidf]\n", "  - kind: start\n")
+    text = SMOKE.replace("  - kind: ensemble\n    members: [keywords, tfidf]\n", "  - kind: pretrained\n")
     (store / "configs" / "offline.yaml").write_text(text, encoding="utf-8")
     outcome, _ = train("offline")
-    assert outcome.selected.candidate.kind == "start"
-    # 18 real rows are too few: the start's own threshold stands, as its calibration does.
+    assert outcome.selected.candidate.kind == "pretrained"
+    # 18 real rows are too few: the pretrained model's own threshold stands, as its calibration does.
     assert outcome.abstention.rows == 1094
     evaluate(load_bundle(outcome.folder), read_config("configs/offline.yaml"))
     (store / "a.txt").write_text("Beijing urged all sides to return to talks and ease the sanctions.")

@@ -31,7 +31,7 @@ candidates:
   - kind: keywords
   - name: soup
     kind: tfidf
-    least_articles: 1
+    min_df: 1
     C: 0.0001
   - kind: ensemble
     members: [keywords, soup]
@@ -60,8 +60,8 @@ def write(space=SPACE, config=CONFIG):
     Path("configs/tune/soup.yaml").write_text(space)
 
 
-def cook(announce=silent, **options):
-    return tune(read_space(Path("configs/tune/soup.yaml")), TUNED, silent, announce, **options)
+def cook(on_result=silent, **options):
+    return tune(read_space(Path("configs/tune/soup.yaml")), TUNED, silent, on_result, **options)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_the_written_config_trains_to_the_score_that_it_claims(done):
         config = read_config(TUNED)
         announced = {}
         training.train(config, silent, lambda result: announced.update({result.candidate.name: result}))
-    assert config.candidates[1].options == {"least_articles": 1} | tuned.best[0].options
+    assert config.candidates[1].options == {"min_df": 1} | tuned.best[0].options
     soup = announced["soup"]
     assert soup.macro_f1(soup.real, 100) == tuned.best[0].macro_f1
     assert tuned.best[0].value > tuned.before.value
@@ -194,9 +194,9 @@ def test_options_stay_where_no_trial_is_better(kitchen):
 
 
 def test_what_cannot_be_fitted_is_a_failed_trial_and_the_study_goes_on(kitchen):
-    write(SPACE.replace("C: {low: 0.01, high: 10, log: true}", "least_articles: {choices: [1, 99]}"))
+    write(SPACE.replace("C: {low: 0.01, high: 10, log: true}", "min_df: {choices: [1, 99]}"))
     outcome = cook(trials=6)
-    failed = [trial for trial in outcome.tuned[0].trials if trial.options["least_articles"] == 99]
+    failed = [trial for trial in outcome.tuned[0].trials if trial.options["min_df"] == 99]
     assert failed and {trial.ended.partition(":")[0] for trial in failed} == {"failed"}
     assert len(failed) + len(outcome.tuned[0].best) == 6
     _, children, _ = runs()
@@ -388,7 +388,7 @@ def test_a_broken_study_is_one_line_and_can_be_thrown_away(kitchen):
         ("{low: 0.01, high: 10, log: true}", "{choices: [1], low: 1}", "`candidates.soup.C`: needs either"),
         ("{low: 0.01, high: 10, log: true}", "{choices: [hot]}", "candidate 'soup': option `C`: Input should be a"),
         ("{low: 0.01, high: 10, log: true}", "0.3", "`candidates.soup.C`: Input should be a valid dictionary"),
-        ("    C:", "    least_articles:", "candidate 'soup': option `least_articles`: Input should be a valid integer"),
+        ("    C:", "    min_df:", "candidate 'soup': option `min_df`: Input should be a valid integer"),
         (
             "    C:",
             "    balanced:",
@@ -421,7 +421,7 @@ def test_a_config_that_is_missing_is_named(kitchen):
 def test_a_start_is_not_tuned_on_text_that_it_knows(kitchen):
     write(
         SPACE.replace("word_ngrams", "max_length").replace("[1, 1], [1, 2]", "64").replace("C:", "strength:"),
-        CONFIG.replace("tfidf\n    least_articles: 1\n    C: 0.0001", "anchored"),
+        CONFIG.replace("tfidf\n    min_df: 1\n    C: 0.0001", "anchored"),
     )
     assert "too few to tune on; expected 200 (selection.real_rows)" in refusal()
 
@@ -462,10 +462,10 @@ def test_without_optuna_it_says_what_to_install(kitchen, monkeypatch):
 
 
 def test_options_that_are_whole_numbers_stay_whole(kitchen):
-    write(SPACE.replace("word_ngrams: {choices: [[1, 1], [1, 2]]}", "least_articles: {low: 1, high: 3}"))
+    write(SPACE.replace("word_ngrams: {choices: [[1, 1], [1, 2]]}", "min_df: {low: 1, high: 3}"))
     (search,) = read_space(Path("configs/tune/soup.yaml")).searches
-    found = search.decode({"C": 1 / 3, "least_articles": 2})
-    assert found == {"C": 0.3333, "least_articles": 2} and type(found["least_articles"]) is int
+    found = search.decode({"C": 1 / 3, "min_df": 2})
+    assert found == {"C": 0.3333, "min_df": 2} and type(found["min_df"]) is int
 
 
 def test_a_number_in_the_form_1e_3_is_a_number():

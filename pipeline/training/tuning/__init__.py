@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__, tracking
-from pipeline.classifiers import Report
 from pipeline.config import read_mapping
 from pipeline.data.dataset import Example, load_dataset, to_dataset_dict
 from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
 from pipeline.training.selection import ALWAYS, LIBRARIES, check_classes, learned_before, make_folds
 from pipeline.training.train import git_commit
 from pipeline.training.tuning.space import Space
@@ -31,7 +31,7 @@ HEADER = "# Written by `stance tune`"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TuningResult:
     """What a tuning did, over all its runs."""
 
     tuned: tuple[Tuned, ...]
@@ -43,19 +43,19 @@ class Outcome:
 def tune(
     space: Space,
     output: Path,
-    report: Report,
-    announce: Callable[[Trial], None],
+    on_progress: ProgressCallback,
+    on_result: Callable[[Trial], None],
     *,
     trials: int | None = None,
     restart: bool = False,
-) -> Outcome:
+) -> TuningResult:
     """Run the trials of a search space and write the config with the best options; goes on after a kill.
 
     Args:
         space: what to try.
         output: the config to write.
-        report: told the share that is done, and what is being done.
-        announce: told of each trial when it ends.
+        on_progress: told the share that is done, and what is being done.
+        on_result: told of each trial when it ends.
         trials: how many for each candidate, in place of what the space says.
         restart: throw away the trials of earlier runs.
 
@@ -82,10 +82,10 @@ def tune(
         for position, (wanted, study) in enumerate(zip(space.searches, opened, strict=True)):
 
             def told(share: float, words: str, position: int = position) -> None:
-                report((position + share) / len(opened), words)
+                on_progress((position + share) / len(opened), words)
 
-            tuned.append(search(wanted, study, course, trials or space.trials, told, announce, tags))
-        outcome = Outcome(tuple(tuned), _describe(course), resumed, parent.id)
+            tuned.append(search(wanted, study, course, trials or space.trials, told, on_result, tags))
+        outcome = TuningResult(tuple(tuned), _describe(course), resumed, parent.id)
         content = _render(outcome, space, dataset.digest)
         _write(output, content)
         parent.text(content, "tuned.yaml")
@@ -116,7 +116,7 @@ def _lay_out(space: Space, train: Sequence[Example], validation: Sequence[Exampl
     for wanted in space.searches:
         if real < least and any(map(learned_before, wanted.corners())):
             where = f"{space.path}: candidate {wanted.candidate.name!r}"
-            what = f"the shipped start has learned from the invented text, and {real} real rows are too few to tune on"
+            what = f"the pretrained model knows the invented text, and {real} real rows are too few to tune on"
             raise InputError(where, what, expected=f"{least} (selection.real_rows)")
     return Course(config, rows, folds, real >= least)
 
@@ -139,12 +139,12 @@ def _describe(course: Course) -> str:
     real = sum(example.origin not in course.config.data.invented for example in scored)
     if course.real:
         return f"{real} held-out rows of real text"
-    starts = any(candidate.kind == "start" for candidate in course.config.candidates)
-    then = "; with so few, `stance train` takes the shipped start whatever is tuned" if starts else ""
+    starts = any(candidate.kind == "pretrained" for candidate in course.config.candidates)
+    then = "; with so few, `stance train` takes the pretrained model whatever is tuned" if starts else ""
     return f"{len(scored)} held-out rows ({real} of real text, too few to choose by{then})"
 
 
-def _render(outcome: Outcome, space: Space, data: str) -> str:
+def _render(outcome: TuningResult, space: Space, data: str) -> str:
     """Return the config with the best options in their places, and above it where they come from."""
     import yaml
 

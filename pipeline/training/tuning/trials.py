@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from pipeline import tracking
-from pipeline.classifiers import Report
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import Example
+from pipeline.progress import ProgressCallback
 from pipeline.scoring import metrics
-from pipeline.training.selection import ALWAYS, Result, cross_validate
+from pipeline.training.selection import ALWAYS, CandidateResult, cross_validate
 from pipeline.training.train import describe_scores
 from pipeline.training.tuning.space import Search
 from pipeline.training.tuning.study import Study
@@ -61,7 +61,7 @@ class Course:
         """How many folds there are."""
         return int(self.folds.max()) + 1
 
-    def run(self, candidate: Candidate, report: Report) -> Iterator[Result]:
+    def run(self, candidate: Candidate, on_progress: ProgressCallback) -> Iterator[CandidateResult]:
         """Yield what is known after each fold; the last is what training finds."""
         for number in range(self.count):
 
@@ -69,22 +69,22 @@ class Course:
                 # Folds that ran before come from the cache, so this is the share of the last one.
                 inside = max(0.0, share * (number + 1) - number)
                 step = words.partition(", ")[2]
-                report((number + inside) / self.count, f"fold {number + 1} of {self.count}, {step}")
+                on_progress((number + inside) / self.count, f"fold {number + 1} of {self.count}, {step}")
 
             folds = np.where(self.folds <= number, self.folds, ALWAYS)
             yield cross_validate(candidate, self.rows, folds, self.config, told)
 
-    def judged(self, result: Result) -> np.ndarray:
+    def selection_mask(self, result: CandidateResult) -> np.ndarray:
         """Return the rows to choose by: real text where there is enough of it, as in training; shape (n,)."""
         return result.real if self.real else np.ones_like(result.real)
 
-    def score(self, result: Result) -> metrics.Interval | None:
+    def score(self, result: CandidateResult) -> metrics.Interval | None:
         """Return macro-F1 on the rows to choose by, None where the first folds hold none."""
-        return result.macro_f1(self.judged(result), self.config.selection.resamples)
+        return result.macro_f1(self.selection_mask(result), self.config.selection.resamples)
 
-    def compare(self, before: Result, after: Result) -> str:
+    def compare(self, before: CandidateResult, after: CandidateResult) -> str:
         """Say how much more the second scores on the same rows, and whether that is shown."""
-        rows = self.judged(before)
+        rows = self.selection_mask(before)
         groups = [example.group for example, kept in zip(before.examples, rows, strict=True) if kept]
         gain = metrics.paired_difference(
             *(before.y_true[rows], before.y_pred[rows], after.y_pred[rows], groups, len(self.config.label_names)),
@@ -100,19 +100,19 @@ def search(
     study: Study,
     course: Course,
     total: int,
-    report: Report,
-    announce: Callable[[Trial], None],
+    on_progress: ProgressCallback,
+    on_result: Callable[[Trial], None],
     tags: Mapping[str, str],
 ) -> Tuned:
     """Score a candidate as it is, run the trials that are still to be run, and compare the best with it."""
     name = wanted.candidate.name
 
-    def prefixed(step: int, prefix: str) -> Report:
-        return lambda share, words: report((step + share) / (total + 1), f"{prefix}: {words}")
+    def prefixed(step: int, prefix: str) -> ProgressCallback:
+        return lambda share, words: on_progress((step + share) / (total + 1), f"{prefix}: {words}")
 
     *_, before = course.run(wanted.candidate, prefixed(0, f"{name} as it is"))
     while (done := len(study.finished)) < total:
-        announce(_try(wanted, study, course, prefixed(done + 1, f"{name} trial {done + 1} of {total}"), tags))
+        on_result(_try(wanted, study, course, prefixed(done + 1, f"{name} trial {done + 1} of {total}"), tags))
     trials = tuple(_recall(name, number, found) for number, found in enumerate(study.finished, start=1))
     best = tuple(sorted((trial for trial in trials if trial.macro_f1), key=lambda trial: -trial.value))
     score = course.score(before)
@@ -125,7 +125,7 @@ def search(
     return Tuned(tuned, score, trials, best, study.importances(), course.compare(before, after))
 
 
-def _try(wanted: Search, study: Study, course: Course, report: Report, tags: Mapping[str, str]) -> Trial:
+def _try(wanted: Search, study: Study, course: Course, on_progress: ProgressCallback, tags: Mapping[str, str]) -> Trial:
     """Run one trial in its own MLflow run; what scikit-learn cannot fit is a failed trial, and no end of the study."""
     name, number = wanted.candidate.name, len(study.finished) + 1
     trial, options, run_id = study.ask()
@@ -135,7 +135,7 @@ def _try(wanted: Search, study: Study, course: Course, report: Report, tags: Map
         with tracking.run(f"{name} {number}", nested=True, tags=tags, run_id=run_id) as child:
             trial.set_user_attr("run_id", child.id)
             child.params({"candidate": name, "kind": candidate.kind} | candidate.options)
-            for fold, result in enumerate(course.run(candidate, report), start=1):
+            for fold, result in enumerate(course.run(candidate, on_progress), start=1):
                 score = course.score(result)
                 if score:
                     child.metrics({"running_macro_f1": score.value}, step=fold)

@@ -1,4 +1,4 @@
-"""The start that ships, and that more of one's own text does not make it worse."""
+"""The pretrained model that ships, and that more of one's own text does not make it worse."""
 
 import json
 import shutil
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.classifiers import create, index_labels
-from pipeline.classifiers.checkpoint import ADAPTER, DOMAIN, domain_head, load_checkpoint
-from pipeline.classifiers.domain import first_stage
+from pipeline.classifiers.checkpoint import ADAPTER, PRETRAINED, load_checkpoint, pretrained_head
+from pipeline.classifiers.pretrained import first_stage
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
@@ -24,7 +24,7 @@ def silent(share, words):
 
 @pytest.fixture(scope="module")
 def start():
-    classifier = create(Candidate(name="start", kind="start"))
+    classifier = create(Candidate(name="pretrained", kind="pretrained"))
     classifier.fit([], NAMES, silent)
     return classifier
 
@@ -46,11 +46,11 @@ def test_the_adapter_is_small():
 def test_the_adapter_carries_its_card():
     card = (ADAPTER / "README.md").read_text(encoding="utf-8")
     assert "language model's reading" in card
-    assert domain_head().label_names == NAMES
+    assert pretrained_head().label_names == NAMES
 
 
 def test_whoever_goes_on_from_the_domain_trains_the_whole_encoder():
-    _, encoder = load_checkpoint(DOMAIN)
+    _, encoder = load_checkpoint(PRETRAINED)
     assert all(parameter.requires_grad for parameter in encoder.parameters())
 
 
@@ -64,9 +64,9 @@ def test_the_start_knows_the_two_sides_without_any_training(start):
 
 
 def test_the_start_beats_the_floors_on_the_real_seed_articles(start, seeds, repository):
-    floor = create(Candidate(name="tfidf", kind="tfidf"))
-    floor.fit([e for e in repository.part("train") if e.origin != "seed"], NAMES, silent)
-    assert score(start, seeds) > score(floor, seeds)
+    baseline = create(Candidate(name="tfidf", kind="tfidf"))
+    baseline.fit([e for e in repository.part("train") if e.origin != "seed"], NAMES, silent)
+    assert score(start, seeds) > score(baseline, seeds)
 
 
 def test_the_first_stage_is_sure_of_what_is_plainly_neutral_alone(start):
@@ -86,14 +86,14 @@ def test_the_first_stage_was_chosen_so_that_no_held_out_label_changed():
 
 
 def test_the_first_stage_knows_the_order_of_labels(start):
-    turned = create(Candidate(name="start", kind="start"))
+    turned = create(Candidate(name="pretrained", kind="pretrained"))
     turned.fit([], NAMES[::-1], silent)
     _, found = first_stage(turned, NAMES[::-1]).answer(["The band played three songs."])
     assert found.argmax(1).tolist() == [0]
 
 
 def test_a_head_that_was_moved_has_no_first_stage():
-    assert first_stage(create(Candidate(name="anchored", kind="anchored")), NAMES) is None
+    assert first_stage(create(Candidate(name="adapted", kind="adapted")), NAMES) is None
 
 
 def test_a_first_stage_of_another_adapter_is_refused(start, tmp_path):
@@ -104,21 +104,21 @@ def test_a_first_stage_of_another_adapter_is_refused(start, tmp_path):
 
 
 def test_labels_in_another_order_are_no_other_labels(start):
-    turned = create(Candidate(name="start", kind="start"))
+    turned = create(Candidate(name="pretrained", kind="pretrained"))
     turned.fit([], NAMES[::-1], silent)
     texts = ["Talks must go on.", "Sanctions must stay."]
     assert np.allclose(turned.decision_function(texts), start.decision_function(texts)[:, ::-1])
 
 
 def test_a_strong_anchor_stays_at_the_start(start, seeds):
-    anchored = create(Candidate(name="anchored", kind="anchored", options={"strength": 1e6}))
+    anchored = create(Candidate(name="adapted", kind="adapted", options={"strength": 1e6}))
     anchored.fit(seeds, NAMES, silent)
     texts = [example.text for example in seeds]
     assert np.allclose(anchored.decision_function(texts), start.decision_function(texts), atol=1e-2)
 
 
 def test_a_weak_anchor_learns_from_the_examples(start, seeds):
-    anchored = create(Candidate(name="anchored", kind="anchored", options={"strength": 1e-4}))
+    anchored = create(Candidate(name="adapted", kind="adapted", options={"strength": 1e-4}))
     anchored.fit(seeds, NAMES, silent)
     assert score(anchored, seeds) > score(start, seeds)
 
@@ -138,8 +138,8 @@ def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
         name="planted",
         label_names=NAMES,
         candidates=(
-            Candidate(name="start", kind="start"),
-            Candidate(name="anchored", kind="anchored"),
+            Candidate(name="pretrained", kind="pretrained"),
+            Candidate(name="adapted", kind="adapted"),
             Candidate(name="tfidf", kind="tfidf"),
         ),
         data=Data(invented=("authored",)),
@@ -162,9 +162,9 @@ def test_the_start_is_not_scored_on_invented_text_that_it_has_learned_from(repos
     config = Config(
         name="x",
         label_names=NAMES,
-        candidates=(Candidate(name="start", kind="start"),),
+        candidates=(Candidate(name="pretrained", kind="pretrained"),),
         selection=Selection(folds=2),
         cache=tmp_path,
     )
     found = cross_validate(config.candidates[0], rows, np.arange(len(rows)) % 2, config, silent)
-    assert {e.origin for e, unseen in zip(found.examples, found.unseen, strict=True) if unseen} == {"seed"}
+    assert {e.origin for e, unseen in zip(found.examples, found.held_out, strict=True) if unseen} == {"seed"}

@@ -10,34 +10,35 @@ from pathlib import Path
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Classifier, Report, cascade, index_labels
+from pipeline.classifiers import Classifier, cascade, index_labels
 from pipeline.classifiers.linear import OverEncoder, embed
 from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.rules import STRICT
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
 from pipeline.scoring.calibration import softmax
 
 STAGE = "first_stage.json", "first_stage.safetensors"
 
 
 @dataclass(config=STRICT)
-class Start(OverEncoder):
-    """The shipped start as it is: nothing is learned from the examples."""
+class Pretrained(OverEncoder):
+    """The pretrained model as it is: nothing is learned from the examples."""
 
     checkpoint: str = "domain"
     max_length: int = 128
     precision: Precision = "int8"
     random_state: int = 0
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Take over the head that ships; InputError if it knows other labels."""
-        from pipeline.classifiers.checkpoint import domain_head
+        from pipeline.classifiers.checkpoint import pretrained_head
 
-        head = domain_head()
+        head = pretrained_head()
         if sorted(head.label_names) != sorted(label_names):
             raise InputError(
-                "the shipped start", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
+                "the pretrained model", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
             )
         order = [head.label_names.index(name) for name in label_names]
         # Its calibration becomes part of its weights: its scores are calibrated logits.
@@ -49,7 +50,7 @@ class Start(OverEncoder):
 
 
 @dataclass(config=STRICT)
-class Anchored(Start):
+class Adapted(Pretrained):
     """The start's head, moved by the examples as far as they outweigh a pull back to it.
 
     Minimizes the mean cross-entropy, weighted by origin, plus strength/2 times the squared distance
@@ -60,12 +61,12 @@ class Anchored(Start):
     strength: float = 1.0
     weights: dict[str, float] | None = None  # of origins; 1 for those not named
 
-    def fit(self, examples: Sequence[Example], label_names: Sequence[str], report: Report) -> None:
+    def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Move the head."""
         from scipy.optimize import minimize
 
-        super().fit(examples, label_names, report)
-        report(0.1, "embed")
+        super().fit(examples, label_names, on_progress)
+        on_progress(0.1, "embed")
         features = embed(self, [example.input for example in examples]).astype(float)
         features = np.hstack([features, np.ones((len(features), 1))])
         truth = np.eye(len(label_names))[index_labels(examples, label_names)]
@@ -82,7 +83,7 @@ class Anchored(Start):
                 slope + self.strength * (head - start)
             ).ravel()
 
-        report(0.9, "move the head")
+        on_progress(0.9, "move the head")
         found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape)
         self._weights = found[:, :-1], found[:, -1]
 
@@ -99,7 +100,7 @@ def first_stage(
     from pipeline.classifiers.checkpoint import ADAPTER
 
     folder = folder or ADAPTER
-    if type(classifier) is not Start or not (folder / STAGE[0]).exists():
+    if type(classifier) is not Pretrained or not (folder / STAGE[0]).exists():
         return None
     values = json.loads((folder / STAGE[0]).read_text(encoding="utf-8"))
     if values["adapter"] != adapter_digest(folder):
