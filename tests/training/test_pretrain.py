@@ -21,7 +21,7 @@ SENTENCES = {
     "neutral": "Bus number {} crossed the bridge at Dandong with eleven passengers.",
 }
 FOG = "The harbour at Nampo was foggy all week long. Ships waited, and so did the gulls of Nampo."
-RECIPE = adaptation.Recipe(teachers=1, teacher_epochs=1, epochs=1, rank=2)
+RECIPE = adaptation.PretrainRecipe(teachers=1, teacher_epochs=1, epochs=1, rank=2)
 
 
 def silent(share, words):
