@@ -1,0 +1,26 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """Yield a hidden file beside the one to write; it takes that place once it is written, and goes if that fails.
+
+    Missing folders are made. Several processes may write the same file: the last one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())  # or a power cut could leave an empty file in the place of the old one
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
