@@ -265,5 +265,5 @@ def test_importing_the_command_line_leaves_no_trace(tmp_path):
 
 
 def test_predicting_loads_neither_torch_nor_mlflow(project, champion):
-    found = loaded(RUN, "predict", article(), "-o", "rows.csv", "-m", champion, folder=project)
+
     assert "sklearn" in found and not found & {"torch", "transformers", "mlflow", "datasets"}

@@ -1,0 +1,54 @@
+"""How good is a model: `stance eval`, `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.console import out
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model
+from pipeline.cli.summaries import show_comparison, show_evaluation
+
+app = typer.Typer()
+
+
+@app.command("eval", epilog="Examples: stance eval    stance eval --data my-labels.jsonl")
+def evaluate(
+    model: Model = DEFAULT_MODEL,
+    data: Annotated[Path | None, typer.Option(help="A labelled table of rows id, text, label.")] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Score the exported model on the test part, or on your own labelled file."""
+    from pipeline.bundle import load_bundle
+    from pipeline.config import read_config
+    from pipeline.evaluation.evaluate import evaluate
+    from pipeline.progress import Bar
+    from pipeline.reporting.evaluation_page import publish
+
+    bundle, settings = load_bundle(model), read_config(config)
+    with Bar() as bar:
+        whole = evaluate(bundle, settings, data, bar.update)
+        bar.update(0.9, "write the report")
+        page, unlogged = publish(whole, bundle, settings, data)
+    show_evaluation(whole, bundle, settings)
+    out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
+
+
+@app.command(epilog="Example: stance compare models/champion models/full --data held-out.jsonl")
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="An exported model.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    data: Annotated[Path | None, typer.Option(help="A labelled table; else the test part.")] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Say whether model B is better than model A on the same rows, and how sure that is."""
+    from pipeline.bundle import load_bundle
+    from pipeline.config import read_config
+    from pipeline.data.dataset import load_dataset, read_labelled
+    from pipeline.evaluation.comparison import compare as judge
+
+    a, b = load_bundle(first), load_bundle(second)
+    rows = read_labelled(data, a.label_names) if data else load_dataset(read_config(config)).part("test")
+    show_comparison(judge(a, b, rows), (first, second), rows)

@@ -1,0 +1,72 @@
+"""New articles in batches: `stance predict`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pipeline.cli.options import DEFAULT_MODEL, Model, stoppable
+from pipeline.cli.summaries import show_batch
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.prediction import Summary
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples: stance predict articles/ --output rows.csv    "
+    "cat rows.jsonl | stance predict - --output rows.parquet --unit sentence"
+)
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files .txt .html .jsonl .csv .parquet, folders, or -")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl, .csv or .parquet file.")],
+    model: Model = DEFAULT_MODEL,
+    unit: Annotated[
+        Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
+    ] = "article",
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away what a stopped run has done.")] = False,
+    abstain: Annotated[
+        bool, typer.Option("--abstain", help="Label `uncertain` what is less sure than the model's threshold.")
+    ] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
+    ] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
+    ] = False,
+) -> None:
+    """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
+    if ray_address and engine == "local":
+        raise InputError("--ray-address", "is for --engine ray")
+    options: dict[str, Any] = {"unit": unit, "restart": restart, "abstain": abstain, "exact": exact}
+    if engine == "ray":
+        from pipeline.prediction import distributed
+
+        with stoppable("nothing is kept; the same command begins anew"):
+            done = distributed.predict(inputs, output, model, address=ray_address, **options)
+        show_batch(done, output)
+        return
+    from pipeline.bundle import load_bundle
+    from pipeline.prediction import predict as label
+    from pipeline.progress import Bar
+
+    with stoppable(f"the same command goes on where {output} was stopped"), Bar() as bar:
+
+        def show(done: Summary) -> None:
+            left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
+            counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
+            bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
+
+        summary = label(inputs, output, load_bundle(model), on_progress=show, **options)
+    if summary.resumed:
+        sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
+    show_batch(summary, output)

@@ -1,0 +1,28 @@
+"""Runs in MLflow: `stance ui`, `sync`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.console import out
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: stance ui --port 5001")
+def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
+    """Open the MLflow UI on this project's runs."""
+    from pipeline.tracking import runs_page, serve_ui
+
+    out.print(f"MLflow's UI: {runs_page(port)} (Ctrl-C stops it)")
+    serve_ui(port)
+
+
+@app.command(epilog="Example: MLFLOW_TRACKING_URI=http://tracking:5000 stance sync")
+def sync() -> None:
+    """Send the runs that a tracking server did not take when it was down."""
+    from pipeline.tracking import sync as send
+
+    out.print(f"{send()} runs sent")

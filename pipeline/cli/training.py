@@ -1,0 +1,116 @@
+"""From data to a champion: `stance train`, `tune`, `pretrain`, `rollback`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.console import out
+from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, stoppable
+from pipeline.cli.summaries import describe_trial, show_training, show_tuning
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.training.selection import CandidateResult
+    from pipeline.training.tuning.trials import Trial
+
+app = typer.Typer()
+
+
+@app.command(epilog="Examples: stance train    stance train --config configs/smoke.yaml")
+def train(
+    config: ConfigFile = DEFAULT_CONFIG,
+    promote: Annotated[bool, typer.Option("--promote", help="Make it champion even if it is worse.")] = False,
+) -> None:
+    """Cross-validate the candidates, select one, export it and register it in MLflow."""
+    from pipeline.config import read_config
+    from pipeline.progress import Bar
+    from pipeline.training.train import train
+
+    settings = read_config(config)
+
+    def on_result(result: CandidateResult) -> None:
+        found = result.macro_f1(result.held_out, settings.selection.resamples)
+        sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
+
+    with Bar() as bar:
+        outcome = train(settings, bar.update, on_result, promote=promote)
+    show_training(outcome, settings)
+
+
+@app.command(
+    epilog="Examples: stance tune    stance tune configs/tune/default.yaml --trials 50 --output configs/tuned.yaml"
+)
+def tune(
+    space: Annotated[Path, typer.Argument(metavar="SPACE", help="The YAML file that says what to try.")] = Path(
+        "configs/tune/default.yaml"
+    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The config to write.")] = Path("configs/tuned.yaml"),
+    trials: Annotated[int | None, typer.Option(min=1, help="For each candidate, in place of what SPACE says.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away the trials of earlier runs.")] = False,
+) -> None:
+    """Search the options of candidates by cross-validation; write the best as a config for `stance train`."""
+    from pipeline.progress import Bar
+    from pipeline.training.tuning import tune as search
+    from pipeline.training.tuning.space import read_space
+
+    wanted = read_space(space)
+
+    def on_result(trial: Trial) -> None:
+        sys.stderr.write(f"{describe_trial(trial, trials or wanted.trials)}\n")
+
+    with stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
+        outcome = search(wanted, output, bar.update, on_result, trials=trials, restart=restart)
+    if outcome.resumed:
+        sys.stderr.write(f"went on after {outcome.resumed} trials that an earlier run had finished\n")
+    show_tuning(outcome, output)
+
+
+@app.command(epilog="Example: stance adapt --unlabelled articles/ (hours on two cores, minutes on a GPU)")
+def adapt(
+    config: ConfigFile = Path("configs/full.yaml"),
+    unlabelled: Annotated[
+        list[Path] | None, typer.Option(help="Articles of the domain, without labels, to learn from as well.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The adapter's folder.")] = Path("pipeline/pretrained/small"),
+    only_first_stage: Annotated[
+        bool,
+        typer.Option("--first-stage", help="Only rebuild its first stage (minutes)."),
+    ] = False,
+) -> None:
+    """Rebuild the pretrained model that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
+    from pipeline.classifiers.checkpoint import ADAPTER
+    from pipeline.config import read_config
+    from pipeline.progress import Bar
+    from pipeline.training.pretrain import adapt, adapt_first_stage
+
+    settings = read_config(config)
+    with Bar() as bar:
+        if not only_first_stage:
+            card = adapt(settings, unlabelled or [], output, bar.update)
+            out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        if only_first_stage or output.resolve() == ADAPTER.resolve():
+            found = adapt_first_stage(settings, unlabelled or [], ADAPTER, bar.update)
+            out.print(f"first stage: {found}")
+
+
+@app.command(epilog="Example: stance rollback")
+def rollback(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Return to the champion before this one; a second time comes back."""
+    from pipeline import tracking
+    from pipeline.config import read_config
+    from pipeline.training import promotion
+
+    folder = read_config(config).output
+    now, before = promotion.rollback(folder)
+    try:
+        version = tracking.set_alias(tracking.CHAMPION, now)
+        tracking.set_alias(tracking.PREVIOUS, before)
+    except InputError:
+        promotion.rollback(folder)  # folder and registry name the same champion, or nothing has happened
+        raise
+    registered = f"models:/stance/{version} (champion)" if version else "not registered in this store"
+    out.print(f"{folder}/ is the model of run {now} again, {registered}.")
