@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import typer
@@ -28,10 +30,23 @@ app.add_typer(label.app, name="label")
 def main() -> None:
     """Run the command line; what the user can fix is one line and exit code 2."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"stance: {error}", markup=False, style="red")
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        # A file that cannot be written is named by its error; standard output has no name.
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        _refuse(f"standard output: {error.strerror}; files that the command writes are complete")
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; what was finished is kept, the same command goes on from there\n")
         sys.exit(130)
+
+
+def _refuse(words: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"stance: {words}", markup=False, style="red")
+    sys.exit(2)

@@ -245,6 +245,16 @@ def test_the_module_is_the_command_and_ends_without_a_traceback(project):
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("stance: x: No such file")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_standard_output_is_one_line(project):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", "data"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("stance: standard output: No space left")
+
+
 # What is loaded
 
 HEAVY = {"torch", "transformers", "mlflow", "datasets", "sklearn", "pandas", "scipy", "matplotlib", "pyarrow", "optuna"}
@@ -265,5 +275,5 @@ def test_importing_the_command_line_leaves_no_trace(tmp_path):
 
 
 def test_predicting_loads_neither_torch_nor_mlflow(project, champion):
-
+    found = loaded(RUN, "predict", article(), "-o", "rows.csv", "-m", champion, folder=project)
     assert "sklearn" in found and not found & {"torch", "transformers", "mlflow", "datasets"}
