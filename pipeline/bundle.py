@@ -11,46 +11,48 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from pipeline.classifiers import Classifier, State, cascade, create
-from pipeline.config import Candidate
 from pipeline.data.examples import Example, divide, join
-from pipeline.errors import InputError
+from pipeline.errors import InputError, describe_invalid
+from pipeline.manifest import FirstStageValues, Manifest
 from pipeline.scoring.abstention import UNCERTAIN, Abstention
-from pipeline.scoring.calibration import Calibration
 
-FORMAT = 1
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
 FIRST_STAGE, TOKENIZER = "first_stage.safetensors", "tokenizer.json"
+AGAIN = "train again: make train"
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A champion as loaded from its folder."""
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     classifier: Classifier
-    calibration: Calibration
-    digest: str  # of the manifest, which names the digest of every other file
     first_stage: cascade.FirstStage | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels, in the order of the probabilities."""
-        return tuple(self.manifest["label_names"])
+        return self.manifest.label_names
+
+    @property
+    def digest(self) -> str:
+        """Name the model by its manifest, which holds the checksum of every other file."""
+        return self.manifest.checksum[:16]
 
     @property
     def positive(self) -> list[int]:
         """The positive labels by index; empty where none was named."""
-        return [self.label_names.index(name) for name in self.manifest.get("positive", ())]
+        return [self.label_names.index(name) for name in self.manifest.positive]
 
     @property
     def targets(self) -> tuple[str, ...]:
         """What the stances of the training were about; empty where the data named no target."""
-        return tuple(self.manifest.get("targets", ()))
+        return self.manifest.targets
 
     def read(self, text: str, target: str = "") -> str:
         """Return what the model reads of a text; InputError if it wants a target and there is none.
@@ -75,21 +77,18 @@ class Bundle:
         return [self.read(text, target) for target, text in map(divide, texts)]
 
     @property
-    def abstention(self) -> Abstention | None:
-        """When to say `uncertain`; None where the manifest says nothing of it."""
-        stored = self.manifest.get("abstain")
-        return Abstention.from_dict(stored) if stored else None
+    def abstention(self) -> Abstention:
+        """When to say `uncertain`."""
+        return self.manifest.abstention
 
     def least_confidence(self) -> float:
         """Return the confidence below which to say `uncertain`; InputError where the manifest has none."""
-        found, then = self.abstention, "train again, with more held-out real text or a lower `abstain.precision`"
+        then = "train again, with more held-out real text or a lower `abstain.precision`"
         if UNCERTAIN in self.label_names:
             raise InputError("--abstain", f"{UNCERTAIN!r} is a label of this model", then="predict without it")
-        if found is None:
-            raise InputError("--abstain", "the model's manifest holds no threshold", then="train again")
-        if found.confidence is None:
-            raise InputError("--abstain", f"the model's manifest holds no threshold: {found}", then=then)
-        return found.confidence
+        if self.abstention.confidence is None:
+            raise InputError("--abstain", str(self.abstention), then=then)
+        return self.abstention.confidence
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities as `stance predict` does, shape (n, len(label_names)).
@@ -110,27 +109,19 @@ class Bundle:
             sure, found = self.first_stage.answer(texts)
             probabilities[sure] = found
         unsure = [text for text, known in zip(texts, sure, strict=True) if not known]
-        probabilities[~sure] = self.calibration.apply(self.classifier.decision_function(unsure))
+        probabilities[~sure] = self.manifest.calibration.apply(self.classifier.decision_function(unsure))
         return probabilities, sure
 
 
 def write_bundle(
-    folder: Path,
-    classifier: Classifier,
-    candidate: Candidate,
-    calibration: Calibration,
-    facts: dict[str, Any],
-    card: str,
-    first_stage: cascade.FirstStage | None = None,
+    folder: Path, classifier: Classifier, manifest: Manifest, card: str, first_stage: cascade.FirstStage | None = None
 ) -> None:
-    """Write a champion beside its place, then put it there; what stood there before goes last.
+    """Write an exported model beside its place, then put it there; what stood there before goes last.
 
     Args:
         folder: where it goes.
-        classifier: fitted on the whole training part.
-        candidate: its name, kind and options.
-        calibration: fitted on out-of-fold scores.
-        facts: what else the manifest says: label_names, versions, data, metrics.
+        classifier: fitted on the whole train part.
+        manifest: what is known of it; the checksums and the first stage's numbers are filled in.
         card: the model card, Markdown.
         first_stage: answers before the classifier where it is sure; it shares its tokenizer.
 
@@ -144,29 +135,18 @@ def write_bundle(
         ARRAYS: save({name: np.ascontiguousarray(array) for name, array in state.arrays.items()}),
         **state.blobs,
     }
+    filled: dict[str, object] = {}
     if first_stage is not None:
         files[FIRST_STAGE] = save({"weights": first_stage.weights})
-        facts = facts | {"first_stage": first_stage.to_dict()}
-    manifest = {
-        "format": FORMAT,
-        **facts,
-        "candidate": candidate.model_dump(mode="json"),
-        "calibration": calibration.to_dict(),
-    }
-    _put(folder, manifest, files)
+        filled["first_stage"] = FirstStageValues(**first_stage.to_dict())
+    filled["sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = manifest.model_copy(update=filled)
+    manifest = manifest.model_copy(update={"checksum": manifest.checksum_of_rest()})
+    files[MANIFEST] = (json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
+    _put(folder, files)
 
 
-def add_card(folder: Path, card: str, facts: dict[str, Any]) -> None:
-    """Give an exported folder its card, and what has become known since the export; seal it again."""
-    manifest = read_manifest(folder)
-    _put(folder, manifest | facts, _read_files(folder, manifest) | {CARD: card.encode()})
-
-
-def _put(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> None:
-    """Write files and their sealed manifest beside a place, then put them there."""
-    manifest = manifest | {"sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
-    manifest["seal"] = seal(manifest)
-    files = files | {MANIFEST: (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()}
+def _put(folder: Path, files: dict[str, bytes]) -> None:
     partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -179,25 +159,19 @@ def _put(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> Non
     shutil.rmtree(old, ignore_errors=True)
 
 
-def seal(manifest: dict[str, Any]) -> str:
-    """Name the content of a manifest, its own seal apart: labels in another order would be other labels."""
-    rest = {key: value for key, value in manifest.items() if key != "seal"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest alone."""
+    place = folder / MANIFEST
+    if not place.exists():
+        raise InputError(folder, "holds no exported model", then="run `make train` first")
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        raise InputError(folder, "holds no exported model", then="run `make train` first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(folder / MANIFEST, f"cannot be read ({error})", then="export again: make train") from None
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT:
-        raise InputError(folder / MANIFEST, f"format {found!r}", expected=str(FORMAT), then="export again: make train")
-    if manifest.get("seal") != seal(manifest):
-        raise InputError(folder / MANIFEST, "was changed after the export", then="export again: make train")
+        manifest = Manifest.model_validate_json(place.read_bytes(), strict=True)
+    except OSError as error:
+        raise InputError(place, f"cannot be read ({error.strerror})", then=AGAIN) from None
+    except ValidationError as error:
+        raise InputError(place, describe_invalid(error), then=AGAIN) from None
+    if manifest.checksum != manifest.checksum_of_rest():
+        raise InputError(place, "was changed after the export", then=AGAIN)
     return manifest
 
 
@@ -210,29 +184,23 @@ def load_bundle(folder: Path) -> Bundle:
     values, arrays = json.loads(files.pop(VALUES)), load(files.pop(ARRAYS))
     files.pop(CARD)
     first_stage = None
-    if "first_stage" in manifest:
+    if manifest.first_stage:
         weights = load(files.pop(FIRST_STAGE))["weights"]
-        first_stage = cascade.restore(manifest["first_stage"], weights, files[TOKENIZER])
-    classifier = create(Candidate(**manifest["candidate"]))
+        first_stage = cascade.restore(manifest.first_stage.model_dump(), weights, files[TOKENIZER])
+    classifier = create(manifest.candidate)
     classifier.restore(State(values, arrays, files))
-    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
-    return Bundle(manifest, classifier, Calibration.from_dict(manifest["calibration"]), digest, first_stage)
+    return Bundle(manifest, classifier, first_stage)
 
 
-def _read_files(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
+def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """Read every file that the manifest names; InputError if a byte has changed."""
     files: dict[str, bytes] = {}
-    for name, expected in manifest["sha256"].items():
-        # A name is a name: a manifest from elsewhere must not point out of its folder.
-        if Path(name).name != name or not (folder / name).is_file():
-            raise InputError(folder / name, "is missing", then="export again: make train")
+    for name, expected in manifest.sha256.items():
+        if not (folder / name).is_file():
+            raise InputError(folder / name, "is missing", then=AGAIN)
         files[name] = (folder / name).read_bytes()
-        found = hashlib.sha256(files[name]).hexdigest()
-        if found != expected:
-            raise InputError(
-                folder / name,
-                f"was changed after the export (sha256 {found[:12]}...)",
-                expected=f"{expected[:12]}...",
-                then="export again: make train",
-            )
+        actual = hashlib.sha256(files[name]).hexdigest()
+        if actual != expected:
+            what = f"was changed after the export (sha256 {actual[:12]}...)"
+            raise InputError(folder / name, what, expected=f"{expected[:12]}...", then=AGAIN)
     return files

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class InputError(Exception):
@@ -31,3 +35,11 @@ def raise_problems(problems: Sequence[str]) -> None:
     """Raise InputErrors unless the list is empty."""
     if problems:
         raise InputErrors(problems)
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """Return the first problem of a validation in words: which key, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(map(str, first["loc"]))[:100]
+    message = first["msg"].removeprefix("Value error, ")
+    return f"`{key}`: {message}" if key else message

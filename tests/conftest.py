@@ -19,6 +19,8 @@ from pipeline.classifiers import create, index_labels
 from pipeline.cli.main import main
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.data.dataset import INDEX, INDEX_COLUMNS, load_dataset
+from pipeline.manifest import Manifest, Selection, TrainingData
+from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.calibration import fit_calibration
 
 # Started in the background, a shell makes us and our children deaf to Ctrl-C, which some tests press.
@@ -179,43 +181,29 @@ def repository():
         )
 
 
-@pytest.fixture(scope="session")
-def facts():
-    """What a training tells the manifest and the card."""
-    scores = {
-        "macro_f1": 0.61,
-        "macro_f1_low": 0.55,
-        "macro_f1_high": 0.66,
-        "ece": 0.042,
-        "log_loss": 0.9,
-        "rows": 12.0,
-    }
-    return {
-        "label_names": list(LABEL_NAMES),
+def make_manifest(kind: str = "majority", **known) -> Manifest:
+    """What a training knows of a model, the files apart."""
+    scores = {"macro_f1": 0.61, "macro_f1_low": 0.55, "macro_f1_high": 0.66, "ece": 0.042, "log_loss": 0.9, "rows": 12}
+    scores |= {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)}
+    rows = {"train/authored/neutral": 7, "train/authored/pro-dialogue": 2, "test/seed/pro-sanctions": 3}
+    facts = {
+        "label_names": LABEL_NAMES,
+        "candidate": Candidate(name=kind, kind=kind),
+        "abstention": Abstention(0.7, 400, 0.6, 0.5),
         "config": "small",
         "created": "2019-02-28T12:00:00Z",
         "git_commit": "c0ffee",
         "run_id": "a-run",
         "versions": {},
-        "data": {
-            "digest": "d1ge57",
-            "rows": {"train/authored/neutral": 7, "train/authored/pro-dialogue": 2, "test/seed/pro-sanctions": 3},
-            "invented": ["authored", "single"],
-        },
-        "encoders": [],
-        "test": None,
-        "selection": {
-            "reason": "it was the only one that came",
-            "held_out": scores
-            | {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)},
-        },
-        "abstain": {"precision": 0.7, "rows": 400, "confidence": 0.6, "coverage": 0.5},
-        "out_of_fold": {},
+        "encoders": (),
+        "data": TrainingData(digest="d1ge57", rows=rows, invented=("authored", "single")),
+        "selection": Selection(reason="it was the only one that came", held_out=scores),
     }
+    return Manifest(**facts | known)
 
 
 @pytest.fixture(scope="session")
-def champion(tmp_path_factory, facts):
+def champion(tmp_path_factory):
     """An exported model, trained on a little of the repository's own text."""
     candidate = Candidate(name="tfidf", kind="tfidf", options={"character_ngrams": [3, 4]})
     data = Data(seeds=ROOT / "seeds", labels=ROOT / "labels", limit=20)
@@ -228,7 +216,7 @@ def champion(tmp_path_factory, facts):
     folds = np.unique([example.group for example in held_out], return_inverse=True)[1] % 3
     calibration = fit_calibration(scores, index_labels(held_out, LABEL_NAMES), folds)
     folder = tmp_path_factory.mktemp("models") / "champion"
-    write_bundle(folder, classifier, candidate, calibration, facts, "# The card\n")
+    write_bundle(folder, classifier, make_manifest(candidate=candidate, calibration=calibration), "# The card\n")
     return folder
 
 

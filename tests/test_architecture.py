@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Rooms and the four files, in reading order, which is data order: each imports from those before it.
 ROOMS = [
-    *("errors", "config", "progress", "scoring", "data", "classifiers", "bundle", "tracking", "prediction"),
+    *("errors", "config", "progress", "scoring", "manifest", "data", "classifiers", "bundle", "tracking", "prediction"),
     *("evaluation", "coverage", "reporting", "training", "labelling", "cli", "__main__"),
 ]
 # Rooms that import torch, each of them only from inside a function.

@@ -69,7 +69,7 @@ def word_weights(bundle: Bundle, texts: Sequence[str]) -> list[list[Word]]:
     probabilities = bundle.predict_proba(texts)
     pairs = [(int(row[-1]), int(row[-2])) for row in np.argsort(probabilities, axis=1, kind="stable")]
     if isinstance(classifier := bundle.classifier, Tfidf) and is_exact(bundle):
-        return _exact(classifier, bundle.calibration.temperature, texts, pairs)
+        return _exact(classifier, bundle.manifest.calibration.temperature, texts, pairs)
     return [
         [Word(*span, _log_odds(row, *pair) - _log_odds(left, *pair)) for span, left in variants]
         for row, variants, pair in zip(probabilities, occlude(bundle, texts), pairs, strict=True)

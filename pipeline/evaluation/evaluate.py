@@ -207,9 +207,9 @@ def _score(bundle: Bundle, config: Config, data: Path | None) -> _Scored:
             )
         )
     real = [row for row, example in enumerate(main) if example.origin not in config.data.invented]
-    folded = [e for e in train if e.id in bundle.manifest["out_of_fold"]]
+    folded = [e for e in train if e.id in bundle.manifest.out_of_fold]
     if real and folded:
-        stored = np.array([bundle.manifest["out_of_fold"][example.id] for example in folded])
+        stored = np.array([bundle.manifest.out_of_fold[example.id] for example in folded])
         both = [*(main[row] for row in real), *folded]
         stacked = np.vstack([probabilities[real], stored])
         # The threshold for abstaining was found on the rows out of fold: these cannot test it.

@@ -62,18 +62,18 @@ def publish(found: Evaluation, bundle: Bundle, config: Config, data: Path | None
 
     """
     manifest = bundle.manifest
-    name = f"{manifest['created'][:10]}-{bundle.digest[:8]}" + (f"-{data.stem}" if data else "")
+    name = f"{manifest.created[:10]}-{bundle.digest[:8]}" + (f"-{data.stem}" if data else "")
     page = write_report(found, bundle, config, REPORTS / name)
     if data:
         return page, "scores on a file of your own are not logged"
     try:
-        with tracking.run("", run_id=manifest["run_id"]) as run:
+        with tracking.run("", run_id=manifest.run_id) as run:
             _log(run, found.tables[0], found.label_names)
             if found.behaviour:
                 run.metrics({"behaviour_rate": found.behaviour.rate})
             run.folder(page.parent, "report")
             run.table(_rows(found), "mistakes")
-        tracking.describe(manifest["run_id"], "## On the test part", findings.summary(found))
+        tracking.describe(manifest.run_id, "## On the test part", findings.summary(found))
     except InputError as error:
         return page, str(error)
     return page, ""
@@ -125,7 +125,7 @@ def numbers(found: Evaluation, bundle: Bundle) -> dict[str, Any]:
     ]
     suite = found.behaviour
     return {
-        "model": {"digest": bundle.digest, "run_id": bundle.manifest["run_id"], "label_names": list(found.label_names)},
+        "model": {"digest": bundle.digest, "run_id": bundle.manifest.run_id, "label_names": list(found.label_names)},
         "tables": tables,
         "gain_over_floor": {"baseline": found.best_baseline, **asdict(found.gain)},
         "slices": slices,
@@ -157,11 +157,11 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
     return place.get_template(TEMPLATE).render(
         title=f"{'Better than its baselines' if better else 'Not shown to be better than its baselines'}, "
         f"and right on {findings.accuracy(table.matrix):.0%} of sentences",
-        name=manifest["candidate"]["name"],
-        kind=manifest["candidate"]["kind"],
-        created=manifest["created"][:10],
-        commit=manifest["git_commit"],
-        digest=manifest["data"]["digest"],
+        name=manifest.candidate.name,
+        kind=manifest.candidate.kind,
+        created=manifest.created[:10],
+        commit=manifest.git_commit,
+        digest=manifest.data.digest,
         table=table,
         tables=found.tables,
         accuracy=findings.accuracy(table.matrix),
@@ -182,8 +182,8 @@ def render(found: Evaluation, bundle: Bundle, config: Config) -> str:
         mistakes=[_marked(row) for row in found.mistakes],
         unsure=[_marked(row) for row in found.unsure],
         invented=", ".join(sorted({e.origin for e in found.examples} & set(config.data.invented))),
-        topic=manifest.get("topic", "stance"),
-        source=manifest.get("source", ""),
+        topic=manifest.topic,
+        source=manifest.source,
         positive=[size[label] for label in bundle.positive],
         untried=found.untried,
         weights_words="exact, term by term"

@@ -11,10 +11,11 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 from pipeline.classifiers import index_labels
-from pipeline.config import Candidate, Config
+from pipeline.config import Config
 from pipeline.data.dataset import Example
 from pipeline.evaluation.attribution import read_obvious
 from pipeline.evaluation.slices import FEWEST_ROWS, score_slices, weakest
+from pipeline.manifest import Manifest
 from pipeline.scoring import metrics
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)"
@@ -111,30 +112,29 @@ def score_test(bundle: Bundle, examples: Sequence[Example], config: Config) -> d
     }
 
 
-def write_card(facts: dict[str, Any], candidate: Candidate) -> str:
-    """Return the card of an exported model as Markdown; facts are those of its manifest."""
-    names, data, test = facts["label_names"], facts["data"], facts["test"]
+def write_card(manifest: Manifest, test: dict[str, Any] | None) -> str:
+    """Return the card of an exported model as Markdown, with what `score_test` says of it."""
+    names, data, targets = manifest.label_names, manifest.data, manifest.targets
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for key, rows in data["rows"].items():
+    for key, rows in data.rows.items():
         split, origin, label = key.split("/", 2)
         counts.setdefault((origin, split), Counter())[label] += rows
-    invented = [name for name in data["invented"] if any(origin == name for origin, _ in counts)]
-    scores = facts["selection"]["held_out"]
-    source, targets = facts.get("source"), facts.get("targets")
+    invented = [name for name in data.invented if any(origin == name for origin, _ in counts)]
+    scores, source = manifest.selection.held_out, manifest.source
     positive = ""
     if "positive_f1" in scores:
-        positive = f" ({scores['positive_f1']:.3f} over {' and '.join(facts['positive'])} alone)"
+        positive = f" ({scores['positive_f1']:.3f} over {' and '.join(manifest.positive)} alone)"
     return TEMPLATE.format(
-        topic=facts.get("topic", "stance"),
+        topic=manifest.topic,
         provenance=f"Labels are those of the table `{source}`, as its authors gave them." if source else READ,
         prevalence="" if source else PREVALENCE,
         targets=f", each toward a target ({', '.join(targets)})" if targets else "",
         positive=positive,
-        name=candidate.name,
-        kind=candidate.kind,
-        created=facts["created"],
-        commit=facts["git_commit"],
-        config=facts["config"],
+        name=manifest.candidate.name,
+        kind=manifest.candidate.kind,
+        created=manifest.created,
+        commit=manifest.git_commit,
+        config=manifest.config,
         labels=", ".join(f"`{name}`" for name in names),
         data=_table(
             ["origin", "part", *names], [[*place, *(count[n] for n in names)] for place, count in counts.items()]
@@ -145,10 +145,10 @@ def write_card(facts: dict[str, Any], candidate: Candidate) -> str:
         else "",
         test=_describe(test) if test else "There was no test part to score it on.",
         classes=", ".join(f"{name} {scores[f'f1_{name}']:.3f}" for name in names),
-        reason=facts["selection"]["reason"],
+        reason=manifest.selection.reason,
         weak=_weak(test["weak"]) if test else "- Where it is weak is not known: there was no test part.",
         encoders="; ".join(
-            ENCODERS.get(name, f"`{name}`, whose own card states its licence") for name in facts["encoders"]
+            ENCODERS.get(name, f"`{name}`, whose own card states its licence") for name in manifest.encoders
         )
         or "none",
         **{name: scores[name] for name in ("rows", "macro_f1", "macro_f1_low", "macro_f1_high", "ece")},

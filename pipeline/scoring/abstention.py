@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 UNCERTAIN = "uncertain"
 # Of the rows, surest first: where the accuracy is told.
 SHARES = (0.5, 0.8, 1.0)
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ def measure_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> Coverage:
 class Abstention:
     """The confidence below which a model says `uncertain`, and what that was found on."""
 
-    precision: float  # wished: the share of the answered rows that is right
-    rows: int  # held out from training
-    confidence: float | None = None  # None: the wish was not shown to be reached
-    coverage: float = 0.0  # the share of those rows that is answered
+    precision: Share  # wished: the share of the answered rows that is right
+    rows: Annotated[int, Field(ge=0)]  # held out from training
+    confidence: Share | None = None  # None: the wish was not shown to be reached
+    coverage: Share = 0.0  # the share of those rows that is answered
 
     def __str__(self) -> str:
         """Say it in plain words."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.scoring.metrics import log_loss
 
@@ -18,7 +19,7 @@ class Calibration:
     is lower with one.
     """
 
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
 
     def apply(self, scores: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ def compare(
     after = new.predict_proba(new.read_examples(examples))
     old, young = before.argmax(1), after.argmax(1)
 
-    labels = new.positive if new.manifest.get("metric") == "positive_f1" else None
+    labels = new.positive if new.manifest.metric == "positive_f1" else None
     statistic = partial(metrics.macro_f1, labels=labels)
     metric = "macro-F1" if labels is None else f"F1 of {' and '.join(names[label] for label in labels)}"
 
@@ -184,7 +184,7 @@ def rollback(champion: Path) -> tuple[str, str]:
     previous = previous_of(champion)
     if not previous.exists():
         raise InputError(previous, "there is no previous champion to return to", then="see `stance ui`")
-    now, before = str(read_manifest(previous)["run_id"]), ""
+    now, before = read_manifest(previous).run_id, ""
     with turn(champion):
         aside = champion.with_name(f".{champion.name}.aside")
         if champion.exists():
@@ -199,6 +199,6 @@ def rollback(champion: Path) -> tuple[str, str]:
 def run_of(folder: Path) -> str:
     """Return the run that made an exported model; empty where it cannot be known."""
     try:
-        return str(read_manifest(folder)["run_id"])
+        return read_manifest(folder).run_id
     except InputError:
         return ""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline import __version__, tracking
-from pipeline.bundle import add_card, load_bundle, write_bundle
+from pipeline.bundle import Bundle, write_bundle
 from pipeline.classifiers import create
 from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.classifiers.ensemble import ENSEMBLE
@@ -22,6 +22,7 @@ from pipeline.classifiers.pretrained import first_stage
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
 from pipeline.data.examples import join
+from pipeline.manifest import Manifest, Selection, TrainingData
 from pipeline.progress import ProgressCallback
 from pipeline.reporting import figures
 from pipeline.reporting.model_card import score_test, write_card
@@ -112,41 +113,41 @@ def train(
         exported = exported_form(selected.candidate, classifier)
         # No label of the test part is looked at here: only whether two forms of one model say the same.
         held_out = [example.input for example in dataset.part("test") or rows]
-        facts: dict[str, Any] = {
-            "topic": config.topic,
-            "source": config.data.source,
-            "label_names": list(config.label_names),
-            "positive": list(config.positive),
-            "metric": config.selection.metric,
-            "config": config.name,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "git_commit": tags["git_commit"],
-            "run_id": parent.id,
-            "targets": sorted({join(example.target) for example in rows} - {""}),
-            "versions": {"stance-pipeline": __version__, "python": platform.python_version()}
+        manifest = Manifest(
+            topic=config.topic,
+            source=config.data.source,
+            label_names=config.label_names,
+            positive=config.positive,
+            targets=tuple(sorted({join(example.target) for example in rows} - {""})),
+            metric=config.selection.metric,
+            candidate=selected.candidate,
+            calibration=selected.calibration,
+            abstention=abstention,
+            config=config.name,
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            git_commit=tags["git_commit"],
+            run_id=parent.id,
+            versions={"stance-pipeline": __version__, "python": platform.python_version()}
             | {name: version(name) for name in LIBRARIES},
-            "data": _describe(dataset) | {"invented": list(config.data.invented)},
-            "encoders": _encoders(selected),
-            "selection": {"reason": reason, "held_out": describe_scores(selected, config)},
-            "abstain": abstention.to_dict(),
-            "exported_form": check_agreement(selected.candidate, classifier, exported, selected.calibration, held_out),
-            "out_of_fold": _out_of_fold(selected, rows, config),
-        }
+            encoders=tuple(_encoders(selected)),
+            data=_describe(dataset, config),
+            selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
+            exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, held_out),
+            out_of_fold=_out_of_fold(selected, rows, config),
+        )
         _log(parent, selected, config)
         parent.params({"selected": selected.candidate.name})
         test = dataset.part("test")
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
             stage = first_stage(exported, config.label_names)
-            write_bundle(challenger, exported, selected.candidate, selected.calibration, facts, "", stage)
             on_progress((steps - 0.3) / steps, "write the model card")
-            facts["test"] = score_test(load_bundle(challenger), test, config)
-            card = write_card(facts, selected.candidate)
-            add_card(challenger, card, facts)
+            card = write_card(manifest, score_test(Bundle(manifest, exported, stage), test, config))
+            write_bundle(challenger, exported, manifest, card, stage)
             on_progress((steps - 0.2) / steps, "compare with the standing champion")
             verdict = promotion.judge(config.output, test, config.evaluation, force=promote)
             on_progress((steps - 0.1) / steps, "register the model in MLflow")
-            columns = ("text", "target") if facts["targets"] else ("text",)
+            columns = ("text", "target") if manifest.targets else ("text",)
             registered = _register(parent, challenger, verdict, config, card, columns)
             parent.note(f"Selected: {reason}.\n\n```\n{verdict}\n```")
             if verdict.promoted:
@@ -211,12 +212,9 @@ def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]
     return values | {f"f1_{name}": float(score) for name, score in zip(config.label_names, scores, strict=True)}
 
 
-def _describe(dataset: Dataset) -> dict[str, object]:
-    rows: dict[str, int] = {}
-    for example in dataset.examples:
-        key = f"{example.split}/{example.origin}/{example.label}"
-        rows[key] = rows.get(key, 0) + 1
-    return {"digest": dataset.digest, "rows": dict(sorted(rows.items()))}
+def _describe(dataset: Dataset, config: Config) -> TrainingData:
+    rows = Counter(f"{example.split}/{example.origin}/{example.label}" for example in dataset.examples)
+    return TrainingData(digest=dataset.digest, rows=dict(sorted(rows.items())), invented=config.data.invented)
 
 
 def _abstention(selected: CandidateResult, config: Config) -> Abstention:
@@ -240,11 +238,11 @@ def _encoders(result: CandidateResult) -> list[str]:
     return [own] if own else []
 
 
-def _out_of_fold(selected: CandidateResult, rows: Sequence[Example], config: Config) -> dict[str, list[float]]:
+def _out_of_fold(selected: CandidateResult, rows: Sequence[Example], config: Config) -> dict[str, tuple[float, ...]]:
     """Return the held-out probabilities of the train part's real text, for evaluation to score."""
     train = {example.id for example in rows}
     return {
-        example.id: [round(float(p), 4) for p in row]
+        example.id: tuple(round(float(p), 4) for p in row)
         for example, row, real in zip(selected.examples, selected.probabilities, selected.real, strict=True)
         if real and example.id in train
     }

@@ -33,7 +33,7 @@ def keywords():
 def test_the_exact_weights_add_up_to_the_log_odds(bundle, text):
     ((best, second, _),) = np.argsort(-bundle.predict_proba([text]), axis=1)
     probabilities = bundle.predict_proba([text])[0]
-    intercepts = bundle.classifier.state().arrays["intercepts"] / bundle.calibration.temperature
+    intercepts = bundle.classifier.state().arrays["intercepts"] / bundle.manifest.calibration.temperature
     intercepts = intercepts + np.array(bundle.calibration.bias or np.zeros(3))
     total = sum(word.weight for word in word_weights(bundle, [text])[0]) + intercepts[best] - intercepts[second]
     assert total == pytest.approx(np.log(probabilities[best] / probabilities[second]), abs=1e-6)

@@ -17,6 +17,7 @@ from pipeline.data.annotations import probability_column
 from pipeline.data.sentences import cut
 from pipeline.errors import InputError
 from pipeline.prediction import Summary, predict
+from pipeline.scoring.abstention import Abstention
 
 COLUMNS = [
     *("article_id", "sentence_index", "start", "end", "text", "label", "confidence"),
@@ -169,16 +170,15 @@ def test_the_summary_counts_the_uncertain(bundle):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"abstain": None}, "--abstain: the model's manifest holds no threshold; train again"),
         (
-            {"abstain": {"precision": 0.9, "rows": 41}},
-            "--abstain: the model's manifest holds no threshold: no threshold is shown to reach a precision of 0.9",
+            {"abstention": Abstention(0.9, 41)},
+            "--abstain: no threshold is shown to reach a precision of 0.9 on 41 held-out rows; train again",
         ),
-        ({"label_names": ["uncertain", "sure"]}, "--abstain: 'uncertain' is a label of this model"),
+        ({"label_names": ("uncertain", "sure")}, "--abstain: 'uncertain' is a label of this model"),
     ],
 )
 def test_a_model_that_cannot_abstain_is_one_line_before_any_work(bundle, change, line):
-    other = replace(bundle, manifest=bundle.manifest | change)
+    other = replace(bundle, manifest=bundle.manifest.model_copy(update=change))
     message = refusal([write("news.jsonl", *NEWS)], Path("rows.csv"), other, abstain=True)
     assert message.startswith(line) and os.listdir() == ["news.jsonl"]
 

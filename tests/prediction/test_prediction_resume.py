@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import LABEL_NAMES, ROOT
+from conftest import LABEL_NAMES, ROOT, make_manifest
 from pyarrow import parquet
 
 from pipeline import prediction
@@ -25,7 +26,6 @@ from pipeline.data.sentences import cut
 from pipeline.errors import InputError
 from pipeline.prediction import predict
 from pipeline.prediction.reading import Prefetcher
-from pipeline.scoring.calibration import Calibration
 
 CHUNK = 40
 COURSES = ("soup", "noodles", "rice cake", "kimchi", "tea", "cold buckwheat", "dumplings")
@@ -67,9 +67,7 @@ def champion(tmp_path_factory):
     classifier = create(candidate, random_state=0)
     classifier.fit([], LABEL_NAMES, lambda share, words: None)
     folder = tmp_path_factory.mktemp("models") / "keywords"
-    abstain = {"precision": 0.9, "rows": 100, "confidence": 0.5, "coverage": 0.5}
-    facts = {"label_names": list(LABEL_NAMES), "abstain": abstain}
-    write_bundle(folder, classifier, candidate, Calibration(), facts, "# A card\n")
+    write_bundle(folder, classifier, make_manifest(candidate=candidate), "# A card\n")
     return folder
 
 
@@ -259,7 +257,7 @@ def test_a_batch_that_abstains_goes_on_and_ends_with_the_same_bytes(label, whole
 
 def test_another_model_does_not_go_on(label, bundle):
     label("rows.csv", commits=2)
-    other = type(bundle)(bundle.manifest, bundle.classifier, bundle.calibration, "another")
+    other = replace(bundle, manifest=bundle.manifest.model_copy(update={"checksum": "another"}))
     with pytest.raises(InputError, match="was begun with another model"):
         predict(["news"], Path("rows.csv"), other)
 

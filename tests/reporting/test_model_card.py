@@ -1,17 +1,18 @@
 from contextlib import chdir
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, make_manifest
 
 from pipeline.config import Candidate, read_config
+from pipeline.manifest import Selection, TrainingData
 from pipeline.reporting.model_card import score_test, write_card
 
 STRICT = Candidate(name="strict", kind="tfidf", options={"C": 0.1})
 
 
 @pytest.fixture
-def card(facts):
-    return write_card(facts, STRICT)
+def card():
+    return write_card(make_manifest(candidate=STRICT), None)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +22,8 @@ def test_scores(bundle, repository):
 
 
 @pytest.fixture
-def scored(facts, test_scores):
-    return write_card(facts | {"test": test_scores}, STRICT)
+def scored(test_scores):
+    return write_card(make_manifest(), test_scores)
 
 
 @pytest.mark.parametrize("words", ["`strict` (tfidf)", "`c0ffee`", "2019-02-28T12:00:00Z", "`small`"])
@@ -60,10 +61,10 @@ def test_the_card_warns_the_reader(card, words):
     assert words in card
 
 
-def test_only_origins_that_are_there_are_called_invented(card, facts):
+def test_only_origins_that_are_there_are_called_invented(card):
     assert "Articles of origin `authored` are invented" in card
-    real = facts | {"data": facts["data"] | {"rows": {"train/seed/neutral": 7}}}
-    assert "invented" not in write_card(real, STRICT)
+    real = TrainingData(digest="d1ge57", rows={"train/seed/neutral": 7}, invented=("authored",))
+    assert "invented" not in write_card(make_manifest(data=real), None)
 
 
 def test_without_a_test_part_the_card_says_so(card):
@@ -101,8 +102,8 @@ def test_the_card_names_the_slices_where_the_model_is_weak(scored, test_scores):
         (["goose/large"], "`goose/large`, whose own card states its licence"),
     ],
 )
-def test_the_licence_is_that_of_the_encoder_in_the_model(facts, encoders, words):
-    assert words in write_card(facts | {"encoders": encoders}, STRICT)
+def test_the_licence_is_that_of_the_encoder_in_the_model(encoders, words):
+    assert words in write_card(make_manifest(encoders=encoders), None)
 
 
 def test_a_paragraph_is_one_line_because_mlflow_breaks_lines(card):
@@ -110,6 +111,7 @@ def test_a_paragraph_is_one_line_because_mlflow_breaks_lines(card):
     assert all(line[0] in "#|-*" or line.endswith((".", ":")) for line in lines)
 
 
-def test_braces_in_what_the_card_quotes_stay(facts):
-    quoting = facts | {"selection": facts["selection"] | {"reason": "{soup} won"}}
-    assert "{soup} won" in write_card(quoting, Candidate(name="x", kind="y"))
+def test_braces_in_what_the_card_quotes_stay():
+    held_out = make_manifest().selection.held_out
+    quoting = make_manifest(selection=Selection(reason="{soup} won", held_out=held_out))
+    assert "{soup} won" in write_card(quoting, None)

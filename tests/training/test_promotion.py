@@ -3,24 +3,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import LABEL_NAMES
+from conftest import LABEL_NAMES, make_manifest
 
 from pipeline.bundle import MANIFEST, load_bundle, read_manifest, write_bundle
 from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate
 from pipeline.errors import InputError
-from pipeline.scoring.calibration import Calibration
 from pipeline.training import promotion
 
 
 @pytest.fixture(scope="module")
-def commonest(tmp_path_factory, repository, facts):
+def commonest(tmp_path_factory, repository):
     """A model that always gives the commonest label."""
-    candidate = Candidate(name="majority", kind="majority")
-    classifier = create(candidate)
+    classifier = create(Candidate(name="majority", kind="majority"))
     classifier.fit(repository.part("train"), LABEL_NAMES, lambda share, words: None)
     folder = tmp_path_factory.mktemp("commonest") / "model"
-    write_bundle(folder, classifier, candidate, Calibration(), facts | {"run_id": "lazy-run"}, "# A card\n")
+    write_bundle(folder, classifier, make_manifest(run_id="lazy-run"), "# A card\n")
     return folder
 
 
@@ -82,7 +80,11 @@ def test_a_slice_that_falls_by_over_five_points_is_named(bundle, test_part, monk
     spoiled[:wrong] = np.roll(spoiled[:wrong], 1, axis=1)
     standing, new = (
         SimpleNamespace(
-            label_names=LABEL_NAMES, manifest={}, positive=[], read_examples=list, predict_proba=lambda rows, p=p: p
+            label_names=LABEL_NAMES,
+            manifest=make_manifest(),
+            positive=[],
+            read_examples=list,
+            predict_proba=lambda rows, p=p: p,
         )
         for p in (right, spoiled)
     )
@@ -102,16 +104,16 @@ def test_a_champion_of_an_older_format_is_replaced_and_kept(places, champion, co
     (folder / MANIFEST).write_text('{"format": 0}')
     verdict = promotion.judge(folder, test_part)
     promotion.install(folder)
-    assert verdict.promoted and "format 0" in verdict.reason
+    assert verdict.promoted and "`format`" in verdict.reason
     assert (promotion.previous_of(folder) / MANIFEST).read_text() == '{"format": 0}'
 
 
 def test_rollback_returns_to_the_previous_and_back_again(places, champion, commonest):
     folder = places(champion, commonest)
     promotion.install(folder)
-    assert read_manifest(folder)["run_id"] == "lazy-run"
+    assert read_manifest(folder).run_id == "lazy-run"
     assert promotion.rollback(folder) == ("a-run", "lazy-run")
-    assert read_manifest(folder)["run_id"] == "a-run"
+    assert read_manifest(folder).run_id == "a-run"
     assert promotion.rollback(folder) == ("lazy-run", "a-run")
 
 

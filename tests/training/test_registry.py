@@ -39,8 +39,8 @@ def test_a_refused_model_waits_and_a_forced_one_can_be_taken_back(project, monke
 
     second = train("majority")
     assert not second.verdict.promoted and aliases() == {"champion": "1", "challenger": "2"}
-    assert read_manifest(first.folder)["run_id"] == first.run_id
-    assert read_manifest(second.folder)["run_id"] == second.run_id
+    assert read_manifest(first.folder).run_id == first.run_id
+    assert read_manifest(second.folder).run_id == second.run_id
     run = mlflow.MlflowClient(tracking.tracking_uri()).get_run(second.run_id)
     assert run.data.params["promoted"] == "no"
 
@@ -49,7 +49,7 @@ def test_a_refused_model_waits_and_a_forced_one_can_be_taken_back(project, monke
 
     stance(monkeypatch, "rollback")
     assert aliases() == {"champion": "1", "challenger": "2", "previous": "3"}
-    assert read_manifest(first.folder)["run_id"] == first.run_id
+    assert read_manifest(first.folder).run_id == first.run_id
     assert "models:/stance/1 (champion)" in capsys.readouterr().out
 
 
@@ -61,4 +61,4 @@ def test_a_rollback_that_the_registry_does_not_learn_of_is_undone(project, monke
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     stance(monkeypatch, "rollback")
     assert "check MLFLOW_TRACKING_URI" in capsys.readouterr().err
-    assert read_manifest(second.folder)["run_id"] == second.run_id
+    assert read_manifest(second.folder).run_id == second.run_id
