@@ -19,7 +19,7 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Where the text and its labels come from: articles and judgements, or one labelled table."""
+    """Where the text and its labels come from: articles and annotations, or one labelled table."""
 
     seeds: Path = Path("seeds")
     labels: Path = Path("labels")
@@ -128,9 +128,9 @@ class Config(Section):
     @classmethod
     def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(value, "name", value) for value in values]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(twice)} stands there twice")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"duplicate {', '.join(duplicates)}")
         return values
 
     @model_validator(mode="after")

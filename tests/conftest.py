@@ -116,7 +116,7 @@ def article_text(name: str) -> str:
 
 
 def write_project(folder: Path) -> None:
-    """Write seeds, labels and configs; two annotators differ once, and that is settled."""
+    """Write seeds, labels and configs; two annotators differ once, and that is adjudicated."""
     seeds, labels, configs = folder / "seeds", folder / "labels", folder / "configs"
     for made in (seeds, labels, configs):
         made.mkdir()
@@ -135,7 +135,7 @@ def write_project(folder: Path) -> None:
                 rows += [span | {"label": label, "annotator": who} for who in ("ann", "bob")]
     # Bob was hungry.
     rows[-1]["label"] = "pro-dialogue"
-    rows.append(rows[-1] | {"label": "neutral", "annotator": "settled"})
+    rows.append(rows[-1] | {"label": "neutral", "annotator": "adjudicated"})
     (labels / "letters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with (seeds / INDEX).open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([INDEX_COLUMNS, *index])

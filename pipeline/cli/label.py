@@ -104,19 +104,20 @@ def start(
 @app.command("import", epilog="Example: stance label import batch.csv --annotator anna --articles new/")
 def import_(
     file: Annotated[Path, typer.Argument(help="A filled batch, or a Label Studio export (.json or .csv).")],
-    annotator: Annotated[str, typer.Option(help="Whose judgements these are; a row's own name comes behind it.")] = "",
+    annotator: Annotated[str, typer.Option(help="Whose annotations these are; a row's own name comes behind it.")] = "",
     articles: Annotated[list[Path] | None, typer.Option(help="New articles, which join the seeds.")] = None,
-    old_codebook: Annotated[bool, typer.Option(help="Take judgements made under another version.")] = False,
+    old_codebook: Annotated[bool, typer.Option(help="Take annotations made under another version.")] = False,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check every row of a batch, then add all of them to the labels or none."""
     from pipeline.config import read_config
-    from pipeline.data.annotations import SETTLED
+    from pipeline.data.annotations import ADJUDICATED, FORMERLY
     from pipeline.errors import InputError
     from pipeline.labelling.exchange import read_batch
 
-    if annotator == SETTLED:
-        raise InputError("--annotator settled", "is kept for decisions", then="record them with `stance label settle`")
+    if annotator in (ADJUDICATED, FORMERLY):
+        then = "record them with `stance label adjudicate`"
+        raise InputError(f"--annotator {annotator}", "is kept for decisions", then=then)
     _take_in(read_batch(file), read_config(config), annotator, articles or [], old_codebook)
 
 
@@ -128,22 +129,22 @@ def _take_in(rows: list[Row], settings: Config, annotator: str, articles: list[P
     done = import_batch(rows, settings, annotator=annotator, articles=new, old_codebook=old_codebook)
     counts = Counter(row.label for row in done.added)
     told = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
-    out.print(f"{len(done.added)} judgements added" + f" ({told}): {settings.data.labels / LABELS}" * bool(done.added))
+    out.print(f"{len(done.added)} annotations added" + f" ({told}): {settings.data.labels / LABELS}" * bool(done.added))
     for count, what in [
         (done.known, "rows were there already and changed nothing"),
         (done.unlabelled, "rows have no label yet"),
         (done.restored, "rows with changed quotes, spaces or ids were taken by the article's own text"),
         (len(done.articles), "articles joined the seeds; `stance split` gives them a part"),
-        (done.unsettled, "sentences are evenly split now; decide with `stance label settle`"),
+        (done.undecided, "sentences are evenly split now; decide with `stance label adjudicate`"),
     ]:
         if count:
             out.print(f"{count} {what}")
 
 
 @app.command(
-    epilog="Examples: stance label settle --output conflicts.csv    stance label settle conflicts.csv (once decided)"
+    epilog="Examples: stance label adjudicate --output conflicts.csv    then stance label adjudicate conflicts.csv"
 )
-def settle(
+def adjudicate(
     file: Annotated[Path | None, typer.Argument(help="Decided conflicts or a decided review.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the conflicts here to decide.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also what a majority decides.")] = False,
@@ -151,17 +152,17 @@ def settle(
 ) -> None:
     """Show sentences on which annotators are evenly split, or record decisions."""
     from pipeline.config import read_config
-    from pipeline.data.annotations import SETTLED
+    from pipeline.data.annotations import ADJUDICATED
+    from pipeline.labelling.adjudication import conflicts
     from pipeline.labelling.exchange import check_output, read_batch, write_batch
     from pipeline.labelling.project import read_project
-    from pipeline.labelling.settling import conflicts
 
     settings = read_config(config)
     if file is not None:
         decisions = read_batch(file)
         for decision in decisions:
             decision.fields.pop("annotator", None)
-        _take_in(decisions, settings, SETTLED, [], False)
+        _take_in(decisions, settings, ADJUDICATED, [], False)
         return
     if output:
         check_output(output)
@@ -172,9 +173,9 @@ def settle(
     out.print(f"{len(found)} sentences to decide")
     if output and found:
         write_batch(output, found, settings.label_names)
-        out.print(f"Next: label {output}, then `stance label settle {output}`")
+        out.print(f"Next: label {output}, then `stance label adjudicate {output}`")
     elif found:
-        out.print("Next: `stance label settle --output conflicts.csv` writes them to a file to decide")
+        out.print("Next: `stance label adjudicate --output conflicts.csv` writes them to a file to decide")
 
 
 @app.command(epilog="Example: stance label agreement")
@@ -182,15 +183,15 @@ def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show how far annotators agree: alpha, kappa by pair, confusions, by label and by month."""
     from pipeline.config import read_config
     from pipeline.data import annotations as labels
+    from pipeline.labelling.adjudication import prevalence
     from pipeline.labelling.project import read_project
-    from pipeline.labelling.settling import prevalence
 
     settings = read_config(config)
     project = read_project(settings)
-    names, rows = settings.label_names, project.judgements
+    names, rows = settings.label_names, project.annotations
     overall = labels.agreement(rows, names, random_state=settings.random_state)
     if overall is None:
-        out.print("No sentence was judged by two annotators yet.")
+        out.print("No sentence was annotated by two annotators yet.")
     else:
         by_label = labels.agreement_by_label(rows, names, random_state=settings.random_state)
         months = labels.agreement_by(
@@ -237,7 +238,7 @@ def review(
         rows = look(settings, chosen, part=part, order=order, number=number, on_progress=bar.update)
     write_batch(output, rows, settings.label_names)
     out.print(f"{len(rows)} sentences to look at again: {output}")
-    out.print(f"Next: label only those that are wrong, then `stance label settle {output}`")
+    out.print(f"Next: label only those that are wrong, then `stance label adjudicate {output}`")
 
 
 @app.command(
@@ -246,26 +247,26 @@ def review(
 def export(
     output: Annotated[Path, typer.Argument(help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")],
     examples: Annotated[
-        bool, typer.Option(help="One settled row a sentence as `stance eval --data` reads it (.jsonl).")
+        bool, typer.Option(help="One adjudicated row a sentence as `stance eval --data` reads it (.jsonl).")
     ] = False,
     sampling: Annotated[str, typer.Option(help="With --examples: only sentences that were chosen so.")] = "",
     part: Annotated[str, typer.Option(help="With --examples: only this part, train or test.")] = "",
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Write all judgements for use elsewhere, or settled examples to score a model on."""
+    """Write all annotations for use elsewhere, or adjudicated examples to score a model on."""
     from pipeline.config import read_config
     from pipeline.errors import InputError
+    from pipeline.labelling.adjudication import annotation_rows, example_rows
     from pipeline.labelling.exchange import check_suffix, write_batch
     from pipeline.labelling.project import read_project
-    from pipeline.labelling.settling import example_rows, judgement_rows
 
     check_suffix(output)
     if examples and output.suffix != ".jsonl":
         raise InputError(output, "is no JSONL", expected="a .jsonl file for --examples")
     settings = read_config(config)
     project = read_project(settings)
-    rows = example_rows(project, sampling=sampling, part=part) if examples else judgement_rows(project)
+    rows = example_rows(project, sampling=sampling, part=part) if examples else annotation_rows(project)
     if not rows:
         raise InputError(output, "there is nothing to export", then="see `stance data`")
     write_batch(output, rows, settings.label_names)
-    out.print(f"{len(rows)} {'examples' if examples else 'judgements'}: {output}")
+    out.print(f"{len(rows)} {'examples' if examples else 'annotations'}: {output}")

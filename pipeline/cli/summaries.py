@@ -40,12 +40,12 @@ def show_data(dataset: Dataset, settings: Config) -> None:
     out.print(table)
     if dataset.unlabelled:
         out.print(f"{dataset.unlabelled} articles have no label yet")
-    found = agreement(dataset.judgements, settings.label_names, random_state=settings.random_state)
+    found = agreement(dataset.annotations, settings.label_names, random_state=settings.random_state)
     if found:
         out.print(
             f"\nAgreement of annotators: Krippendorff's alpha {found.alpha:.3f} "
-            f"[{found.low:.3f}, {found.high:.3f}] over {found.spans} sentences judged twice; "
-            f"{found.differ} differed and were settled."
+            f"[{found.low:.3f}, {found.high:.3f}] over {found.spans} sentences annotated twice; "
+            f"{found.differ} differed and were adjudicated."
         )
     out.print(
         f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "

@@ -1,4 +1,4 @@
-"""Judgements of sentences: read and check them, settle several annotators, measure agreement."""
+"""Annotations of sentences: read and check them, adjudicate several annotators, measure agreement."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline.errors import InputError, raise_problems
 
-# The annotator whose word ends a disagreement.
-SETTLED = "settled"
-# What a row may say beside the judgement itself.
+# The annotator whose word ends a disagreement, and its name in files of version 0.1.
+ADJUDICATED, FORMERLY = "adjudicated", "settled"
+# What a row may say beside the annotation itself.
 OPTIONAL = ("codebook", "time", "note", "sampling")
 RANDOM = "random"  # the sampling of rows that were drawn blindly
 
@@ -25,7 +25,7 @@ def probability_column(label: str) -> str:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Annotation:
     """One annotator's label of one span of an article."""
 
     article_id: str
@@ -36,40 +36,40 @@ class Judgement:
     annotator: str
     where: str  # file:line
     codebook: str = ""  # the version that was read
-    time: str = ""  # of the judgement, ISO 8601 in UTC
+    time: str = ""  # of the annotation, ISO 8601 in UTC
     note: str = ""  # why
     sampling: str = ""  # how the sentence was chosen; "random" rows estimate shares and scores
 
     @property
     def span(self) -> tuple[str, int, int]:
-        """What the judgement is about: article, start, end."""
+        """What the annotation is about: article, start, end."""
         return self.article_id, self.start, self.end
 
 
-def read_labels(folder: Path, label_names: Sequence[str]) -> list[Judgement]:
+def read_labels(folder: Path, label_names: Sequence[str]) -> list[Annotation]:
     """Read every `*.jsonl` of a folder; InputError lists all broken rows with file and line."""
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise InputError(folder, "holds no labels", expected="*.jsonl", then="see labels/README.md")
-    judgements: list[Judgement] = []
+    annotations: list[Annotation] = []
     problems: list[str] = []
     for file in files:
         for number, line in enumerate(file.read_bytes().splitlines(), 1):
             if line.strip():
                 try:
-                    judgements.append(_judgement(line, f"{file}:{number}", label_names))
+                    annotations.append(_annotation(line, f"{file}:{number}", label_names))
                 except InputError as error:
                     problems.append(str(error))
-    first: dict[tuple[object, ...], Judgement] = {}
-    for row in judgements:
+    first: dict[tuple[object, ...], Annotation] = {}
+    for row in annotations:
         earlier = first.setdefault((*row.span, row.annotator), row)
         if earlier is not row:
-            problems.append(f"{row.where}: {row.annotator} judged this span already at {earlier.where}")
+            problems.append(f"{row.where}: {row.annotator} annotated this span already at {earlier.where}")
     raise_problems(problems)
-    return judgements
+    return annotations
 
 
-def _judgement(line: bytes, where: str, label_names: Sequence[str]) -> Judgement:
+def _annotation(line: bytes, where: str, label_names: Sequence[str]) -> Annotation:
     try:
         row = json.loads(line.decode("utf-8"))
         fields = {name: row[name] for name in ("article_id", "start", "end", "text", "label", "annotator")}
@@ -90,13 +90,15 @@ def _judgement(line: bytes, where: str, label_names: Sequence[str]) -> Judgement
     for name, value in extra.items():
         if not isinstance(value, str):
             raise InputError(where, f"`{name}` is {value!r}", expected="a text")
-    return Judgement(**fields, where=where, **extra)
+    if fields["annotator"] == FORMERLY:
+        fields["annotator"] = ADJUDICATED
+    return Annotation(**fields, where=where, **extra)
 
 
-def check_spans(judgements: Iterable[Judgement], texts: dict[str, str]) -> None:
-    """Check that every span lies in a known article and slices to the text that was judged."""
+def check_spans(annotations: Iterable[Annotation], texts: dict[str, str]) -> None:
+    """Check that every span lies in a known article and slices to the text that was annotated."""
     problems = []
-    for row in judgements:
+    for row in annotations:
         article = texts.get(row.article_id)
         if article is None:
             problems.append(f"{row.where}: no article {row.article_id!r}; add it to the seeds or remove the row")
@@ -109,21 +111,21 @@ def check_spans(judgements: Iterable[Judgement], texts: dict[str, str]) -> None:
     raise_problems(problems)
 
 
-def settle(judgements: Iterable[Judgement]) -> dict[tuple[str, int, int], str]:
-    """Give each span one label: the settlement, else what most annotators said.
+def adjudicate(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], str]:
+    """Give each span one label: the adjudicated label, else what most annotators said.
 
     InputError lists the spans on which annotators are evenly split.
     """
-    votes: dict[tuple[str, int, int], list[Judgement]] = defaultdict(list)
-    for row in judgements:
+    votes: dict[tuple[str, int, int], list[Annotation]] = defaultdict(list)
+    for row in annotations:
         votes[row.span].append(row)
     result, problems = {}, []
     for span, rows in votes.items():
-        settlement = [row.label for row in rows if row.annotator == SETTLED]
-        ranked = Counter(settlement or [row.label for row in rows]).most_common(2)
+        adjudicated = [row.label for row in rows if row.annotator == ADJUDICATED]
+        ranked = Counter(adjudicated or [row.label for row in rows]).most_common(2)
         if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
             said = ", ".join(f"{row.annotator} says {row.label}" for row in rows)
-            problems.append(f"{rows[0].where}: {said}; decide with `stance label settle`")
+            problems.append(f"{rows[0].where}: {said}; decide with `stance label adjudicate`")
         result[span] = ranked[0][0]
     raise_problems(problems)
     return result
@@ -131,7 +133,7 @@ def settle(judgements: Iterable[Judgement]) -> dict[tuple[str, int, int], str]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Krippendorff's alpha with a 95 % interval, over the spans that several annotators judged."""
+    """Krippendorff's alpha with a 95 % interval, over the spans that have several annotators."""
 
     alpha: float
     low: float
@@ -141,19 +143,19 @@ class Agreement:
 
 
 def agreement(
-    judgements: Iterable[Judgement],
+    annotations: Iterable[Annotation],
     label_names: Sequence[str],
     *,
     resamples: int = 1000,
     random_state: int = 0,
 ) -> Agreement | None:
-    """Measure agreement before settlement: nominal alpha, bootstrap over articles.
+    """Measure agreement before adjudication: nominal alpha, bootstrap over articles.
 
-    Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability". None if nothing was judged twice.
+    Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability". None if nothing was annotated twice.
     """
     counts: dict[tuple[str, int, int], np.ndarray] = defaultdict(lambda: np.zeros(len(label_names)))
-    for row in judgements:
-        if row.annotator != SETTLED:
+    for row in annotations:
+        if row.annotator != ADJUDICATED:
             counts[row.span][label_names.index(row.label)] += 1
     counts = {span: votes for span, votes in counts.items() if votes.sum() > 1}
     if not counts:
@@ -183,7 +185,7 @@ def _alpha(coincidences: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two annotators on the sentences that both judged: rows are the first one's labels, columns the second's."""
+    """Two annotators on the sentences that both read: rows are the first one's labels, columns the second's."""
 
     first: str
     second: str
@@ -197,11 +199,11 @@ class Pair:
         return 1.0 if chance == 1 else (float(np.trace(shares)) - chance) / (1 - chance)
 
 
-def pairs(judgements: Iterable[Judgement], label_names: Sequence[str]) -> list[Pair]:
+def pairs(annotations: Iterable[Annotation], label_names: Sequence[str]) -> list[Pair]:
     """Return each two annotators who share a sentence, those who share most first."""
     votes: dict[tuple[str, int, int], list[tuple[str, int]]] = defaultdict(list)
-    for row in judgements:
-        if row.annotator != SETTLED:
+    for row in annotations:
+        if row.annotator != ADJUDICATED:
             votes[row.span].append((row.annotator, label_names.index(row.label)))
     size = len(label_names)
     matrices: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros((size, size), dtype=np.int64))
@@ -215,10 +217,10 @@ def pairs(judgements: Iterable[Judgement], label_names: Sequence[str]) -> list[P
 
 
 def agreement_by_label(
-    judgements: Iterable[Judgement], label_names: Sequence[str], *, random_state: int = 0
+    annotations: Iterable[Annotation], label_names: Sequence[str], *, random_state: int = 0
 ) -> dict[str, Agreement | None]:
     """Measure agreement on each label against all others."""
-    rows = list(judgements)
+    rows = list(annotations)
     return {
         name: agreement(
             [replace(row, label=name if row.label == name else "") for row in rows],
@@ -230,15 +232,15 @@ def agreement_by_label(
 
 
 def agreement_by(
-    judgements: Iterable[Judgement],
+    annotations: Iterable[Annotation],
     label_names: Sequence[str],
-    key: Callable[[Judgement], str],
+    key: Callable[[Annotation], str],
     *,
     random_state: int = 0,
 ) -> dict[str, Agreement]:
-    """Measure agreement within each value of a key, say the month; without what nobody judged twice."""
-    groups: dict[str, list[Judgement]] = defaultdict(list)
-    for row in judgements:
+    """Measure agreement within each value of a key, say the month; without what nobody annotated twice."""
+    groups: dict[str, list[Annotation]] = defaultdict(list)
+    for row in annotations:
         groups[key(row)].append(row)
     found = {name: agreement(groups[name], label_names, random_state=random_state) for name in sorted(groups)}
     return {name: value for name, value in found.items() if value}

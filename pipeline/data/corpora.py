@@ -61,7 +61,7 @@ def read_external(folder: Path, label_names: Sequence[str]) -> list[dict[str, An
             elif found.fields["label"] not in label_names:
                 problems.append(f"{found.where}: unknown label; expected {', '.join(label_names)}")
             elif found.fields["id"] in seen:
-                problems.append(f"{found.where}: id {found.fields['id']!r} stands there twice")
+                problems.append(f"{found.where}: duplicate id {found.fields['id']!r}")
             else:
                 seen.add(found.fields["id"])
                 rows.append(found.fields)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.data import splitting
-from pipeline.data.annotations import Judgement, check_spans, read_labels, settle
+from pipeline.data.annotations import Annotation, adjudicate, check_spans, read_labels
 from pipeline.data.articles import DOCUMENTS, TABLES, Article, Reject, read_articles, read_rows
 from pipeline.data.examples import Example
 from pipeline.data.labelled import PARTS, read_labelled, read_source, to_examples
@@ -37,7 +37,7 @@ class Dataset:
     """All labelled sentences, and what is worth knowing about them."""
 
     examples: tuple[Example, ...]
-    judgements: tuple[Judgement, ...]
+    annotations: tuple[Annotation, ...]
     duplicates: tuple[splitting.Duplicate, ...]  # near-duplicate articles
     leaks: tuple[splitting.Duplicate, ...]  # sentences of the train part that the test part has too
     unlabelled: int  # articles without a label
@@ -74,16 +74,16 @@ def load_dataset(config: Config) -> Dataset:
         return _load_table(config)
     articles = read_seeds(config.data.seeds)
     texts = {article.id: article.text for article in articles.values()}
-    judgements = read_labels(config.data.labels, config.label_names)
-    check_spans(judgements, texts)
+    annotations = read_labels(config.data.labels, config.label_names)
+    check_spans(annotations, texts)
     index = read_index(config.data.seeds, articles)
-    labels = settle(judgements)
+    labels = adjudicate(annotations)
 
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for article_id, start, end in labels:
         spans[article_id].append((start, end))
-    where = {row.span: row.where for row in judgements}
-    sampling = {row.span: row.sampling for row in judgements if row.sampling}
+    where = {row.span: row.where for row in annotations}
+    sampling = {row.span: row.sampling for row in annotations if row.sampling}
     problems = [
         f"{config.data.seeds / INDEX}: no row for {key!r}, which has labels; run `stance split`"
         for key in sorted(spans.keys() - index.keys())
@@ -124,7 +124,7 @@ def load_dataset(config: Config) -> Dataset:
     )
     if config.data.corpora:
         examples += read_corpora(config.data.corpora, config.label_names)
-    return Dataset(examples, tuple(judgements), tuple(duplicates), _leaks(examples), len(texts) - len(spans))
+    return Dataset(examples, tuple(annotations), tuple(duplicates), _leaks(examples), len(texts) - len(spans))
 
 
 def _leaks(examples: Sequence[Example]) -> tuple[splitting.Duplicate, ...]:
@@ -219,7 +219,7 @@ def read_index(folder: Path, articles: dict[str, Article]) -> dict[str, dict[str
         if None in row or None in row.values():
             problems.append(f"{where}: another number of columns; expected {len(INDEX_COLUMNS)}")
         elif row["article_id"] in index:
-            problems.append(f"{where}: {row['article_id']} stands there twice; remove one row")
+            problems.append(f"{where}: duplicate article_id {row['article_id']}; remove one row")
         elif row["article_id"] not in articles:
             problems.append(f"{where}: no article {row['article_id']!r} in {folder}; remove the row")
         elif row["split"] not in SPLITS:
@@ -241,10 +241,10 @@ def extend_index(config: Config) -> list[dict[str, str]]:
     folder = config.data.seeds
     articles = read_seeds(folder)
     index = read_index(folder, articles) if (folder / INDEX).exists() else {}
-    judgements = read_labels(config.data.labels, config.label_names)
-    check_spans(judgements, {key: article.text for key, article in articles.items()})
+    annotations = read_labels(config.data.labels, config.label_names)
+    check_spans(annotations, {key: article.text for key, article in articles.items()})
     strata: dict[str, Counter[str]] = defaultdict(Counter)
-    for (key, _, _), label in settle(judgements).items():
+    for (key, _, _), label in adjudicate(annotations).items():
         strata[key][f"{index.get(key, {}).get('origin', 'own')}/{label}"] += 1
     duplicates = splitting.near_duplicates({key: article.text for key, article in articles.items()})
     parts = splitting.assign(

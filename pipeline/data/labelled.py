@@ -130,7 +130,7 @@ class _Table:
             raise InputError(row.where, f"{this} target, though rows before it have {others}", expected="all or none")
         key = self._word(row, "id") or self._name(known["target"], text)
         if key in self._ids:
-            raise InputError(row.where, f"id {key!r} stands there twice", expected="unique ids")
+            raise InputError(row.where, f"duplicate id {key!r}", expected="unique ids")
         self._ids.add(key)
         article = self._word(row, "article") or key
         index, start = self._ends.get(article, (0, 0))

@@ -105,14 +105,14 @@ def assign(
     need = {part: {s: share * n for s, n in total.items()} for part, share in shares.items()}
     order = sorted(members)
     random.Random(random_state).shuffle(order)
-    settled: dict[str, set[str]] = {name: set() for name in members}
+    assigned: dict[str, set[str]] = {name: set() for name in members}
     for key, part in fixed.items():
-        settled.setdefault(groups.get(key, key), set()).add(part)
-    # Settled groups first, so that the free ones make up for what is missing; then the largest.
-    order.sort(key=lambda name: (not settled[name], -sums[name].total()))
+        assigned.setdefault(groups.get(key, key), set()).add(part)
+    # Assigned groups first, so that the free ones make up for what is missing; then the largest.
+    order.sort(key=lambda name: (not assigned[name], -sums[name].total()))
     result: dict[str, str] = {}
     for name in order:
-        part = min(settled[name], default=None) or max(
+        part = min(assigned[name], default=None) or max(
             shares, key=lambda p: sum(need[p][s] * n / total[s] for s, n in sums[name].items() if n)
         )
         for key in members[name]:

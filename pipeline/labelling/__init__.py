@@ -1,1 +1,1 @@
-"""The labelling loop: suggest what to label, label it, take the labels in, settle, review."""
+"""The labelling loop: suggest what to label, label it, take the labels in, adjudicate, review."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.data.annotations import OPTIONAL, SETTLED, Judgement
+from pipeline.data.annotations import ADJUDICATED, OPTIONAL, Annotation
 from pipeline.data.articles import Article, Row
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.exchange import write_whole
@@ -28,12 +28,12 @@ LABELS, ARTICLES = "imported.jsonl", "imported-articles.jsonl"
 class Import:
     """What an import did."""
 
-    added: list[Judgement] = field(default_factory=list)
+    added: list[Annotation] = field(default_factory=list)
     articles: list[str] = field(default_factory=list)  # new in the seeds
     known: int = 0  # rows that were there already
     unlabelled: int = 0
     restored: int = 0  # rows whose text or id a spreadsheet had changed
-    unsettled: int = 0  # sentences on which annotators are evenly split now
+    undecided: int = 0  # sentences on which annotators are evenly split now
 
 
 def import_batch(
@@ -52,9 +52,9 @@ def import_batch(
     Args:
         rows: as read from a file.
         config: says where seeds and labels are.
-        annotator: whose judgements these are; a name that a row has itself comes behind it.
+        annotator: whose annotations these are; a name that a row has itself comes behind it.
         articles: new ones that labels may speak of; those that are needed join the seeds.
-        old_codebook: take judgements that were made under another version.
+        old_codebook: take annotations that were made under another version.
 
     """
     with locked(config):
@@ -87,7 +87,7 @@ def _article(article: Article) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _stored(row: Judgement) -> dict[str, Any]:
+def _stored(row: Annotation) -> dict[str, Any]:
     fields = {name: getattr(row, name) for name in ("article_id", "start", "end", "text", "label", "annotator")}
     return fields | {name: value for name in OPTIONAL if (value := getattr(row, name))}
 
@@ -104,20 +104,20 @@ class _Checker:
         self.articles = dict(new) | project.articles
         self._version = codebook_version(config.data.labels)
         self._any_version = old_codebook
-        self._known = {(*row.span, row.annotator): row for row in project.judgements}
+        self._known = {(*row.span, row.annotator): row for row in project.annotations}
         self._spelled = {_letters(name): name for name in self._labels}
         self._without_zeros: dict[str, list[str]] = defaultdict(list)
         for key in self.articles:
             self._without_zeros[key.lstrip("0")].append(key)
 
     def check(self, row: Row, annotator: str, done: Import) -> None:
-        """Make a judgement of a row, or note what is wrong with it."""
+        """Make an annotation of a row, or note what is wrong with it."""
         fields = {name: str(row.fields.get(name) if row.fields.get(name) is not None else "") for name in row.fields}
         if not fields.get("label", "").strip():
             done.unlabelled += 1
             return
         try:
-            found = self._judgement(row.where, fields, annotator, done)
+            found = self._annotation(row.where, fields, annotator, done)
         except InputError as error:
             # What the whole file lacks is said once, with the first row.
             if not (error.what.startswith(("no annotator", "no article")) and error.what in self._told):
@@ -135,7 +135,7 @@ class _Checker:
                 f"expected one label; correct one of the two"
             )
 
-    def _judgement(self, where: str, fields: dict[str, str], annotator: str, done: Import) -> Judgement:
+    def _annotation(self, where: str, fields: dict[str, str], annotator: str, done: Import) -> Annotation:
         label = self._spelled.get(_letters(fields["label"]))
         if label is None:
             close = get_close_matches(fields["label"].lower(), self._labels, 1)
@@ -154,7 +154,7 @@ class _Checker:
             raise InputError(where, "no annotator", then="name one with --annotator")
         extra = {name: fields.get(name, "") for name in ("time", "note", "sampling")}
         text = self.articles[key].text[start:end]
-        return Judgement(key, start, end, text, label, who, where, codebook=version, **extra)
+        return Annotation(key, start, end, text, label, who, where, codebook=version, **extra)
 
     def _find(self, where: str, key: str, start: int, end: int, text: str) -> tuple[str, bool]:
         """Return the article that a row speaks of, and whether its id or text had to be restored."""
@@ -184,7 +184,7 @@ class _Checker:
     def check_together(self, done: Import) -> None:
         """Check what no row shows alone: overlaps, and labels of the test part that would change."""
         spans: dict[str, set[tuple[int, int]]] = defaultdict(set)
-        for row in [*self._project.judgements, *done.added]:
+        for row in [*self._project.annotations, *done.added]:
             spans[row.article_id].add((row.start, row.end))
         where = {row.span: row.where for row in done.added}
         for key in {row.article_id for row in done.added}:
@@ -195,11 +195,11 @@ class _Checker:
                     if place:
                         told = f"spans {earlier[0]}:{earlier[1]} and {later[0]}:{later[1]} of {key} overlap"
                         self.problems.append(f"{place}: {told}; expected sentences side by side")
-        before, after = votes(self._project.judgements), votes([*self._project.judgements, *done.added])
+        before, after = votes(self._project.annotations), votes([*self._project.annotations, *done.added])
         noted = {row.span for row in done.added if row.note.strip()}
         for span in dict.fromkeys(row.span for row in done.added):
             old, new = decided(before.get(span, [])), decided(after[span])
-            done.unsettled += new is None
+            done.undecided += new is None
             if span[0] in self._project.test_articles and span in before and old != new and span not in noted:
                 self.problems.append(
                     f"{where[span]}: {span[0]} is in the test part, and its label would change from "
@@ -207,18 +207,18 @@ class _Checker:
                 )
 
 
-def votes(judgements: Iterable[Judgement]) -> dict[tuple[str, int, int], list[Judgement]]:
-    """Gather the judgements of each span."""
-    found: dict[tuple[str, int, int], list[Judgement]] = defaultdict(list)
-    for row in judgements:
+def votes(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], list[Annotation]]:
+    """Gather the annotations of each span."""
+    found: dict[tuple[str, int, int], list[Annotation]] = defaultdict(list)
+    for row in annotations:
         found[row.span].append(row)
     return found
 
 
-def decided(rows: Sequence[Judgement]) -> str | None:
+def decided(rows: Sequence[Annotation]) -> str | None:
     """Return the label that counts for one span, None where annotators are evenly split."""
-    settlement = [row.label for row in rows if row.annotator == SETTLED]
-    ranked = Counter(settlement or [row.label for row in rows]).most_common(2)
+    adjudicated = [row.label for row in rows if row.annotator == ADJUDICATED]
+    ranked = Counter(adjudicated or [row.label for row in rows]).most_common(2)
     return None if not ranked or len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]
 
 

@@ -1,4 +1,4 @@
-"""What a project holds already: articles, their parts, judgements, and every text that is taken."""
+"""What a project holds already: articles, their parts, annotations, and every text that is taken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.config import Config
-from pipeline.data.annotations import Judgement, read_labels
+from pipeline.data.annotations import Annotation, read_labels
 from pipeline.data.articles import DOCUMENTS, TABLES, Article
 from pipeline.data.dataset import INDEX, Example, read_corpora, read_index, read_seeds
 
@@ -19,7 +19,7 @@ class Project:
 
     articles: dict[str, Article]
     index: dict[str, dict[str, str]]  # article id -> its row of index.csv
-    judgements: tuple[Judgement, ...]
+    annotations: tuple[Annotation, ...]
     corpora: tuple[Example, ...] = ()
 
     def part(self, article_id: str) -> str:
@@ -39,7 +39,7 @@ class Project:
     @cached_property
     def known_texts(self) -> list[str]:
         """Every text that is labelled, and the test articles as wholes."""
-        texts = {row.text for row in self.judgements} | {example.text for example in self.corpora}
+        texts = {row.text for row in self.annotations} | {example.text for example in self.corpora}
         return sorted(texts) + [self.articles[key].text for key in sorted(self.test_articles)]
 
 
@@ -49,12 +49,12 @@ def read_project(config: Config) -> Project:
     begun = any(file.name.endswith(DOCUMENTS + TABLES) and file.name != INDEX for file in folder.glob("*"))
     articles = read_seeds(folder) if begun else {}
     index = read_index(folder, articles) if (folder / INDEX).exists() else {}
-    judgements: tuple[Judgement, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
     if any(config.data.labels.glob("*.jsonl")):
-        judgements = tuple(read_labels(config.data.labels, config.label_names))
+        annotations = tuple(read_labels(config.data.labels, config.label_names))
     file = config.data.corpora
     corpora = read_corpora(file, config.label_names) if file and file.exists() else ()
-    return Project(articles, index, judgements, corpora)
+    return Project(articles, index, annotations, corpora)
 
 
 @contextmanager

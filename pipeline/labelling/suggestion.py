@@ -119,7 +119,7 @@ def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
             articles[found.id] = found
     guarded = _guarded(articles, project)
     labelled: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for row in project.judgements:
+    for row in project.annotations:
         labelled[row.article_id].append((row.start, row.end))
     for article in articles.values():
         before = ""

@@ -84,7 +84,7 @@ def test_data_counts_articles_sentences_and_labels(stance, project):
 
 def test_data_prints_the_agreement(stance, project):
     _, out, _ = stance("data")
-    assert "Krippendorff's alpha 0.939 [" in out and "over 24 sentences judged twice; 1 differed" in out
+    assert "Krippendorff's alpha 0.939 [" in out and "over 24 sentences annotated twice; 1 differed" in out
 
 
 def test_data_prints_the_leak_report(stance, project):

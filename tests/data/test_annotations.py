@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.annotations import (
-    SETTLED,
-    Judgement,
+    ADJUDICATED,
+    Annotation,
+    adjudicate,
     agreement,
     agreement_by,
     agreement_by_label,
     check_spans,
     pairs,
     read_labels,
-    settle,
 )
 from pipeline.errors import InputError
 
@@ -41,15 +41,15 @@ def refusal(function, *arguments):
     return str(caught.value)
 
 
-def judgement(label="neutral", annotator="ann", article_id="soup", start=0, end=5, text="Soup.", line=1):
-    return Judgement(article_id, start, end, text, label, annotator, f"soup.jsonl:{line}")
+def annotation(label="neutral", annotator="ann", article_id="soup", start=0, end=5, text="Soup.", line=1):
+    return Annotation(article_id, start, end, text, label, annotator, f"soup.jsonl:{line}")
 
 
 # Reading
 
 
-def test_a_row_becomes_a_judgement_that_knows_its_place(tmp_path, read):
-    assert read(ROW) == [Judgement("soup", 0, 5, "Soup.", "neutral", "ann", f"{tmp_path / 'soup.jsonl'}:1")]
+def test_a_row_becomes_an_annotation_that_knows_its_place(tmp_path, read):
+    assert read(ROW) == [Annotation("soup", 0, 5, "Soup.", "neutral", "ann", f"{tmp_path / 'soup.jsonl'}:1")]
 
 
 def test_files_are_read_in_the_order_of_their_names(tmp_path):
@@ -89,9 +89,15 @@ def test_all_broken_rows_are_told_at_once(read):
     assert [line.split(": ")[0].rsplit(":")[-1] for line in lines] == ["1", "3"]
 
 
-def test_the_same_annotator_judges_a_span_once(tmp_path, read):
+def test_a_decision_of_version_0_1_is_still_one(read):
+    assert read(ROW | {"annotator": "settled"})[0].annotator == ADJUDICATED
+
+
+def test_the_same_annotator_annotates_a_span_once(tmp_path, read):
     file = tmp_path / "soup.jsonl"
-    assert refusal(read, ROW, ROW | {"label": "pro-dialogue"}) == f"{file}:2: ann judged this span already at {file}:1"
+    assert (
+        refusal(read, ROW, ROW | {"label": "pro-dialogue"}) == f"{file}:2: ann annotated this span already at {file}:1"
+    )
 
 
 def test_two_annotators_may_judge_a_span(read):
@@ -102,7 +108,7 @@ def test_two_annotators_may_judge_a_span(read):
 
 
 def test_a_span_that_slices_to_its_text_passes():
-    assert check_spans([judgement()], {"soup": "Soup. Bread."}) is None
+    assert check_spans([annotation()], {"soup": "Soup. Bread."}) is None
 
 
 @pytest.mark.parametrize(
@@ -119,70 +125,70 @@ def test_a_span_that_slices_to_its_text_passes():
     ],
 )
 def test_a_span_that_does_not_match_is_refused(start, end, text):
-    row = judgement(start=start, end=end, text=text)
+    row = annotation(start=start, end=end, text=text)
     assert f"soup.jsonl:1: span {start}:{end} of soup is" in refusal(check_spans, [row], {"soup": "Soup. Bread."})
 
 
 def test_a_span_of_changed_text_says_what_is_there_now():
-    assert "is 'Salt.'; expected 'Soup.'" in refusal(check_spans, [judgement()], {"soup": "Salt."})
+    assert "is 'Salt.'; expected 'Soup.'" in refusal(check_spans, [annotation()], {"soup": "Salt."})
 
 
 def test_a_label_of_a_missing_article_is_refused():
-    assert refusal(check_spans, [judgement()], {}).startswith("soup.jsonl:1: no article 'soup'")
+    assert refusal(check_spans, [annotation()], {}).startswith("soup.jsonl:1: no article 'soup'")
 
 
 # Settlement
 
 
-def settled(*rows):
-    return list(settle(rows).values())
+def adjudicated(*rows):
+    return list(adjudicate(rows).values())
 
 
-def test_a_single_judgement_stands():
-    assert settled(judgement("pro-dialogue")) == ["pro-dialogue"]
+def test_a_single_annotation_stands():
+    assert adjudicated(annotation("pro-dialogue")) == ["pro-dialogue"]
 
 
 def test_most_annotators_decide():
-    rows = [judgement("neutral", "ann"), judgement("pro-dialogue", "bob"), judgement("pro-dialogue", "cho")]
-    assert settled(*rows) == ["pro-dialogue"]
+    rows = [annotation("neutral", "ann"), annotation("pro-dialogue", "bob"), annotation("pro-dialogue", "cho")]
+    assert adjudicated(*rows) == ["pro-dialogue"]
 
 
-def test_the_settlement_wins_over_all_annotators():
-    rows = [judgement("neutral", "ann"), judgement("neutral", "bob"), judgement("pro-sanctions", SETTLED)]
-    assert settled(*rows) == ["pro-sanctions"]
+def test_the_adjudication_wins_over_all_annotators():
+    rows = [annotation("neutral", "ann"), annotation("neutral", "bob"), annotation("pro-sanctions", ADJUDICATED)]
+    assert adjudicated(*rows) == ["pro-sanctions"]
 
 
 def test_annotators_who_are_evenly_split_are_named():
-    message = refusal(settle, [judgement("neutral", "ann", line=7), judgement("pro-dialogue", "bob", line=8)])
+    message = refusal(adjudicate, [annotation("neutral", "ann", line=7), annotation("pro-dialogue", "bob", line=8)])
     assert message.startswith(
-        "soup.jsonl:7: ann says neutral, bob says pro-dialogue; decide with `stance label settle`"
+        "soup.jsonl:7: ann says neutral, bob says pro-dialogue; decide with `stance label adjudicate`"
     )
 
 
 def test_three_annotators_with_three_labels_are_evenly_split():
-    rows = [judgement(label, f"annotator {label}") for label in LABEL_NAMES]
-    assert "annotator neutral says neutral" in refusal(settle, rows)
+    rows = [annotation(label, f"annotator {label}") for label in LABEL_NAMES]
+    assert "annotator neutral says neutral" in refusal(adjudicate, rows)
 
 
 # Agreement
 
 
 def test_without_a_second_opinion_there_is_no_agreement():
-    assert agreement([judgement(), judgement(start=6, end=12, text="Bread.")], LABEL_NAMES) is None
+    assert agreement([annotation(), annotation(start=6, end=12, text="Bread.")], LABEL_NAMES) is None
 
 
 def test_annotators_who_always_agree_have_an_alpha_of_one():
-    rows = [judgement(label, who, article_id=label) for label in LABEL_NAMES for who in ("ann", "bob")]
+    rows = [annotation(label, who, article_id=label) for label in LABEL_NAMES for who in ("ann", "bob")]
     found = agreement(rows, LABEL_NAMES)
     assert (found.alpha, found.low, found.high, found.spans, found.differ) == (1, 1, 1, 3, 0)
 
 
 def test_annotators_who_know_one_label_alone_agree():
-    assert agreement([judgement(annotator="ann"), judgement(annotator="bob")], LABEL_NAMES).alpha == 1
+    assert agreement([annotation(annotator="ann"), annotation(annotator="bob")], LABEL_NAMES).alpha == 1
 
 
-def test_the_settlement_is_no_opinion():
-    rows = [judgement("neutral", "ann"), judgement("neutral", SETTLED)]
+def test_the_adjudication_is_no_opinion():
+    rows = [annotation("neutral", "ann"), annotation("neutral", ADJUDICATED)]
     assert agreement(rows, LABEL_NAMES) is None
 
 
@@ -192,7 +198,7 @@ def test_the_interval_of_alpha_holds_it():
     for number in range(60):
         first = LABEL_NAMES[rng.integers(3)]
         second = first if rng.random() < 0.8 else LABEL_NAMES[rng.integers(3)]
-        rows += [judgement(first, "ann", f"soup-{number}"), judgement(second, "bob", f"soup-{number}")]
+        rows += [annotation(first, "ann", f"soup-{number}"), annotation(second, "bob", f"soup-{number}")]
     found = agreement(rows, LABEL_NAMES)
     assert found.low < found.alpha < found.high
 
@@ -208,7 +214,7 @@ PUBLISHED = [
 
 def rows_of(opinions, names):
     return [
-        judgement(names[label], f"annotator {who}", article_id=f"soup-{unit}")
+        annotation(names[label], f"annotator {who}", article_id=f"soup-{unit}")
         for who, labels in enumerate(opinions)
         for unit, label in enumerate(labels)
         if label is not None
@@ -235,7 +241,7 @@ def test_alpha_is_that_of_the_krippendorff_package(opinions):
         expected = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
         assert found.alpha == pytest.approx(expected)
     else:
-        # The package refuses what is judged twice nowhere, or with one label alone.
+        # The package refuses what is annotated twice nowhere, or with one label alone.
         assert found is None or found.alpha == 1
 
 
@@ -247,7 +253,7 @@ def test_kappa_is_that_of_a_worked_example():
     opinions = [("neutral", "neutral")] * 35 + [("pro-dialogue", "pro-dialogue")] * 35
     opinions += [("neutral", "pro-dialogue")] * 15 + [("pro-dialogue", "neutral")] * 15
     rows = [
-        judgement(label, who, f"soup-{number}")
+        annotation(label, who, f"soup-{number}")
         for number, both in enumerate(opinions)
         for who, label in zip(("ann", "bob"), both, strict=True)
     ]
@@ -255,13 +261,13 @@ def test_kappa_is_that_of_a_worked_example():
 
 
 def test_the_confusion_of_a_pair_has_the_first_annotator_in_its_rows():
-    rows = [judgement("pro-sanctions", "ann"), judgement("neutral", "bob")]
+    rows = [annotation("pro-sanctions", "ann"), annotation("neutral", "bob")]
     found = pairs(rows, LABEL_NAMES)[0]
     assert (found.first, found.second, found.matrix.tolist()) == ("ann", "bob", [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
 
 
-def test_each_two_annotators_are_a_pair_and_the_settlement_is_none():
-    rows = [judgement("neutral", who) for who in ("ann", "bob", "cho", SETTLED)]
+def test_each_two_annotators_are_a_pair_and_the_adjudication_is_none():
+    rows = [annotation("neutral", who) for who in ("ann", "bob", "cho", ADJUDICATED)]
     assert [(pair.first, pair.second) for pair in pairs(rows, LABEL_NAMES)] == [
         ("ann", "bob"),
         ("ann", "cho"),
@@ -270,7 +276,7 @@ def test_each_two_annotators_are_a_pair_and_the_settlement_is_none():
 
 
 def test_annotators_who_know_one_label_alone_have_a_kappa_of_one():
-    rows = [judgement("neutral", "ann"), judgement("neutral", "bob")]
+    rows = [annotation("neutral", "ann"), annotation("neutral", "bob")]
     assert pairs(rows, LABEL_NAMES)[0].kappa == 1
 
 
@@ -279,15 +285,15 @@ def test_agreement_on_a_label_forgets_the_quarrel_about_others():
     for number, (first, second) in enumerate(
         [("pro-sanctions", "pro-sanctions"), ("neutral", "pro-dialogue"), ("pro-dialogue", "neutral")]
     ):
-        rows += [judgement(first, "ann", f"soup-{number}"), judgement(second, "bob", f"soup-{number}")]
+        rows += [annotation(first, "ann", f"soup-{number}"), annotation(second, "bob", f"soup-{number}")]
     found = agreement_by_label(rows, LABEL_NAMES)
     assert found["pro-sanctions"].alpha == 1 and found["neutral"].alpha < 0
 
 
 def test_agreement_is_measured_by_any_key():
-    rows = [judgement("neutral", "ann", "may"), judgement("neutral", "bob", "may")]
-    rows += [judgement("neutral", "ann", "june"), judgement("pro-dialogue", "bob", "june")]
-    rows += [judgement("neutral", "ann", "july")]
+    rows = [annotation("neutral", "ann", "may"), annotation("neutral", "bob", "may")]
+    rows += [annotation("neutral", "ann", "june"), annotation("pro-dialogue", "bob", "june")]
+    rows += [annotation("neutral", "ann", "july")]
     found = agreement_by(rows, LABEL_NAMES, lambda row: row.article_id)
     assert {name: value.differ for name, value in found.items()} == {"june": 1, "may": 0}
 

@@ -95,9 +95,9 @@ def test_an_example_knows_how_its_sentence_was_chosen(project):
     assert chosen.pop("{article_id}:{start}-{end}".format(**first)) == "margin" and set(chosen.values()) == {""}
 
 
-def test_the_settlement_is_the_label(project):
+def test_the_adjudication_is_the_label(project):
     judged = {row["annotator"]: row["label"] for row in rows(LABELS)[-3:]}
-    assert judged == {"ann": "neutral", "bob": "pro-dialogue", "settled": "neutral"}
+    assert judged == {"ann": "neutral", "bob": "pro-dialogue", "adjudicated": "neutral"}
     assert [e.label for e in load().examples if e.article_id == "letter-6"][-1] == "neutral"
 
 
@@ -167,7 +167,7 @@ def test_two_articles_of_one_id_are_refused(project):
         ({"label": "hungry"}, "unknown label 'hungry'; expected pro-sanctions, pro-dialogue, neutral"),
         ({"start": 1}, "span 1:71 of kimchi.txt is 'ougher sanctions must stay"),
         ({"article_id": "lunch.txt"}, "no article 'lunch.txt'"),
-        ({"annotator": "bob"}, "bob judged this span already at labels/letters.jsonl:2"),
+        ({"annotator": "bob"}, "bob annotated this span already at labels/letters.jsonl:2"),
     ],
 )
 def test_a_broken_label_is_named_by_file_and_line(project, change, why):
@@ -206,7 +206,7 @@ def test_an_article_without_a_row_in_the_index_is_named(project):
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ("letter-1,letter,train,,,,", "letter-1 stands there twice; remove one row"),
+        ("letter-1,letter,train,,,,", "duplicate article_id letter-1; remove one row"),
         ("lunch.txt,letter,train,,,,", "no article 'lunch.txt' in seeds; remove the row"),
         ("letter-7,letter,dinner,,,,", "split 'dinner'; expected train or test"),
         ("letter-7,letter,train", "another number of columns; expected 7"),
@@ -408,7 +408,7 @@ def test_the_origin_is_the_source_or_else_the_file(labelled):
         (json.dumps({"id": 2, "label": "neutral"}), "no text; expected id, text, label"),
         (json.dumps({"id": 2}), "no text, label; expected id, text, label"),
         (json.dumps(ROW | {"id": 2, "label": "hungry"}), "unknown label 'hungry'; expected pro-sanctions,"),
-        (json.dumps(ROW | {"id": "1"}), "id '1' stands there twice; expected unique ids"),
+        (json.dumps(ROW | {"id": "1"}), "duplicate id '1'; expected unique ids"),
     ],
 )
 def test_a_broken_labelled_row_is_named_by_file_and_line(tmp_path, labelled, line, why):
@@ -462,7 +462,7 @@ def test_every_sentence_of_a_real_article_is_labelled(repository, name):
 
 
 def test_annotators_of_the_repository_agree(repository):
-    assert agreement(repository.judgements, LABEL_NAMES).alpha > 0.9
+    assert agreement(repository.annotations, LABEL_NAMES).alpha > 0.9
 
 
 def test_each_label_is_in_both_parts_of_the_repository(repository):

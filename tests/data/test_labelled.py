@@ -242,7 +242,7 @@ def test_a_labelled_file_to_score_is_the_test_part_whatever_it_says(table):
         ({"text": "Tea!", "label": None}, "no label; expected"),
         ({"text": "Tea!", "label": "hungry"}, "unknown label 'hungry'; expected for, against, neither"),
         ({"text": "Tea!", "label": "for", "target": "tea"}, "a target, though rows before it have none; expected all"),
-        ({"text": "Tea!", "label": "for", "id": "x"}, "id 'x' stands there twice; expected unique ids"),
+        ({"text": "Tea!", "label": "for", "id": "x"}, "duplicate id 'x'; expected unique ids"),
     ],
 )
 def test_a_broken_row_is_named_by_file_and_line(table, row, why):

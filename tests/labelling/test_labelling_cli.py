@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from pipeline.cli.main import main
 
-COMMANDS = ["suggest", "start", "import", "settle", "agreement", "review", "export"]
+COMMANDS = ["suggest", "start", "import", "adjudicate", "agreement", "review", "export"]
 TEXT = "Sanctions on geese must bite harder. Only talks with the geese can help. The tenth goose was grey."
 
 
@@ -59,12 +59,12 @@ def test_suggest_refuses_an_unknown_strategy_before_any_work(stance, project):
 
 def test_import_says_what_it_did(stance, batch):
     code, out, _ = stance("import", batch, "--annotator", "ann", "--articles", "new")
-    assert code == 0 and "3 judgements added (1 pro-sanctions, 1 pro-dialogue, 1 neutral)" in out
+    assert code == 0 and "3 annotations added (1 pro-sanctions, 1 pro-dialogue, 1 neutral)" in out
 
 
 def test_import_twice_says_that_nothing_changed(stance, batch):
     stance("import", batch, "--annotator", "ann", "--articles", "new")
-    assert "0 judgements added" in stance("import", batch, "--annotator", "ann", "--articles", "new")[1]
+    assert "0 annotations added" in stance("import", batch, "--annotator", "ann", "--articles", "new")[1]
 
 
 def test_import_lists_all_problems_in_lines(stance, batch):
@@ -88,7 +88,7 @@ def test_an_annotator_that_is_missing_is_said_once(stance, batch):
     assert code == 2 and err.splitlines() == ["stance: batch.csv:2: no annotator; name one with --annotator"]
 
 
-@pytest.mark.parametrize("command", [["suggest", "new"], ["settle"], ["review"]])
+@pytest.mark.parametrize("command", [["suggest", "new"], ["adjudicate"], ["review"]])
 def test_answers_are_never_overwritten(stance, batch, command):
     before = Path(batch).read_bytes()
     code, _, err = stance(*command, "--output", batch)
@@ -108,19 +108,19 @@ def test_a_batch_without_answers_may_be_suggested_again(stance, batch, champion)
 
 
 def test_import_keeps_the_name_of_decisions(stance, batch):
-    assert "record them with `stance label settle`" in stance("import", batch, "--annotator", "settled")[2]
+    assert "record them with `stance label adjudicate`" in stance("import", batch, "--annotator", "adjudicated")[2]
 
 
-def test_settle_shows_conflicts_and_records_decisions(stance, batch):
+def test_adjudicate_shows_conflicts_and_records_decisions(stance, batch):
     stance("import", batch, "--annotator", "ann", "--articles", "new")
     Path(batch).write_text(Path(batch).read_text().replace(",pro-dialogue", ",neutral"))
     stance("import", batch, "--annotator", "bob")
-    _, out, _ = stance("settle", "--output", "conflicts.jsonl")
+    _, out, _ = stance("adjudicate", "--output", "conflicts.jsonl")
     assert "ann: pro-dialogue, bob: neutral" in out and "1 sentences to decide" in out
     row = json.loads(Path("conflicts.jsonl").read_text())
     Path("conflicts.jsonl").write_text(json.dumps(row | {"label": "neutral", "note": "no talks are proposed"}))
-    assert "1 judgements added" in stance("settle", "conflicts.jsonl")[1]
-    assert "0 sentences to decide" in stance("settle")[1]
+    assert "1 annotations added" in stance("adjudicate", "conflicts.jsonl")[1]
+    assert "0 sentences to decide" in stance("adjudicate")[1]
 
 
 def test_agreement_prints_alpha_kappa_and_the_confusion(stance, project):
@@ -133,11 +133,11 @@ def test_agreement_prints_alpha_kappa_and_the_confusion(stance, project):
 def test_agreement_without_a_second_opinion_says_so(stance, project):
     rows = [line for line in Path("labels/letters.jsonl").read_text().splitlines() if '"ann"' in line]
     Path("labels/letters.jsonl").write_text("\n".join(rows))
-    assert "No sentence was judged by two annotators yet." in stance("agreement")[1]
+    assert "No sentence was annotated by two annotators yet." in stance("agreement")[1]
 
 
-def test_export_writes_all_judgements(stance, project):
-    assert "49 judgements: all.csv" in stance("export", "all.csv")[1]
+def test_export_writes_all_annotations(stance, project):
+    assert "49 annotations: all.csv" in stance("export", "all.csv")[1]
 
 
 def test_export_writes_examples_that_a_model_is_scored_on(stance, project):

@@ -9,13 +9,13 @@ import pytest
 from conftest import ROOT
 
 from pipeline.config import read_config
-from pipeline.data.annotations import SETTLED, read_labels
+from pipeline.data.annotations import ADJUDICATED, read_labels
 from pipeline.data.articles import Article, Row
 from pipeline.data.dataset import load_dataset
 from pipeline.errors import InputError
+from pipeline.labelling.adjudication import annotation_rows, conflicts, example_rows, prevalence
 from pipeline.labelling.importing import import_batch
 from pipeline.labelling.project import read_project
-from pipeline.labelling.settling import conflicts, example_rows, judgement_rows, prevalence
 
 GEESE = "The general’s nine geese – all grey – want talks. Sanctions must bite, said the tenth."
 SOUP = Article("007", GEESE, date="2019-02-28")
@@ -96,7 +96,7 @@ def test_a_name_that_a_row_has_is_enough(project):
 
 def test_evenly_split_annotators_are_counted(project):
     take(row())
-    assert take(row(label="neutral"), annotator="bob").unsettled == 1
+    assert take(row(label="neutral"), annotator="bob").undecided == 1
 
 
 # Spreadsheets
@@ -221,12 +221,12 @@ def of_test(label, **fields):
 
 
 def test_a_label_of_the_test_part_never_changes_without_a_reason(project):
-    message = refusal(of_test("neutral"), annotator=SETTLED)
+    message = refusal(of_test("neutral"), annotator=ADJUDICATED)
     assert "letter-5 is in the test part, and its label would change from pro-sanctions to neutral" in message
 
 
 def test_a_label_of_the_test_part_changes_with_a_reason(project):
-    take(of_test("neutral", note="the picnic is an event"), annotator=SETTLED)
+    take(of_test("neutral", note="the picnic is an event"), annotator=ADJUDICATED)
     changed = [e for e in load_dataset(read_config("configs/default.yaml")).part("test") if e.text == TEST]
     assert (changed[0].label, stored()[0]["note"]) == ("neutral", "the picnic is an event")
 
@@ -323,7 +323,7 @@ def test_evenly_split_sentences_are_shown_with_who_said_what(project):
 def test_a_decision_ends_a_conflict(project):
     take(row())
     take(row(label="neutral"), annotator="bob")
-    take(row(label="neutral", note="geese want bread"), annotator=SETTLED)
+    take(row(label="neutral", note="geese want bread"), annotator=ADJUDICATED)
     assert conflicts(known()) == []
 
 
@@ -333,23 +333,23 @@ def test_a_majority_is_a_conflict_only_when_all_are_asked_for(project):
     assert (len(conflicts(known())), len(conflicts(known(), every=True))) == (0, 1)
 
 
-def test_every_judgement_goes_out_with_all_that_it_says(project):
+def test_every_annotation_goes_out_with_all_that_it_says(project):
     take(second(note="bites", sampling="random", time="2024-01-01T00:00:00Z"))
-    found = next(r for r in judgement_rows(known()) if r["article_id"] == "007")
+    found = next(r for r in annotation_rows(known()) if r["article_id"] == "007")
     assert (found["label"], found["annotator"], found["note"], found["sampling"], found["time"]) == (
         *("pro-sanctions", "ann", "bites", "random", "2024-01-01T00:00:00Z"),
     )
 
 
-def test_a_judgement_goes_out_with_the_sentence_before_it(project):
+def test_an_annotation_goes_out_with_the_sentence_before_it(project):
     take(second())
-    assert next(r for r in judgement_rows(known()) if r["article_id"] == "007")["previous"] == GEESE[:49]
+    assert next(r for r in annotation_rows(known()) if r["article_id"] == "007")["previous"] == GEESE[:49]
 
 
 def test_what_went_out_changes_nothing_when_it_comes_back(project):
     take(row(), second(note="bites"))
     config = read_config("configs/default.yaml")
-    rows = [Row(f"out:{n}", fields) for n, fields in enumerate(judgement_rows(known()))]
+    rows = [Row(f"out:{n}", fields) for n, fields in enumerate(annotation_rows(known()))]
     done = import_batch(rows, config)
     assert (done.added, done.known) == ([], len(rows))
 
@@ -365,16 +365,16 @@ def test_one_part_can_be_taken_out(project):
 
 def test_shares_are_estimated_from_random_sentences_alone(project):
     take(row(sampling="random"), second(sampling="margin"))
-    found = prevalence(known().judgements, ["pro-sanctions", "pro-dialogue", "neutral"])
+    found = prevalence(known().annotations, ["pro-sanctions", "pro-dialogue", "neutral"])
     assert [share.value for share in found.values()] == [0, 1, 0]
 
 
 def test_the_interval_of_a_share_is_wilsons(project):
     # Wilson's interval of 1 in 1 by hand: (1 + z²/2 ± z²/2) / (1 + z²).
     take(row(sampling="random"))
-    found = prevalence(known().judgements, ["pro-dialogue"])["pro-dialogue"]
+    found = prevalence(known().annotations, ["pro-dialogue"])["pro-dialogue"]
     assert (found.low, found.high) == pytest.approx((1 / (1 + 1.96**2), 1))
 
 
 def test_without_random_sentences_no_share_is_estimated(project):
-    assert prevalence(known().judgements, ["neutral"]) == {}
+    assert prevalence(known().annotations, ["neutral"]) == {}

@@ -51,7 +51,7 @@ def flocks(project):
 
 def look(**options):
     config = read_config("configs/default.yaml")
-    defaults = {"part": "train", "order": "confidence", "number": 200, "report": lambda share, words: None}
+    defaults = {"part": "train", "order": "confidence", "number": 200, "on_progress": lambda share, words: None}
     return review(config, find_candidate(config, "tfidf"), **defaults | options)
 
 

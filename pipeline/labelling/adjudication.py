@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.data.annotations import RANDOM, SETTLED, Judgement
+from pipeline.data.annotations import ADJUDICATED, RANDOM, Annotation
 from pipeline.data.articles import Article
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.importing import decided, votes
@@ -20,13 +20,13 @@ def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:
 
     Args:
         project: what there is.
-        every: also those that a majority decides; never those that are settled.
+        every: also those that a majority decides; never those that are adjudicated.
 
     """
     contexts = Contexts(project.articles)
     rows = []
-    for (article_id, start, end), own in votes(project.judgements).items():
-        differ = len({row.label for row in own}) > 1 and all(row.annotator != SETTLED for row in own)
+    for (article_id, start, end), own in votes(project.annotations).items():
+        differ = len({row.label for row in own}) > 1 and all(row.annotator != ADJUDICATED for row in own)
         if differ and (every or decided(own) is None):
             said = ", ".join(f"{row.annotator}: {row.label}" for row in own)
             article = _article(project, own[0])
@@ -37,17 +37,17 @@ def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:
     return rows
 
 
-def _article(project: Project, row: Judgement) -> Article:
+def _article(project: Project, row: Annotation) -> Article:
     if row.article_id not in project.articles:
         raise InputError(row.where, f"no article {row.article_id!r}", then="add it to the seeds")
     return project.articles[row.article_id]
 
 
-def judgement_rows(project: Project) -> list[dict[str, Any]]:
-    """Return every judgement as a row of a batch: nothing is lost on the way out."""
+def annotation_rows(project: Project) -> list[dict[str, Any]]:
+    """Return every annotation as a row of a batch: nothing is lost on the way out."""
     contexts = Contexts(project.articles)
     rows = []
-    for own in project.judgements:
+    for own in project.annotations:
         extra = {name: getattr(own, name) for name in ("label", "note", "annotator", "time", "sampling", "codebook")}
         previous = contexts.previous(_article(project, own).id, own.start)
         rows.append(make_row(project.articles[own.article_id], own.start, own.end, previous=previous, **extra))
@@ -55,7 +55,7 @@ def judgement_rows(project: Project) -> list[dict[str, Any]]:
 
 
 def example_rows(project: Project, *, sampling: str = "", part: str = "") -> list[dict[str, Any]]:
-    """Return one settled row a sentence (`id, text, label` and more), as `stance eval --data` reads it.
+    """Return one adjudicated row a sentence (`id, text, label` and more), as `stance eval --data` reads it.
 
     Args:
         project: what there is.
@@ -64,12 +64,12 @@ def example_rows(project: Project, *, sampling: str = "", part: str = "") -> lis
 
     """
     rows, problems = [], []
-    for (key, start, end), own in votes(project.judgements).items():
+    for (key, start, end), own in votes(project.annotations).items():
         if (sampling and all(row.sampling != sampling for row in own)) or part not in ("", project.part(key)):
             continue
         label = decided(own)
         if label is None:
-            problems.append(f"{own[0].where}: annotators are evenly split; decide with `stance label settle`")
+            problems.append(f"{own[0].where}: annotators are evenly split; decide with `stance label adjudicate`")
             continue
         article = _article(project, own[0])
         row = {"id": f"{key}:{start}-{end}", "text": own[0].text, "label": label, "article": key}
@@ -78,12 +78,12 @@ def example_rows(project: Project, *, sampling: str = "", part: str = "") -> lis
     return rows
 
 
-def prevalence(judgements: Sequence[Judgement], label_names: Sequence[str]) -> dict[str, Interval]:
+def prevalence(annotations: Sequence[Annotation], label_names: Sequence[str]) -> dict[str, Interval]:
     """Estimate the share of each label from the sentences that were drawn at random, with Wilson's 95 % interval.
 
     Wilson (1927). Empty where none was. It speaks of what could have been drawn when it was.
     """
-    found = [decided(own) for own in votes(judgements).values() if any(row.sampling == RANDOM for row in own)]
+    found = [decided(own) for own in votes(annotations).values() if any(row.sampling == RANDOM for row in own)]
     counts = Counter(label for label in found if label)
     n, z = counts.total(), 1.96
     result = {}
