@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import LABEL_NAMES, ROOT
+from conftest import LABEL_NAMES, ROOT, make_manifest
 
 from pipeline.bundle import Bundle
 from pipeline.classifiers import index_labels
@@ -9,7 +9,6 @@ from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.evaluation.attribution import audit, occlude, read_obvious, word_weights
 from pipeline.evaluation.mistakes import select_errors
-from pipeline.scoring.calibration import Calibration
 
 OBVIOUS = read_obvious(ROOT / "configs" / "obvious.yaml")
 HARD = [
@@ -26,7 +25,7 @@ def keywords():
     """A model of another kind, whose words are found by leaving them out."""
     classifier = Keywords(lexicon=ROOT / "configs" / "lexicon.yaml")
     classifier.fit([], LABEL_NAMES, lambda share, words: None)
-    return Bundle({"label_names": LABEL_NAMES}, classifier, Calibration(), "")
+    return Bundle(make_manifest(), classifier)
 
 
 @pytest.mark.parametrize("text", HARD)
@@ -34,7 +33,7 @@ def test_the_exact_weights_add_up_to_the_log_odds(bundle, text):
     ((best, second, _),) = np.argsort(-bundle.predict_proba([text]), axis=1)
     probabilities = bundle.predict_proba([text])[0]
     intercepts = bundle.classifier.state().arrays["intercepts"] / bundle.manifest.calibration.temperature
-    intercepts = intercepts + np.array(bundle.calibration.bias or np.zeros(3))
+    intercepts = intercepts + np.array(bundle.manifest.calibration.bias or np.zeros(3))
     total = sum(word.weight for word in word_weights(bundle, [text])[0]) + intercepts[best] - intercepts[second]
     assert total == pytest.approx(np.log(probabilities[best] / probabilities[second]), abs=1e-6)
 

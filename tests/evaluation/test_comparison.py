@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import make_manifest
 
 from pipeline.bundle import Bundle
 from pipeline.config import Candidate, Config, Selection
@@ -32,7 +33,7 @@ class Told:
 
 
 def bundle(name, order=NAMES):
-    return Bundle({"label_names": list(order)}, Told(name, order), Calibration(), "digest")
+    return Bundle(make_manifest(label_names=tuple(order)), Told(name, order))
 
 
 def rows(number, *wrong):
