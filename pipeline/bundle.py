@@ -90,6 +90,10 @@ class Bundle:
             raise InputError("--abstain", str(self.abstention), then=then)
         return self.abstention.confidence
 
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the label index of each row of probabilities, shape (n,): not always the likeliest one."""
+        return self.manifest.decision.decide(probabilities)
+
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities as `stance predict` does, shape (n, len(label_names)).
 

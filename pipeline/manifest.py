@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pipeline.config import Candidate, Section
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.calibration import Calibration
+from pipeline.scoring.decision import DecisionRule
 
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # a name is a name, and points nowhere else
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -59,6 +60,7 @@ class Manifest(Facts):
     metric: Literal["macro_f1", "positive_f1"] = "macro_f1"  # candidates were compared by it
     candidate: Candidate
     calibration: Calibration = Calibration()
+    decision: DecisionRule = DecisionRule()
     abstention: Abstention
     first_stage: FirstStageValues | None = None
     config: str
@@ -82,6 +84,7 @@ class Manifest(Facts):
         if unknown := set(self.positive) - set(self.label_names):
             raise ValueError(f"positive: {min(unknown)!r} is no label")
         lengths = {"calibration.bias": len(self.calibration.bias) or size}
+        lengths["decision.offsets"] = len(self.decision.offsets) or size
         lengths |= {f"out_of_fold of {key}": len(row) for key, row in self.out_of_fold.items()}
         if self.first_stage:
             lengths["first_stage.rest"] = len(self.first_stage.rest)

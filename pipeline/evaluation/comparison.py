@@ -57,8 +57,8 @@ def compare(first: Bundle, second: Bundle, examples: Sequence[Example]) -> Compa
     names = first.label_names
     order = [second.label_names.index(name) for name in names]
     y_true, groups = index_labels(examples, names), [example.group for example in examples]
-    a = first.predict_proba(first.read_examples(examples)).argmax(1)
-    b = second.predict_proba(second.read_examples(examples))[:, order].argmax(1)
+    a = first.decide(first.predict_proba(first.read_examples(examples)))
+    b = np.argsort(order)[second.decide(second.predict_proba(second.read_examples(examples)))]
     only_a = int(np.sum((a == y_true) & (b != y_true)))
     only_b = int(np.sum((b == y_true) & (a != y_true)))
     return Comparison(

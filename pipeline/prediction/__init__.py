@@ -161,9 +161,9 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
         return []
     probabilities, first = bundle.predict_in_stages(unique, exact=exact)
     positions = {text: position for position, text in enumerate(unique)}
-    values, rows = probabilities.tolist(), []
+    values, labels, rows = probabilities.tolist(), bundle.decide(probabilities).tolist(), []
     for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
-        row = _row(article, sentence, values[positions[text]], bundle, least)
+        row = _row(article, sentence, values[positions[text]], labels[positions[text]], bundle, least)
         if bundle.first_stage is not None:
             row["stage"] = "first" if first[positions[text]] else "full"
         rows.append(row)
@@ -171,10 +171,9 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
 
 
 def _row(
-    article: Article, sentence: Sentence, probabilities: list[float], bundle: Bundle, least: float
+    article: Article, sentence: Sentence, probabilities: list[float], best: int, bundle: Bundle, least: float
 ) -> dict[str, Any]:
     names = bundle.label_names
-    best = max(range(len(names)), key=probabilities.__getitem__)
     label = names[best] if probabilities[best] >= least else UNCERTAIN
     row = {"article_id": article.id, "sentence_index": sentence.index, "start": sentence.start, "end": sentence.end}
     row |= {"text": sentence.text, "label": label, "confidence": probabilities[best]}

@@ -29,7 +29,8 @@ class StanceModel(mlflow.pyfunc.PythonModel):
         ]
         probabilities = self.bundle.predict_proba(texts)
         names = self.bundle.label_names
-        columns = {"label": [names[i] for i in probabilities.argmax(1)], "confidence": probabilities.max(1)}
+        labels = self.bundle.decide(probabilities)
+        columns = {"label": [names[i] for i in labels], "confidence": probabilities[range(len(labels)), labels]}
         columns |= {probability_column(name): probabilities[:, i] for i, name in enumerate(names)}
         return pd.DataFrame(columns, index=model_input.index)
 

@@ -130,9 +130,10 @@ def compare(
     names = new.label_names
     order = [standing.label_names.index(name) for name in names]
     y_true, groups = index_labels(examples, names), np.array([example.article_id for example in examples])
-    before = standing.predict_proba(standing.read_examples(examples))[:, order]
+    before = standing.predict_proba(standing.read_examples(examples))
     after = new.predict_proba(new.read_examples(examples))
-    old, young = before.argmax(1), after.argmax(1)
+    old, young = np.argsort(order)[standing.decide(before)], new.decide(after)
+    before = before[:, order]
 
     labels = new.positive if new.manifest.metric == "positive_f1" else None
     statistic = partial(metrics.macro_f1, labels=labels)

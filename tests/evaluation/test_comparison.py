@@ -1,6 +1,7 @@
 """Whether one model is better than another."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.comparison import compare, say_gain
 from pipeline.scoring import metrics
 from pipeline.scoring.calibration import Calibration
+from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.metrics import Interval
 from pipeline.training.gains import against_tfidf
 from pipeline.training.selection import CandidateResult
@@ -166,3 +168,11 @@ def test_rows_that_a_candidate_has_learned_from_are_left_out():
 
 def test_without_a_tfidf_candidate_nothing_is_said():
     assert against_tfidf([candidate("one", 0.5), candidate("two", 0.9)], settings()) == []
+
+
+def test_models_are_compared_by_the_labels_that_they_give():
+    biased = bundle("none", order=NAMES[::-1])
+    rule = DecisionRule((9.0, 0.0))  # always the second of NAMES
+    biased = replace(biased, manifest=biased.manifest.model_copy(update={"decision": rule}))
+    found = compare(bundle("none"), biased, rows(300))
+    assert (found.first.value, found.only_first, found.only_second) == (1.0, 150, 0)

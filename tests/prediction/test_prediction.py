@@ -18,6 +18,7 @@ from pipeline.data.sentences import cut
 from pipeline.errors import InputError
 from pipeline.prediction import Summary, predict
 from pipeline.scoring.abstention import Abstention
+from pipeline.scoring.decision import DecisionRule
 
 COLUMNS = [
     *("article_id", "sentence_index", "start", "end", "text", "label", "confidence"),
@@ -105,6 +106,16 @@ def test_probabilities_of_a_row_add_up_to_one(label):
 def test_the_label_is_the_most_likely_one_and_its_probability_the_confidence(label):
     for row in label(*NEWS):
         assert row["confidence"] == row[probability_column(row["label"])] == max(row[name] for name in COLUMNS[7:10])
+
+
+def test_a_rule_of_the_model_decides_and_the_confidence_is_that_of_its_label(bundle):
+    eager = bundle.manifest.model_copy(update={"decision": DecisionRule((3.0, 0.0, 0.0))})
+    predict([write("news.jsonl", *NEWS)], Path("rows.jsonl"), replace(bundle, manifest=eager))
+    rows = read("rows.jsonl")
+    given = np.array([[row[probability_column(name)] for name in LABEL_NAMES] for row in rows])
+    assert [row["label"] for row in rows] == [LABEL_NAMES[i] for i in eager.decision.decide(given)]
+    assert all(row["confidence"] == row[probability_column(row["label"])] for row in rows)
+    assert (eager.decision.decide(given) != given.argmax(1)).any()
 
 
 def test_probabilities_are_those_of_the_model(label, bundle):

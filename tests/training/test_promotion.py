@@ -85,6 +85,7 @@ def test_a_slice_that_falls_by_over_five_points_is_named(bundle, test_part, monk
             positive=[],
             read_examples=list,
             predict_proba=lambda rows, p=p: p,
+            decide=lambda p: p.argmax(1),
         )
         for p in (right, spoiled)
     )
