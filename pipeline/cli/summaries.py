@@ -98,7 +98,7 @@ def show_training(outcome: TrainingResult, settings: Config) -> None:
         for gain in gains:
             out.print(f"  {gain} (on {gain.rows:,} rows)")
     out.print(f"\n* selected: {outcome.reason}.")
-    out.print(f"Abstaining: {outcome.abstention}.")
+    out.print(f"{str(outcome.abstention).capitalize()}.")
     alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
     out.print(f"{outcome.verdict}", markup=False)
     out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} ({alias}).")
@@ -161,7 +161,7 @@ def _show_confidence(whole: Evaluation) -> None:
     out.print(table)
     if whole.answered_by_label:
         out.print(f"Right from the threshold on, by label: {describe_answers(whole)} ({whole.tables[0].name}).")
-    out.print(f"Threshold: {asked}." if asked else "Threshold: the model's manifest holds none; train again.")
+    out.print(f"{str(asked).capitalize()}." if asked else "Threshold: the model's manifest holds none; train again.")
     surest = ", ".join(f"{whole.coverage.at(share):.1%} of the surest {share:.0%}" for share in SHARES)
     out.print(f"Right without a threshold: {surest}; area under the risk-coverage curve {whole.coverage.aurc:.3f}.")
     if whole.first_stage:

@@ -21,7 +21,7 @@ from pipeline.evaluation.mistakes import Mistake, select_errors
 from pipeline.evaluation.slices import Slice, score_slices, weakest
 from pipeline.progress import ProgressCallback
 from pipeline.scoring import metrics
-from pipeline.scoring.abstention import Abstention, Coverage, measure_coverage
+from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage
 from pipeline.scoring.calibration import softmax
 
 BASELINES = ("majority", "keywords", "tfidf")
@@ -57,7 +57,7 @@ class Evaluation:
     gain: metrics.Interval  # over the best baseline, paired
     best_baseline: str
     reliability: metrics.Reliability
-    coverage: Coverage
+    coverage: RiskCoverage
     abstention: Abstention | None
     slices: list[Slice]
     behaviour: Suite | None
@@ -138,7 +138,7 @@ def evaluate(
         gain=metrics.paired_difference(y_true, baseline, y_pred, groups, len(names)),
         best_baseline=best,
         reliability=metrics.reliability(y_true, scored.probabilities),
-        coverage=measure_coverage(y_true, scored.probabilities),
+        coverage=risk_coverage(y_true, scored.probabilities),
         abstention=bundle.abstention,
         slices=slices,
         behaviour=behaviour,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.scoring import metrics
-from pipeline.scoring.abstention import Coverage
+from pipeline.scoring.abstention import RiskCoverage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def draw_reliability(found: metrics.Reliability, title: str) -> Figure:
     return figure
 
 
-def draw_coverage(found: Coverage, title: str) -> Figure:
+def draw_coverage(found: RiskCoverage, title: str) -> Figure:
     """Draw the error on the surest rows against the share of rows that is answered (risk and coverage)."""
     figure = _figure(4.6, 4.2)
     axes = figure.add_subplot()

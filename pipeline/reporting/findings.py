@@ -80,7 +80,7 @@ def describe_abstention(found: Evaluation) -> str:
     asked, answered, right = found.abstention, found.tables[0].answered, found.tables[0].answered_right
     if asked is None or asked.confidence is None or answered is None:
         return f"There is no threshold for `--abstain`: {asked or 'the model was exported without one'}."
-    words = f"`stance predict --abstain` wishes for a precision of {asked.precision:.0%}: {asked}. On these rows it "
+    words = f"`stance predict --abstain` has the {asked}. On these rows it "
     words += f"answers {answered.value:.0%} ({_shares(answered)})"
     words += f" and is right on {right.value:.1%} of them ({_shares(right)})" if right else ""
     return words + (f"; by label: {describe_answers(found)}." if right else ".")
@@ -99,7 +99,7 @@ def describe_first_stage(found: Evaluation) -> str:
 
 
 def describe_answers(found: Evaluation) -> str:
-    """Say how much is right of the answers of each label: the wish is about all of them together."""
+    """Say how much is right of the answers of each label: the target is about all of them together."""
     return ", ".join(f"{name} {share:.0%}" for name, share in found.answered_by_label.items())
 
 

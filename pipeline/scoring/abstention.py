@@ -1,4 +1,4 @@
-"""When to answer and when to say `uncertain`: what is right among the surest rows, and the threshold for a wish."""
+"""When to answer and when to say `uncertain`: what is right among the most confident rows, and the threshold."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 from pydantic import Field
 
 UNCERTAIN = "uncertain"
-# Of the rows, surest first: where the accuracy is told.
+# Of the rows, the most confident first: where reports give the accuracy.
 SHARES = (0.5, 0.8, 1.0)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """What remains right when only the surest rows are answered; arrays run from few rows to all."""
+class RiskCoverage:
+    """What is right when only the most confident rows are answered; arrays run from few rows to all, shape (n,)."""
 
     share: np.ndarray  # of the rows that is answered
     accuracy: np.ndarray  # on these
-    confidence: np.ndarray  # of the least sure of them
+    confidence: np.ndarray  # of the least confident of them
 
     def above(self, confidence: float) -> tuple[float, float]:
-        """Return the share of rows at least this sure, and the accuracy on them."""
+        """Return the share of rows at least this confident, and the accuracy on them (NaN where there is none)."""
         last = int(np.searchsorted(-self.confidence, -confidence, side="right")) - 1
         return (float(self.share[last]), float(self.accuracy[last])) if last >= 0 else (0.0, float("nan"))
 
     def at(self, share: float) -> float:
-        """Return the accuracy on this share of the rows, the surest."""
+        """Return the accuracy on this share of the rows, the most confident."""
         return float(self.accuracy[int(np.searchsorted(self.share, min(share, 1.0) - 1e-9))])
 
     @property
@@ -37,31 +37,38 @@ class Coverage:
         return float(np.mean(1 - self.accuracy))
 
 
-def measure_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> Coverage:
-    """Order rows from surest to least sure and score each beginning (El-Yaniv and Wiener, 2010)."""
+def risk_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> RiskCoverage:
+    """Order rows from most to least confident and score each beginning (El-Yaniv and Wiener, 2010).
+
+    Args:
+        y_true: label indices, shape (n,).
+        probabilities: shape (n, k).
+
+    """
     confidence = probabilities.max(1)
     order = np.argsort(-confidence, kind="stable")
     answered = np.arange(1, len(order) + 1)
     hits = (probabilities.argmax(1) == y_true)[order].cumsum()
-    return Coverage(answered / len(order), hits / answered, confidence[order])
+    return RiskCoverage(answered / len(order), hits / answered, confidence[order])
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """The confidence below which a model says `uncertain`, and what that was found on."""
+    """The confidence below which a model says `uncertain`, and the rows that it was chosen on."""
 
-    precision: Share  # wished: the share of the answered rows that is right
+    target_precision: Share  # the share of the answered rows that shall be right
     rows: Annotated[int, Field(ge=0)]  # held out from training
-    confidence: Share | None = None  # None: the wish was not shown to be reached
+    confidence: Share | None = None  # None: no threshold was shown to reach the target
     coverage: Share = 0.0  # the share of those rows that is answered
 
     def __str__(self) -> str:
         """Say it in plain words."""
+        rows = f"{self.rows:,} held-out rows"
         if self.confidence is None:
-            return f"no threshold is shown to reach a precision of {self.precision:g} on {self.rows:,} held-out rows"
+            return f"no threshold is shown to reach a precision of {self.target_precision:g} on {rows}"
         return (
-            f"from {self.confidence:.1%} confidence on, at least {self.precision:.0%} of the answers are right "
-            f"(95 % bound on {self.rows:,} held-out rows, {self.coverage:.0%} of them answered)"
+            f"threshold {self.confidence:.2f}: precision at least {self.target_precision:g} "
+            f"(95 % lower bound on {rows}), answers {self.coverage:.0%} of sentences"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,29 +81,29 @@ class Abstention:
         return cls(**stored)
 
 
-def find_threshold(y_true: np.ndarray, probabilities: np.ndarray, precision: float) -> Abstention:
-    """Find the smallest confidence from which on the wished precision is shown to be reached.
+def find_threshold(y_true: np.ndarray, probabilities: np.ndarray, target_precision: float) -> Abstention:
+    """Find the smallest confidence from which on the target precision is shown to be reached.
 
     Shown means: the one-sided 95 % lower bound of Clopper and Pearson (1934) for the share that is right among
-    the rows at least this sure is no smaller than the wish. The plain share would break its promise on new rows
-    half of the time; and a few rows that happen to be all right show nothing (a wish of 0.9 takes 29 of them).
+    the rows at least this confident is no smaller than the target. The plain share would break its promise on new
+    rows half of the time; and a few rows that happen to be all right show nothing (a target of 0.9 takes 29 of them).
 
     Args:
         y_true: label indices of held-out rows, shape (n,).
         probabilities: calibrated, shape (n, k).
-        precision: the wish, between 0 and 1.
+        target_precision: between 0 and 1.
 
     """
     from scipy.stats import beta
 
-    found = measure_coverage(y_true, probabilities)
+    curve = risk_coverage(y_true, probabilities)
     answered = np.arange(1, len(y_true) + 1)
-    hits = np.rint(found.accuracy * answered)
-    low = np.where(hits > 0, beta.ppf(0.05, np.maximum(hits, 1), answered - hits + 1), 0.0)
+    hits = np.rint(curve.accuracy * answered)
+    bound = np.where(hits > 0, beta.ppf(0.05, np.maximum(hits, 1), answered - hits + 1), 0.0)
     # Rows of equal confidence are answered together or not at all.
-    whole = np.append(found.confidence[1:] < found.confidence[:-1], True)[: len(low)]
-    reached = np.flatnonzero((low >= precision) & whole)
+    whole = np.append(curve.confidence[1:] < curve.confidence[:-1], True)[: len(bound)]
+    reached = np.flatnonzero((bound >= target_precision) & whole)
     if not len(reached):
-        return Abstention(precision, len(y_true))
+        return Abstention(target_precision, len(y_true))
     last = reached[-1]
-    return Abstention(precision, len(y_true), float(found.confidence[last]), float(found.share[last]))
+    return Abstention(target_precision, len(y_true), float(curve.confidence[last]), float(curve.share[last]))

@@ -27,7 +27,7 @@ from pipeline.progress import ProgressCallback
 from pipeline.reporting import figures
 from pipeline.reporting.model_card import score_test, write_card
 from pipeline.scoring import metrics
-from pipeline.scoring.abstention import Abstention, find_threshold, measure_coverage
+from pipeline.scoring.abstention import Abstention, find_threshold, risk_coverage
 from pipeline.training import promotion
 from pipeline.training.gains import against_tfidf
 from pipeline.training.selection import (
@@ -219,15 +219,15 @@ def _describe(dataset: Dataset, config: Config) -> TrainingData:
 
 def _abstention(selected: CandidateResult, config: Config) -> Abstention:
     """Find the threshold on held-out rows; the pretrained model has its own, for where real text is too little."""
-    wish = config.abstain.precision
+    target = config.abstain.precision
     if selected.candidate.kind == "pretrained" and selected.real.sum() < config.selection.real_rows:
         from pipeline.classifiers.checkpoint import pretrained_head
 
         own = pretrained_head().abstention
-        if own and own.precision == wish:
+        if own and own.target_precision == target:
             return own
     rows = exclude_active_samples(selected.examples, selection_mask([selected], config))
-    return find_threshold(selected.y_true[rows], selected.probabilities[rows], wish)
+    return find_threshold(selected.y_true[rows], selected.probabilities[rows], target)
 
 
 def _encoders(result: CandidateResult) -> list[str]:
@@ -262,7 +262,7 @@ def _log(run: tracking.Run, result: CandidateResult, config: Config) -> None:
         {
             "confusion": figures.draw_confusion(matrix, config.label_names, name),
             "reliability": figures.draw_reliability(metrics.reliability(y_true, probabilities), name),
-            "coverage": figures.draw_coverage(measure_coverage(y_true, probabilities), name),
+            "coverage": figures.draw_coverage(risk_coverage(y_true, probabilities), name),
             "classes": figures.draw_classes(matrix, config.label_names, name),
         }
     )

@@ -45,8 +45,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def selection_mask(project, champion):
-    """A review of a labelled file with nasty text, with a few behaviour cases."""
+def evaluated(project, champion):
+    """An evaluation of a labelled file with nasty text on the shipped behaviour cases, and its page."""
     (project / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     shutil.copytree(ROOT / "configs" / "behaviour", "configs/behaviour")
     bundle, config = load_bundle(champion), read_config("configs/default.yaml")
@@ -74,43 +74,43 @@ def test_what_is_scored_is_what_predict_says_and_the_first_stage_is_told(project
     assert "answers 100% of these sentences" in describe_first_stage(found)
 
 
-def test_text_from_outside_is_shown_and_never_runs(judged):
-    page = Page(judged[1].read_text())
+def test_text_from_outside_is_shown_and_never_runs(evaluated):
+    page = Page(evaluated[1].read_text())
     assert page.elements.isdisjoint({"script", "img", "iframe", "object", "b onclick"}) and not page.handlers
     assert "<script>fetch(" in page.words and "<script>origin</script>" in page.words
 
 
-def test_the_page_asks_for_nothing_from_outside(judged):
-    content = judged[1].read_text()
+def test_the_page_asks_for_nothing_from_outside(evaluated):
+    content = evaluated[1].read_text()
     assert Page(content).addresses == ["data:,"]
     assert not re.search(r"@import|url\(", content)
     assert "default-src 'none'" in content
 
 
-def test_the_page_is_light_and_dark_and_says_its_language(judged):
-    content = judged[1].read_text()
+def test_the_page_is_light_and_dark_and_says_its_language(evaluated):
+    content = evaluated[1].read_text()
     assert "prefers-color-scheme: dark" in content and '<html lang="en">' in content
 
 
-def test_the_headline_stands_with_its_interval_and_floors(judged):
-    score = judged[0].tables[0].macro_f1
-    words = " ".join(Page(judged[1].read_text()).words.split())
+def test_the_headline_stands_with_its_interval_and_floors(evaluated):
+    score = evaluated[0].tables[0].macro_f1
+    words = " ".join(Page(evaluated[1].read_text()).words.split())
     assert f"{score.low:.2f} to {score.high:.2f}" in words and "a keyword list" in words
 
 
-def test_a_slice_that_is_too_small_says_so(judged):
-    assert "2 sentences: too few to say" in judged[1].read_text()
+def test_a_slice_that_is_too_small_says_so(evaluated):
+    assert "2 sentences: too few to say" in evaluated[1].read_text()
 
 
-def test_the_numbers_can_be_read_by_a_program(judged):
-    found, page = judged
+def test_the_numbers_can_be_read_by_a_program(evaluated):
+    found, page = evaluated
     numbers = json.loads((page.parent / "evaluation.json").read_text())
     assert numbers["tables"][0]["macro_f1"]["value"] == found.tables[0].macro_f1.value
     assert numbers["behaviour"]["cases"] == len(found.behaviour.trials)
 
 
-def test_the_numbers_hold_calibration_with_intervals_and_what_abstaining_comes_to(judged):
-    found, page = judged
+def test_the_numbers_hold_calibration_with_intervals_and_what_abstaining_comes_to(evaluated):
+    found, page = evaluated
     numbers = json.loads((page.parent / "evaluation.json").read_text())
     table = numbers["tables"][0]
     assert set(table["ece"]) == set(table["brier"]) == {"value", "low", "high", "unit"}
@@ -127,21 +127,21 @@ def test_the_numbers_hold_calibration_with_intervals_and_what_abstaining_comes_t
     )
 
 
-def test_the_page_says_what_the_threshold_comes_to(judged):
-    words = " ".join(Page(judged[1].read_text()).words.split())
-    assert "wishes for a precision of 70%: from 60.0% confidence on" in words
+def test_the_page_says_what_the_threshold_comes_to(evaluated):
+    words = " ".join(Page(evaluated[1].read_text()).words.split())
+    assert "has the threshold 0.60: precision at least 0.7" in words
     assert "Area under the risk-coverage curve" in words and "Brier score" in words
 
 
-def test_a_model_without_a_threshold_is_evaluated_all_the_same(judged):
-    found = replace(judged[0], abstention=None, tables=[replace(judged[0].tables[0], answered=None)])
+def test_a_model_without_a_threshold_is_evaluated_all_the_same(evaluated):
+    found = replace(evaluated[0], abstention=None, tables=[replace(evaluated[0].tables[0], answered=None)])
     assert "There is no threshold for `--abstain`" in describe_abstention(found)
     assert found.answered_by_label == {}
 
 
-def test_the_answers_of_each_label_are_scored_apart(judged):
+def test_the_answers_of_each_label_are_scored_apart(evaluated):
     probabilities = np.array([[0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.5, 0.4]])
-    found = replace(judged[0], y_true=np.array([0, 2, 2, 1]), probabilities=probabilities)
+    found = replace(evaluated[0], y_true=np.array([0, 2, 2, 1]), probabilities=probabilities)
     assert found.answered_by_label == {"pro-sanctions": 0.5, "neutral": 1.0}
     assert describe_answers(found) == "pro-sanctions 50%, neutral 100%"
 
@@ -153,19 +153,19 @@ def test_eval_prints_calibration_with_intervals_and_the_threshold(project, champ
     app(["eval", "--model", str(champion), "--data", "mine.jsonl"], standalone_mode=False)
     out = capsys.readouterr().out
     assert re.search(r"mine.jsonl +0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]  +[01]\.\d{3} \[", out)
-    assert "Threshold: from 60.0% confidence on, at least 70% of the answers are right" in out
+    assert "Threshold 0.60: precision at least 0.7 (95 % lower bound on 400 held-out rows), answers 50%" in out
     assert "of the surest 50%" in out and "area under the risk-coverage curve" in out
 
 
-def test_a_spreadsheet_reads_no_formula(judged):
-    with (judged[1].parent / "mistakes.csv").open(newline="") as stream:
+def test_a_spreadsheet_reads_no_formula(evaluated):
+    with (evaluated[1].parent / "mistakes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["text"] for row in rows} >= {NASTY}
     assert not any(value.startswith(("=", "+", "-", "@")) for row in rows for value in row.values())
 
 
-def test_a_file_of_ones_own_is_reported_under_its_name(judged):
-    assert judged[1].parent.name.endswith("-nasty") and judged[1].parent.parent.name == "reports"
+def test_a_file_of_ones_own_is_reported_under_its_name(evaluated):
+    assert evaluated[1].parent.name.endswith("-nasty") and evaluated[1].parent.parent.name == "reports"
 
 
 def test_a_run_that_is_not_in_the_store_loses_no_report(project, champion, monkeypatch):
@@ -175,9 +175,9 @@ def test_a_run_that_is_not_in_the_store_loses_no_report(project, champion, monke
     assert page.exists() and "has no run a-run" in why
 
 
-def test_the_card_gets_scores_and_weak_places(judged):
-    words = summary(judged[0])
-    assert f"macro-F1 {judged[0].tables[0].macro_f1}" in words and "behaviour cases pass" in words
+def test_the_card_gets_scores_and_weak_places(evaluated):
+    words = summary(evaluated[0])
+    assert f"macro-F1 {evaluated[0].tables[0].macro_f1}" in words and "behaviour cases pass" in words
 
 
 def test_an_empty_test_part_is_one_line(project, champion):
@@ -193,8 +193,8 @@ def test_a_file_of_one_class_is_scored(project, champion):
     assert found.tables[0].rows == 3
 
 
-def test_a_slice_of_few_articles_is_marked(judged, champion):
-    found, _ = judged
+def test_a_slice_of_few_articles_is_marked(evaluated, champion):
+    found, _ = evaluated
     rows = tuple(replace(found.examples[0], article_id="a", origin=origin) for origin in "ab" for _ in range(30))
     y = np.zeros(len(rows), dtype=int)
     marked = replace(found, examples=rows, slices=score_slices(rows, y, y, 3))

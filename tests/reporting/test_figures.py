@@ -6,7 +6,7 @@ from conftest import LABEL_NAMES
 
 from pipeline.reporting.figures import draw_classes, draw_confusion, draw_coverage, draw_reliability
 from pipeline.scoring import metrics
-from pipeline.scoring.abstention import measure_coverage
+from pipeline.scoring.abstention import risk_coverage
 
 MATRIX = np.array([[8, 1, 1], [0, 3, 2], [0, 0, 0]])
 RELIABILITY = metrics.reliability(np.array([0, 1, 0, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]), 2)
@@ -30,7 +30,7 @@ def reliability():
 @pytest.fixture
 def coverage():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
-    return draw_coverage(measure_coverage(np.array([0, 1, 0, 1]), probabilities), "soup, out of fold")
+    return draw_coverage(risk_coverage(np.array([0, 1, 0, 1]), probabilities), "soup, out of fold")
 
 
 def words(figure):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.scoring.abstention import Abstention, find_threshold, measure_coverage
+from pipeline.scoring.abstention import Abstention, find_threshold, risk_coverage
 
 TRUTH = np.array([0, 0, 1, 0])
 SURE = np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3], [0.8, 0.2]])
@@ -19,39 +19,39 @@ def rows(number, *, random_state, honest=1.0):
     return np.where(right, 0, 1), np.column_stack([confidence, 1 - confidence]), likely
 
 
-def test_coverage_starts_with_the_surest_rows():
-    found = measure_coverage(TRUTH, SURE)
+def test_coverage_starts_with_the_most_confident_rows():
+    found = risk_coverage(TRUTH, SURE)
     assert found.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
     assert found.accuracy.tolist() == pytest.approx([1, 1, 2 / 3, 3 / 4])
 
 
 def test_coverage_above_a_confidence_counts_the_rows_at_least_that_sure():
-    found = measure_coverage(TRUTH, SURE)
+    found = risk_coverage(TRUTH, SURE)
     assert found.above(0.7) == pytest.approx((3 / 4, 2 / 3)) and found.above(0.95)[0] == 0
 
 
 @pytest.mark.parametrize(("share", "right"), [(0.5, 1), (0.75, 2 / 3), (0.6, 2 / 3), (1.0, 3 / 4)])
-def test_accuracy_is_told_on_a_share_of_the_rows_or_the_next_larger_one(share, right):
-    assert measure_coverage(TRUTH, SURE).at(share) == pytest.approx(right)
+def test_accuracy_is_given_on_a_share_of_the_rows_or_the_next_larger_one(share, right):
+    assert risk_coverage(TRUTH, SURE).at(share) == pytest.approx(right)
 
 
 def test_the_area_is_the_mean_error_over_all_shares():
-    assert measure_coverage(TRUTH, SURE).aurc == pytest.approx((0 + 0 + 1 / 3 + 1 / 4) / 4)
+    assert risk_coverage(TRUTH, SURE).aurc == pytest.approx((0 + 0 + 1 / 3 + 1 / 4) / 4)
 
 
 def test_who_is_sure_where_it_is_right_has_the_smaller_area():
     y_true, probabilities, _ = rows(500, random_state=1)
-    assert measure_coverage(y_true, probabilities).aurc < measure_coverage(y_true[::-1], probabilities).aurc
+    assert risk_coverage(y_true, probabilities).aurc < risk_coverage(y_true[::-1], probabilities).aurc
 
 
-@pytest.mark.parametrize("wish", [0.8, 0.9])
-def test_the_promise_holds_on_new_rows_far_more_often_than_not(wish):
-    """The true precision above the threshold falls short of the wish in at most one of ten draws."""
+@pytest.mark.parametrize("target", [0.8, 0.9])
+def test_the_promise_holds_on_new_rows_far_more_often_than_not(target):
+    """The true precision above the threshold falls short of the target in at most one of ten draws."""
     short = 0
     for draw in range(100):
         y_true, probabilities, likely = rows(800, random_state=draw)
-        found = find_threshold(y_true, probabilities, wish)
-        short += found.confidence is not None and likely[probabilities.max(1) >= found.confidence].mean() < wish
+        found = find_threshold(y_true, probabilities, target)
+        short += found.confidence is not None and likely[probabilities.max(1) >= found.confidence].mean() < target
     assert short <= 10
 
 
@@ -74,7 +74,7 @@ def test_a_few_rows_that_are_all_right_show_nothing(number, reached):
     assert (found.confidence is not None) == reached
 
 
-def test_a_wish_that_is_not_reached_has_no_threshold_and_says_so():
+def test_a_target_that_is_not_reached_has_no_threshold_and_says_so():
     found = find_threshold(*rows(500, random_state=0, honest=0.6)[:2], 0.9)
     assert found == Abstention(0.9, 500)
     assert str(found) == "no threshold is shown to reach a precision of 0.9 on 500 held-out rows"
@@ -92,7 +92,7 @@ def test_no_rows_show_nothing():
     assert find_threshold(np.zeros(0, int), np.zeros((0, 3)), 0.9).confidence is None
 
 
-def test_a_wish_that_all_rows_fulfil_answers_all():
+def test_a_target_that_all_rows_fulfil_answers_all():
     found = find_threshold(np.zeros(50, int), np.tile([0.6, 0.4], (50, 1)), 0.9)
     assert (found.coverage, found.confidence) == (1.0, 0.6)
 

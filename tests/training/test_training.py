@@ -97,7 +97,7 @@ def test_the_summary_compares_with_tfidf_and_tells_the_threshold(store, capsys):
     assert "Macro-F1 against tfidf on the same held-out rows" in out
     assert "majority scores" in out or "majority is worse by" in out
     # 18 rows cannot show a precision of 90 %.
-    assert "Abstaining: no threshold is shown to reach a precision of 0.9 on 18 held-out rows." in out
+    assert "No threshold is shown to reach a precision of 0.9 on 18 held-out rows." in out
 
 
 def test_a_model_whose_precision_was_not_reached_cannot_abstain(store):
@@ -108,10 +108,10 @@ def test_a_model_whose_precision_was_not_reached_cannot_abstain(store):
         bundle.least_confidence()
 
 
-def test_the_wished_precision_comes_from_the_config(store):
+def test_the_target_precision_comes_from_the_config(store):
     (store / "configs" / "easy.yaml").write_text(SMOKE + "abstain: {precision: 0.05}\n", encoding="utf-8")
     outcome, _ = train("easy")
-    assert outcome.abstention.precision == 0.05 and outcome.abstention.coverage == 1.0
+    assert outcome.abstention.target_precision == 0.05 and outcome.abstention.coverage == 1.0
     assert load_bundle(outcome.folder).least_confidence() == outcome.abstention.confidence
 
 
