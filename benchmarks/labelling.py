@@ -1,13 +1,13 @@
 """Does a strategy pay? Simulated labelling of real sentences: macro-F1 against the number of labels.
 
-    make bench-labelling                            10 random starts, about 15 minutes on two cores
+    make bench-labelling                            10 random draws, about 12 minutes on two cores
     python benchmarks/labelling.py --pool sampled   the sampled sentences in place of running text
-    python benchmarks/labelling.py --quick          2 starts, few labels, a minute
+    python benchmarks/labelling.py --quick          2 draws, few labels, a minute
 
 Running text is every sentence of whole articles, as `stance label suggest` meets it: nine in ten take no side.
 Of the sampled sentences, which were drawn for speaking of North Korea, one in four does.
 
-Each start keeps a third of the documents apart to score on, begins with the same random labels for all
+Each draw keeps a third of the documents apart to score on, begins with the same random labels for all
 strategies, and lets each strategy choose the rest by `pipeline.labelling.choice.choose`, as
 `stance label suggest` does. Labels come from the file, so the annotator never errs. The model is the
 candidate `tfidf`, calibrated out of fold on the blind rows and decided as `stance train` does; the
@@ -33,19 +33,11 @@ from pipeline.config import Config, read_config
 from pipeline.data.annotations import RANDOM
 from pipeline.data.dataset import Example, read_corpora
 from pipeline.labelling.choice import DEFAULT, STRATEGIES, Plan, choose
-from pipeline.labelling.suggestion import vectorizer
 from pipeline.scoring.calibration import Calibration, fit_calibration
 from pipeline.scoring.metrics import confusion, macro_f1
 from pipeline.training.selection import exclude_active_samples, make_folds
 
-# name -> strategy, a quota for each predicted label, clusters
-WAYS = {name: (name, False, False) for name in STRATEGIES} | {
-    "margin, quotas": ("margin", True, False),
-    f"{DEFAULT}, clusters": (DEFAULT, False, True),
-    "random": ("random", False, False),
-}
-BASE = "random"
-FIRST = 100  # the starts before it served to choose the default strategy
+FIRST = 100  # the draws before it served to choose the default strategy
 MARKS = [400, 700, 1000]  # random labels whose score is to be reached
 
 
@@ -128,28 +120,25 @@ def simulate(
     examples: Sequence[Example],
     pool: np.ndarray,
     test: np.ndarray,
-    way: str,
+    strategy: str,
     steps: list[int],
     config: Config,
     state: int,
 ) -> list[float]:
-    """Return macro-F1 on the test rows after each step; the first step is drawn at random for every way."""
-    strategy, by_label, clusters = WAYS[way]
+    """Return macro-F1 on the test rows after each step; the first step is drawn at random for every strategy."""
     known = dict.fromkeys(np.random.default_rng(state).choice(pool, steps[0], replace=False).tolist(), RANDOM)
     y_true = index_labels([examples[i] for i in test], config.label_names)
-    found = []
+    curve = []
     for step in [*steps[1:], None]:
         model, calibration = fit([replace(examples[i], sampling=how) for i, how in known.items()], config, state)
         rest = np.setdiff1d(pool, list(known))
-        texts = [examples[i].text for i in rest]
-        scores = model.decision_function([*texts, *(examples[i].text for i in test)])
-        probabilities, judged = np.split(calibration.apply(scores), [len(rest)])
-        found.append(float(macro_f1(confusion(y_true, judged.argmax(1), len(config.label_names)))))
+        scores = model.decision_function([examples[i].text for i in [*rest, *test]])
+        probabilities, held_out = np.split(calibration.apply(scores), [len(rest)])
+        curve.append(float(macro_f1(confusion(y_true, held_out.argmax(1), len(config.label_names)))))
         if step:
-            plan = Plan(step - len(known), strategy, 0.1, by_label, random_state=state + step)
-            chosen = choose(probabilities, plan, vectorizer("tfidf", texts) if clusters else None)
+            chosen = choose(probabilities, Plan(step - len(known), strategy, random_state=state + step))
             known |= {int(rest[position]): how for position, how in chosen.items()}
-    return found
+    return curve
 
 
 def labels_needed(steps: list[int], curve: np.ndarray, target: float) -> float:
@@ -165,13 +154,13 @@ def labels_needed(steps: list[int], curve: np.ndarray, target: float) -> float:
 
 
 def compare(steps: list[int], curves: np.ndarray, base: np.ndarray, labels: int) -> tuple[float, float, float]:
-    """Return how many labels reach the score of so many random ones, with the 95 % interval over starts.
+    """Return how many labels reach the score of so many random ones, with the 95 % interval over draws.
 
-    By mean curves, as one start's own goes up and down by more than a step is worth.
+    By mean curves, as one draw's own goes up and down by more than a step is worth.
     """
     place = steps.index(labels)
-    draws = np.random.default_rng(0).integers(0, len(curves), (2000, len(curves)))
-    needed = [labels_needed(steps, curves[own].mean(0), base[own, place].mean()) for own in draws]
+    resamples = np.random.default_rng(0).integers(0, len(curves), (2000, len(curves)))
+    needed = [labels_needed(steps, curves[own].mean(0), base[own, place].mean()) for own in resamples]
     low, high = np.quantile(needed, [0.025, 0.975], method="nearest")
     return labels_needed(steps, curves.mean(0), base[:, place].mean()), float(low), float(high)
 
@@ -182,53 +171,53 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".cache/corpora.jsonl"), help="see `stance corpora`")
     parser.add_argument("--pool", choices=["running", "sampled"], default="running", help="see above")
     parser.add_argument("--config", type=Path, default=Path("configs/default.yaml"))
-    parser.add_argument("--starts", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--output", type=Path, default=Path("reports/labelling.png"))
     options = parser.parse_args()
     config = read_config(options.config)
     examples = pool_of(read_corpora(options.data, config.label_names), options.pool)
     documents = np.array([example.article_id for example in examples])
-    starts = 2 if options.quick else options.starts
+    draws = 2 if options.quick else options.draws
     steps = [100, 200, 300] if options.quick else list(range(100, 1001, 100))
-    ways = {DEFAULT: WAYS[DEFAULT], BASE: WAYS[BASE]} if options.quick else WAYS
+    strategies = (DEFAULT, RANDOM) if options.quick else (*STRATEGIES, RANDOM)
     Counted.count([example.text for example in examples])
     check(examples[:200], [example.text for example in examples[200:400]], config)
     names = np.unique(documents)
-    curves: dict[str, list[list[float]]] = {way: [] for way in ways}
-    for start in range(FIRST, FIRST + starts):
-        held_out = np.random.default_rng(start).permutation(names)[: len(names) // 3]
+    curves: dict[str, list[list[float]]] = {strategy: [] for strategy in strategies}
+    for state in range(FIRST, FIRST + draws):
+        held_out = np.random.default_rng(state).permutation(names)[: len(names) // 3]
         test = np.flatnonzero(np.isin(documents, held_out))
         pool = np.setdiff1d(np.arange(len(examples)), test)
-        for way in ways:
-            curves[way].append(simulate(examples, pool, test, way, steps, config, start))
-        sys.stderr.write(f"start {start - FIRST + 1} of {starts}\n")
-    arrays = {way: np.array(found) for way, found in curves.items()}
+        for strategy in strategies:
+            curves[strategy].append(simulate(examples, pool, test, strategy, steps, config, state))
+        sys.stderr.write(f"draw {state - FIRST + 1} of {draws}\n")
+    arrays = {strategy: np.array(rows) for strategy, rows in curves.items()}
     marks = steps[-1:] if options.quick else MARKS
-    report: dict[str, Any] = {"steps": steps, "ways": {}}
-    scores = ", ".join(f"{mark}: {arrays[BASE][:, steps.index(mark)].mean():.3f}" for mark in marks)
-    print(f"macro-F1 of random labels, mean of {starts} starts: {scores}\n")
+    report: dict[str, Any] = {"steps": steps, "strategies": {}}
+    scores = ", ".join(f"{mark}: {arrays[RANDOM][:, steps.index(mark)].mean():.3f}" for mark in marks)
+    print(f"macro-F1 of random labels, mean of {draws} draws: {scores}\n")
     print("| strategy | macro-F1 | " + " | ".join(f"labels for that of {mark} random" for mark in marks) + " |")
     print("|---|---|" + "---|" * len(marks))
-    for way, array in arrays.items():
-        needed = {mark: compare(steps, array, arrays[BASE], mark) for mark in marks}
-        report["ways"][way] = {"curves": array.tolist(), "labels_needed": needed}
+    for strategy, array in arrays.items():
+        needed = {mark: compare(steps, array, arrays[RANDOM], mark) for mark in marks}
+        report["strategies"][strategy] = {"curves": array.tolist(), "labels_needed": needed}
         cells = " | ".join(f"{value:.0f} [{low:.0f}, {high:.0f}]" for value, low, high in needed.values())
-        print(f"| {way} | {array[:, -1].mean():.3f} | {cells} |")
+        print(f"| {strategy} | {array[:, -1].mean():.3f} | {cells} |")
     draw(arrays, steps, options.output)
     options.output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     print(f"plot: {options.output}")
 
 
 def draw(arrays: dict[str, np.ndarray], steps: list[int], file: Path) -> None:
-    """Draw the mean curve of each way, with one standard error."""
+    """Draw the mean curve of each strategy, with one standard error."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    for way, array in arrays.items():
+    for strategy, array in arrays.items():
         mean, error = array.mean(0), array.std(0) / np.sqrt(len(array))
-        line = axes.plot(steps, mean, label=way, linewidth=2.5 if way in (DEFAULT, BASE) else 1)[0]
+        line = axes.plot(steps, mean, label=strategy, linewidth=2.5 if strategy in (DEFAULT, RANDOM) else 1)[0]
         axes.fill_between(steps, mean - error, mean + error, alpha=0.15, color=line.get_color())
     axes.set(xlabel="labels", ylabel="macro-F1 on documents kept apart", title="What a label is worth, by strategy")
     axes.legend()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -46,8 +46,6 @@ def suggest(
     number: Annotated[int, typer.Option(help="How many sentences.")] = 100,
     strategy: Annotated[str, typer.Option(help="margin, entropy, least_confidence or random.")] = "margin",
     random_share: Annotated[float, typer.Option(help="Share that is drawn blindly, to estimate from.")] = 0.1,
-    by_label: Annotated[bool, typer.Option(help="As many of each predicted label.")] = False,
-    diversity: Annotated[Literal["tfidf", "encoder", "none"], typer.Option(help="Cluster sentences by this.")] = "none",
     model: Annotated[Path, typer.Option("--model", "-m", help="An exported model.")] = Path("models/champion"),
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
@@ -61,15 +59,14 @@ def suggest(
 
     check_output(output)
     settings = read_config(config)
-    plan = Plan(number, strategy, random_share, by_label, settings.random_state)
+    plan = Plan(number, strategy, random_share, settings.random_state)
     with Bar() as bar:
-        found = pick(inputs, load_bundle(model), settings, plan, diversity, bar.update)
+        found = pick(inputs, load_bundle(model), settings, plan, bar.update)
     write_batch(output, found.rows, settings.label_names)
     for reject in found.pool.rejects:
         out.print(f"left out: {escape(reject.where)}: {escape(reject.why)}")
     for why, count in found.pool.left_out.most_common():
-        if count:
-            out.print(f"{count} sentences left out: {why}")
+        out.print(f"{count} sentences left out: {why}")
     guesses = Counter(row["guess"] for row in found.rows)
     blind = sum(row["sampling"] == "random" for row in found.rows)
     told = ", ".join(f"{guesses[name]} {name}" for name in settings.label_names)

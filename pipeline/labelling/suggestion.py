@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,15 @@ from pipeline.data.articles import Article, Reject, read_articles
 from pipeline.data.sentences import Sentence, cut
 from pipeline.data.splitting import near_duplicates, normalize
 from pipeline.errors import InputError
-from pipeline.labelling.choice import Plan, Vectorize, choose
+from pipeline.labelling.choice import Plan, choose
 from pipeline.labelling.project import Project, read_project
 from pipeline.labelling.rows import codebook_version, make_row
 from pipeline.progress import ProgressCallback
 
 # Two sentences that share this much of the shorter one say the same (as in the leak report).
-SAME_SENTENCE = 0.8
+SAME = 0.8
 CHUNK = 1024  # sentences that are scored between two reports
+SHOWN = 3  # rejects, where nothing is left
 
 
 @dataclass
@@ -45,40 +45,28 @@ class Suggestion:
 
 
 def suggest(
-    inputs: Iterable[str | Path],
-    bundle: Bundle,
-    config: Config,
-    plan: Plan,
-    diversity: str,
-    on_progress: ProgressCallback,
+    inputs: Iterable[str | Path], bundle: Bundle, config: Config, plan: Plan, on_progress: ProgressCallback
 ) -> Suggestion:
     """Choose the sentences whose labels would teach the model most.
+
+    InputError where no sentence is left to label, with the reasons.
 
     Args:
         inputs: files, folders, or `-`.
         bundle: the model that is to be taught.
         config: says where seeds, labels and corpora are.
         plan: how many, and by which strategy.
-        diversity: what sentences are clustered by: `tfidf`, `encoder` (needs torch) or `none`.
-        on_progress: told how far it is.
+        on_progress: called with the share that is done.
 
     """
-    if diversity == "encoder" and find_spec("torch") is None:
-        raise InputError("--diversity encoder", "torch is not installed", then="use --diversity tfidf")
     on_progress(0.0, "read and cut")
     pool = gather(inputs, read_project(config))
     if not pool.sentences:
-        why = ", ".join(f"{n} {reason}" for reason, n in pool.left_out.most_common())
-        why = why or "; ".join(f"{reject.where}: {reject.why}" for reject in pool.rejects[:3])
-        raise InputError("stance label suggest", f"no sentence is left to label ({why or 'no input'})")
-    texts = [sentence.text for _, sentence, _ in pool.sentences]
-    parts = []
-    for begin in range(0, len(texts), CHUNK):
-        on_progress(0.2 + 0.7 * begin / len(texts), f"score {len(texts):,} sentences")
-        parts.append(bundle.predict_proba(texts[begin : begin + CHUNK]))
-    probabilities = np.concatenate(parts)
-    on_progress(0.9, "choose")
-    chosen = choose(probabilities, plan, vectorizer(diversity, texts))
+        reasons = [f"{count} {why}" for why, count in pool.left_out.most_common()]
+        reasons += [f"{reject.where}: {reject.why}" for reject in pool.rejects[:SHOWN]]
+        raise InputError("stance label suggest", f"no sentence is left to label ({', '.join(reasons) or 'no input'})")
+    probabilities = _score([sentence.text for _, sentence, _ in pool.sentences], bundle, on_progress)
+    chosen = choose(probabilities, plan)
     version = codebook_version(config.data.labels)
     rows = []
     # In reading order: an annotator who reads on needs less time for each sentence.
@@ -91,48 +79,48 @@ def suggest(
     return Suggestion(tuple(rows), pool)
 
 
-def vectorizer(diversity: str, texts: Sequence[str]) -> Vectorize | None:
-    """Return what tells alike rows of `texts` by: `tfidf`, `encoder`, or None for `none`."""
-    if diversity == "none":
-        return None
-    if diversity == "encoder":
-        from pipeline.classifiers.checkpoint import DEFAULT, frozen_encoder
-
-        return lambda rows: frozen_encoder(DEFAULT, 128).embed([texts[i] for i in rows])
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return lambda rows: TfidfVectorizer(sublinear_tf=True).fit_transform([f"{texts[i]} sentence" for i in rows])
+def _score(texts: Sequence[str], bundle: Bundle, on_progress: ProgressCallback) -> np.ndarray:
+    parts = []
+    for begin in range(0, len(texts), CHUNK):
+        on_progress(0.2 + 0.8 * begin / len(texts), f"score {len(texts):,} sentences")
+        parts.append(bundle.predict_proba(texts[begin : begin + CHUNK]))
+    return np.concatenate(parts)
 
 
 def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
     """Cut the inputs and leave out what is labelled, says the same, or belongs to the test part."""
     pool = Pool()
-    articles: dict[str, Article] = {}
-    for found in read_articles(inputs):
-        if isinstance(found, Reject):
-            pool.rejects.append(found)
-        elif found.id in articles:
-            pool.rejects.append(Reject(found.id, "a second article with this id; expected unique ids"))
-        elif found.id in project.articles and project.articles[found.id].text != found.text:
-            pool.rejects.append(Reject(found.id, "has the id of an article in the seeds and another text; rename it"))
-        else:
-            articles[found.id] = found
+    articles = _read(inputs, project, pool)
     guarded = _guarded(articles, project)
     labelled: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in project.annotations:
         labelled[row.article_id].append((row.start, row.end))
     for article in articles.values():
-        before = ""
-        for sentence in cut(article.text):
+        sentences = cut(article.text)
+        for sentence, previous in zip(sentences, ["", *(sentence.text for sentence in sentences)], strict=False):
             if article.id in guarded:
                 pool.left_out["of the test part"] += 1
             elif any(start < sentence.end and sentence.start < end for start, end in labelled[article.id]):
                 pool.left_out["labelled already"] += 1
             else:
-                pool.sentences.append((article, sentence, before))
-            before = sentence.text
+                pool.sentences.append((article, sentence, previous))
     _drop_repeats(pool, project)
     return pool
+
+
+def _read(inputs: Iterable[str | Path], project: Project, pool: Pool) -> dict[str, Article]:
+    """Read articles by their ids; what cannot be taken is a reject of the pool."""
+    articles: dict[str, Article] = {}
+    for article in read_articles(inputs):
+        if isinstance(article, Reject):
+            pool.rejects.append(article)
+        elif article.id in articles:
+            pool.rejects.append(Reject(article.id, "a second article with this id; expected unique ids"))
+        elif article.id in project.articles and project.articles[article.id].text != article.text:
+            pool.rejects.append(Reject(article.id, "has the id of an article in the seeds and another text; rename it"))
+        else:
+            articles[article.id] = article
+    return articles
 
 
 def _guarded(articles: dict[str, Article], project: Project) -> set[str]:
@@ -145,26 +133,21 @@ def _guarded(articles: dict[str, Article], project: Project) -> set[str]:
 
 def _drop_repeats(pool: Pool, project: Project) -> None:
     """Leave out sentences that say what a labelled one, a test article or an earlier one of the pool says."""
-    known = dict(enumerate(project.known_texts))
-    texts = {f"known {i}": text for i, text in known.items()}
-    texts |= {f"new {i}": sentence.text for i, (_, sentence, _) in enumerate(pool.sentences)}
+    known = {f"known {i}": text for i, text in enumerate(project.known_texts)}
+    new = {f"new {i}": sentence.text for i, (_, sentence, _) in enumerate(pool.sentences)}
     seen = {normalize(text) for text in known.values()}
-    repeats: set[int] = set()
+    repeats: set[str] = set()
     # Short sentences, and those that stand in very many texts, have no shingles of their own to compare.
-    for i, (_, sentence, _) in enumerate(pool.sentences):
-        if (words := normalize(sentence.text)) in seen:
-            repeats.add(i)
+    for key, text in new.items():
+        if (words := normalize(text)) in seen:
+            repeats.add(key)
         seen.add(words)
-    pairs = [(pair.first, pair.second) for pair in near_duplicates(texts, SAME_SENTENCE)]
     # Known ones first, then the pool in its order: the later of two is the repeat.
-    for first, second in sorted((_place(a), _place(b)) for a, b in pairs):
-        early, late = min(first, second), max(first, second)
-        if late[0] == 1 and (early[0] == 0 or early[1] not in repeats):
-            repeats.add(late[1])
-    pool.left_out["repeat what is known"] += len(repeats)
-    pool.sentences = [row for i, row in enumerate(pool.sentences) if i not in repeats]
-
-
-def _place(key: str) -> tuple[int, int]:
-    kind, number = key.split()
-    return int(kind == "new"), int(number)
+    order = {key: place for place, key in enumerate(known | new)}
+    pairs = [sorted((pair.first, pair.second), key=order.__getitem__) for pair in near_duplicates(known | new, SAME)]
+    for early, late in sorted(pairs, key=lambda pair: order[pair[0]]):
+        if late in new and early not in repeats:
+            repeats.add(late)
+    if repeats:
+        pool.left_out["repeat what is known"] = len(repeats)
+    pool.sentences = [row for key, row in zip(new, pool.sentences, strict=True) if key not in repeats]

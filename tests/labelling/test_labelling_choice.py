@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy as entropy_of_scipy
 
 from pipeline.errors import InputError
-from pipeline.labelling.choice import STRATEGIES, Plan, choose, entropy, least_confidence, margin, quotas
+from pipeline.labelling.choice import STRATEGIES, Plan, choose, entropy, least_confidence, margin
 
 SURE, TORN, EVEN = [0.98, 0.01, 0.01], [0.5, 0.49, 0.01], [0.34, 0.33, 0.33]
 
@@ -29,7 +29,7 @@ def test_least_confidence_cares_for_the_likeliest_label_alone():
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_takes_the_undecided_before_the_sure(strategy):
-    plan = Plan(number=1, strategy=strategy, random_share=0, by_label=False)
+    plan = Plan(number=1, strategy=strategy, random_share=0)
     assert choose(np.array([SURE, SURE, EVEN, SURE]), plan) == {2: strategy}
 
 
@@ -37,9 +37,9 @@ def test_a_probability_of_zero_has_an_entropy():
     assert entropy(np.array([[1.0, 0.0, 0.0]])) == pytest.approx([0], abs=1e-9)
 
 
-@given(st.integers(1, 60), st.integers(1, 80), st.floats(0, 1), st.booleans(), st.sampled_from([*STRATEGIES, "random"]))
-def test_as_many_are_chosen_as_asked_for_or_all_there_are(rows, number, share, by_label, strategy):
-    chosen = choose(some(rows), Plan(number, strategy, share, by_label))
+@given(st.integers(1, 60), st.integers(1, 80), st.floats(0, 1), st.sampled_from([*STRATEGIES, "random"]))
+def test_as_many_are_chosen_as_asked_for_or_all_there_are(rows, number, share, strategy):
+    chosen = choose(some(rows), Plan(number, strategy, share))
     assert len(chosen) == min(rows, number) and set(chosen) <= set(range(rows))
 
 
@@ -63,38 +63,10 @@ def test_the_random_share_mirrors_the_pool():
     assert np.mean(sure) == pytest.approx(0.9, abs=0.03)
 
 
-def test_unless_asked_the_most_uncertain_are_taken_whatever_is_predicted():
+def test_the_most_uncertain_are_taken_whatever_is_predicted():
     rows = some(2000)
     chosen = choose(rows, Plan(number=90, random_share=0))
     assert set(chosen) == set(np.argsort(-STRATEGIES[Plan().strategy](rows), kind="stable")[:90].tolist())
-
-
-def test_each_predicted_label_has_its_share():
-    chosen = choose(some(2000), Plan(number=90, random_share=0, by_label=True))
-    counts = np.bincount(some(2000)[list(chosen)].argmax(1))
-    assert counts.tolist() == [30, 30, 30]
-
-
-def test_what_one_label_lacks_the_others_give():
-    assert quotas([3, 100, 50], 60) == [3, 29, 28]
-
-
-def test_no_more_is_divided_than_there_is():
-    assert quotas([3, 0, 2], 60) == [3, 0, 2]
-
-
-def test_clusters_keep_alike_rows_apart():
-    # Ten near twins are the most uncertain; two clusters give one of them a stranger for company.
-    rows = np.array([EVEN] * 3 + [TORN] * 3)
-    vectors = np.array([[0.0, 0.0]] * 3 + [[9.0, 9.0]] * 3)
-    plan = Plan(number=2, strategy="entropy", random_share=0, by_label=False)
-    assert sorted(choose(rows, plan)) == [0, 1]
-    assert sorted(choose(rows, plan, lambda picked: vectors[picked])) == [0, 3]
-
-
-def test_rows_that_are_all_alike_can_still_be_chosen():
-    plan = Plan(number=4, random_share=0, by_label=False)
-    assert len(choose(np.array([EVEN] * 9), plan, lambda picked: np.zeros((len(picked), 2)))) == 4
 
 
 def test_the_same_plan_chooses_the_same_rows():

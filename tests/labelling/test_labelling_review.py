@@ -9,6 +9,7 @@ from conftest import LABEL_NAMES, ROOT
 from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.labelling.review import find_candidate, review
+from pipeline.progress import ignore_progress
 
 # Words that give the label away, so that a wrong label stands out.
 TELL = {
@@ -51,7 +52,7 @@ def flocks(project):
 
 def look(**options):
     config = read_config("configs/default.yaml")
-    defaults = {"part": "train", "order": "confidence", "number": 200, "on_progress": lambda share, words: None}
+    defaults = {"part": "train", "order": "confidence", "number": 200, "on_progress": ignore_progress}
     return review(config, find_candidate(config, "tfidf"), **defaults | options)
 
 

@@ -10,6 +10,7 @@ from pipeline.labelling.choice import Plan
 from pipeline.labelling.project import read_project
 from pipeline.labelling.rows import codebook_version
 from pipeline.labelling.suggestion import gather, suggest
+from pipeline.progress import ignore_progress
 
 GEESE = [
     "The general keeps nine geese behind the ministry.",
@@ -45,8 +46,8 @@ def left_out(inputs):
     return {why: n for why, n in gather(inputs, read_project(config())).left_out.items() if n}
 
 
-def rows(inputs, bundle, plan=ALL, diversity="tfidf"):
-    return suggest(inputs, bundle, config(), plan, diversity, lambda share, words: None).rows
+def rows(inputs, bundle, plan=ALL):
+    return suggest(inputs, bundle, config(), plan, ignore_progress).rows
 
 
 def test_new_sentences_are_offered(new):
@@ -142,10 +143,9 @@ def test_a_batch_is_in_reading_order(new, bundle):
     assert [row["text"] for row in found] == GEESE
 
 
-@pytest.mark.parametrize("diversity", ["tfidf", "none"])
-def test_a_batch_has_the_size_that_was_asked_for(new, bundle, diversity):
+def test_a_batch_has_the_size_that_was_asked_for(new, bundle):
     text = " ".join(f"Goose number {n} asked for {n + 7} talks and {n * 3} loaves." for n in range(40))
-    assert len(rows(new(geese=text), bundle, Plan(number=12), diversity)) == 12
+    assert len(rows(new(geese=text), bundle, Plan(number=12))) == 12
 
 
 def test_without_any_labels_everything_is_new(new, bundle):
