@@ -274,7 +274,7 @@ def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
     if not file.exists():
         raise InputError(file, "no such file", then="bring the texts here with `stance corpora`")
     return tuple(
-        replace(row, split=f"running-{row.split}") if row.origin == "whole" and row.split != "train" else row
+        replace(row, split=f"full-article-{row.split}") if row.origin == "whole" and row.split != "train" else row
         for row in to_examples(read_rows(file), label_names, {}, file)
     )
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from pipeline.data import corpora
+from pipeline.data.dataset import read_corpora
 from pipeline.errors import InputError
 
 LABELS = ("pro-sanctions", "pro-dialogue", "neutral")
@@ -195,3 +196,16 @@ def test_the_labels_in_the_repository_are_sound():
     assert len(rows) > 6000
     assert all(split[row["article"]] in ("train", "validation", "test") for row in rows)
     assert not any("text" in row for row in rows)
+
+
+def test_whole_articles_are_a_part_of_their_own_unless_they_are_trained_on(tmp_path):
+    rows = [
+        {"id": n, "text": f"Goose {n} stood still.", "label": "neutral", "source": source, "split": split}
+        for n, (source, split) in enumerate(
+            [("whole", "test"), ("whole", "train"), ("whole", "validation"), ("un", "test")]
+        )
+    ]
+    file = tmp_path / "corpora.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parts = [row.split for row in read_corpora(file, LABELS)]
+    assert parts == ["full-article-test", "train", "full-article-validation", "test"]
