@@ -15,6 +15,7 @@ from pipeline.cli.console import out, table
 if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.data.articles import Row
+    from pipeline.labelling.agreement import Agreement
 
 
 class _BatchOrCommand(TyperGroup):
@@ -179,37 +180,37 @@ def adjudicate(
 def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show how far annotators agree: alpha, kappa by pair, confusions, by label and by month."""
     from pipeline.config import read_config
-    from pipeline.data import annotations as labels
-    from pipeline.labelling.adjudication import prevalence
+    from pipeline.labelling.adjudication import estimate_shares
+    from pipeline.labelling.agreement import compare_annotators, measure_agreement, measure_by, measure_by_label
     from pipeline.labelling.project import read_project
 
     settings = read_config(config)
     project = read_project(settings)
-    names, rows = settings.label_names, project.annotations
-    overall = labels.agreement(rows, names, random_state=settings.random_state)
+    names, rows, state = settings.label_names, project.annotations, settings.random_state
+    overall = measure_agreement(rows, names, random_state=state)
     if overall is None:
         out.print("No sentence was annotated by two annotators yet.")
     else:
-        by_label = labels.agreement_by_label(rows, names, random_state=settings.random_state)
-        months = labels.agreement_by(
-            rows, names, lambda row: project.month(row.article_id), random_state=settings.random_state
-        )
-        shown = table("Krippendorff's alpha", "alpha", "95 % interval", "sentences", "differ")
-        for name, found in {"all": overall, **by_label, **months}.items():
-            if found:
-                # One article alone has no spread to measure.
-                known = found.low < found.high or not found.differ
-                interval = f"{found.low:.3f} to {found.high:.3f}" if known else ""
-                shown.add_row(name, f"{found.alpha:.3f}", interval, str(found.spans), str(found.differ))
-        out.print(shown)
-        for pair in labels.pairs(rows, names):
+        months = measure_by(lambda row: project.month(row.article_id), rows, names, random_state=state)
+        _print_alpha({"all": overall} | measure_by_label(rows, names, random_state=state) | months)
+        for pair in compare_annotators(rows, names):
             title = f"\n{pair.first} (rows) and {pair.second} (columns): kappa {pair.kappa:.3f}"
             shown = table("", *names, title=escape(title))
             for name, counts in zip(names, pair.matrix, strict=True):
                 shown.add_row(name, *map(str, counts))
             out.print(shown)
-    for name, share in prevalence(rows, names).items():
+    for name, share in estimate_shares(rows, names).items():
         out.print(f"Share of {name} in running text, from sentences drawn at random: {share}")
+
+
+def _print_alpha(measured: dict[str, Agreement]) -> None:
+    shown = table("Krippendorff's alpha", "alpha", "95 % interval", "sentences", "differ")
+    for name, own in measured.items():
+        # One article alone has no spread to measure.
+        known = own.low < own.high or not own.differ
+        interval = f"{own.low:.3f} to {own.high:.3f}" if known else ""
+        shown.add_row(name, f"{own.alpha:.3f}", interval, str(own.spans), str(own.differ))
+    out.print(shown)
 
 
 @app.command(epilog="Example: stance label review --number 50 --output review.csv")

@@ -29,7 +29,7 @@ SHOWN = 5  # trials of each candidate
 
 def show_data(dataset: Dataset, settings: Config) -> None:
     """Print counts, agreement and leaks."""
-    from pipeline.data.annotations import agreement
+    from pipeline.labelling.agreement import measure_agreement
 
     table = new_table("origin", "part", "articles", "sentences", *settings.label_names)
     for place in [*sorted({(e.origin, e.split) for e in dataset.examples}), None]:
@@ -40,7 +40,7 @@ def show_data(dataset: Dataset, settings: Config) -> None:
     out.print(table)
     if dataset.unlabelled:
         out.print(f"{dataset.unlabelled} articles have no label yet")
-    found = agreement(dataset.annotations, settings.label_names, random_state=settings.random_state)
+    found = measure_agreement(dataset.annotations, settings.label_names, random_state=settings.random_state)
     if found:
         out.print(
             f"\nAgreement of annotators: Krippendorff's alpha {found.alpha:.3f} "

@@ -1,14 +1,13 @@
-"""Annotations of sentences: read and check them, adjudicate several annotators, measure agreement."""
+"""Annotations of sentences: read and check them, adjudicate several annotators."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from pipeline.errors import InputError, raise_problems
 
@@ -111,136 +110,38 @@ def check_spans(annotations: Iterable[Annotation], texts: dict[str, str]) -> Non
     raise_problems(problems)
 
 
-def adjudicate(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], str]:
-    """Give each span one label: the adjudicated label, else what most annotators said.
+def find_overlaps(annotations: Iterable[Annotation]) -> list[tuple[Annotation, Annotation]]:
+    """Return annotations of different spans that overlap, each two in reading order; the last one of a span speaks."""
+    spans = {row.span: row for row in annotations}
+    in_order = [spans[span] for span in sorted(spans)]
+    return [(a, b) for a, b in pairwise(in_order) if a.article_id == b.article_id and b.start < a.end]
 
-    InputError lists the spans on which annotators are evenly split.
-    """
-    votes: dict[tuple[str, int, int], list[Annotation]] = defaultdict(list)
+
+def group_by_span(annotations: Iterable[Annotation]) -> defaultdict[tuple[str, int, int], list[Annotation]]:
+    """Gather what annotators said of each span, in the order of the rows."""
+    groups: defaultdict[tuple[str, int, int], list[Annotation]] = defaultdict(list)
     for row in annotations:
-        votes[row.span].append(row)
-    result, problems = {}, []
-    for span, rows in votes.items():
-        adjudicated = [row.label for row in rows if row.annotator == ADJUDICATED]
-        ranked = Counter(adjudicated or [row.label for row in rows]).most_common(2)
-        if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
+        groups[row.span].append(row)
+    return groups
+
+
+def decide(rows: Iterable[Annotation]) -> str | None:
+    """Return the label that counts for one span: the adjudicated one, else what most say; None if evenly split."""
+    rows = list(rows)
+    adjudicated = [row.label for row in rows if row.annotator == ADJUDICATED]
+    ranked = Counter(adjudicated or [row.label for row in rows]).most_common(2)
+    return None if not ranked or len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]
+
+
+def adjudicate(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], str]:
+    """Give each span one label; InputError lists the spans on which annotators are evenly split."""
+    labels, problems = {}, []
+    for span, rows in group_by_span(annotations).items():
+        label = decide(rows)
+        if label is None:
             said = ", ".join(f"{row.annotator} says {row.label}" for row in rows)
             problems.append(f"{rows[0].where}: {said}; decide with `stance label adjudicate`")
-        result[span] = ranked[0][0]
+        else:
+            labels[span] = label
     raise_problems(problems)
-    return result
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Krippendorff's alpha with a 95 % interval, over the spans that have several annotators."""
-
-    alpha: float
-    low: float
-    high: float
-    spans: int
-    differ: int
-
-
-def agreement(
-    annotations: Iterable[Annotation],
-    label_names: Sequence[str],
-    *,
-    resamples: int = 1000,
-    random_state: int = 0,
-) -> Agreement | None:
-    """Measure agreement before adjudication: nominal alpha, bootstrap over articles.
-
-    Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability". None if nothing was annotated twice.
-    """
-    counts: dict[tuple[str, int, int], np.ndarray] = defaultdict(lambda: np.zeros(len(label_names)))
-    for row in annotations:
-        if row.annotator != ADJUDICATED:
-            counts[row.span][label_names.index(row.label)] += 1
-    counts = {span: votes for span, votes in counts.items() if votes.sum() > 1}
-    if not counts:
-        return None
-    # The coincidence matrix is a sum over spans, so an article is one matrix and a resample one sum.
-    articles = {name: i for i, name in enumerate(sorted({span[0] for span in counts}))}
-    matrices = np.zeros((len(articles), len(label_names), len(label_names)))
-    for span, votes in counts.items():
-        pairs = np.outer(votes, votes) - np.diag(votes)
-        matrices[articles[span[0]]] += pairs / (votes.sum() - 1)
-    rng = np.random.default_rng(random_state)
-    weights = rng.multinomial(len(articles), np.full(len(articles), 1 / len(articles)), size=resamples)
-    draws = _alpha(np.tensordot(weights, matrices, axes=1))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    differ = sum(int(np.count_nonzero(votes) > 1) for votes in counts.values())
-    return Agreement(float(_alpha(matrices.sum(0))), float(low), float(high), len(counts), differ)
-
-
-def _alpha(coincidences: np.ndarray) -> np.ndarray:
-    totals = coincidences.sum(-1)
-    n = totals.sum(-1)
-    observed = n - np.trace(coincidences, axis1=-2, axis2=-1)
-    expected = (n**2 - (totals**2).sum(-1)) / (n - 1)
-    # One label only, and no disagreement: agreement is complete.
-    return 1 - np.divide(observed, expected, out=np.zeros_like(observed), where=expected > 0)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two annotators on the sentences that both read: rows are the first one's labels, columns the second's."""
-
-    first: str
-    second: str
-    matrix: np.ndarray  # counts, shape (k, k)
-
-    @property
-    def kappa(self) -> float:
-        """Cohen's kappa (1960); 1 where both know one label alone."""
-        shares = self.matrix / self.matrix.sum()
-        chance = float(shares.sum(1) @ shares.sum(0))
-        return 1.0 if chance == 1 else (float(np.trace(shares)) - chance) / (1 - chance)
-
-
-def pairs(annotations: Iterable[Annotation], label_names: Sequence[str]) -> list[Pair]:
-    """Return each two annotators who share a sentence, those who share most first."""
-    votes: dict[tuple[str, int, int], list[tuple[str, int]]] = defaultdict(list)
-    for row in annotations:
-        if row.annotator != ADJUDICATED:
-            votes[row.span].append((row.annotator, label_names.index(row.label)))
-    size = len(label_names)
-    matrices: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros((size, size), dtype=np.int64))
-    for own in votes.values():
-        own.sort()
-        for position, (first, mine) in enumerate(own):
-            for second, theirs in own[position + 1 :]:
-                matrices[first, second][mine, theirs] += 1
-    found = [Pair(*names, matrix) for names, matrix in matrices.items()]
-    return sorted(found, key=lambda pair: (-pair.matrix.sum(), pair.first, pair.second))
-
-
-def agreement_by_label(
-    annotations: Iterable[Annotation], label_names: Sequence[str], *, random_state: int = 0
-) -> dict[str, Agreement | None]:
-    """Measure agreement on each label against all others."""
-    rows = list(annotations)
-    return {
-        name: agreement(
-            [replace(row, label=name if row.label == name else "") for row in rows],
-            (name, ""),
-            random_state=random_state,
-        )
-        for name in label_names
-    }
-
-
-def agreement_by(
-    annotations: Iterable[Annotation],
-    label_names: Sequence[str],
-    key: Callable[[Annotation], str],
-    *,
-    random_state: int = 0,
-) -> dict[str, Agreement]:
-    """Measure agreement within each value of a key, say the month; without what nobody annotated twice."""
-    groups: dict[str, list[Annotation]] = defaultdict(list)
-    for row in annotations:
-        groups[key(row)].append(row)
-    found = {name: agreement(groups[name], label_names, random_state=random_state) for name in sorted(groups)}
-    return {name: value for name, value in found.items() if value}
+    return labels

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.data import splitting
-from pipeline.data.annotations import Annotation, adjudicate, check_spans, read_labels
+from pipeline.data.annotations import Annotation, adjudicate, check_spans, find_overlaps, read_labels
 from pipeline.data.articles import DOCUMENTS, TABLES, Article, Reject, read_articles, read_rows
 from pipeline.data.examples import Example
 from pipeline.data.labelled import PARTS, read_labelled, read_source, to_examples
@@ -80,21 +80,17 @@ def load_dataset(config: Config) -> Dataset:
     labels = adjudicate(annotations)
 
     spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for article_id, start, end in labels:
+    for article_id, start, end in sorted(labels):
         spans[article_id].append((start, end))
-    where = {row.span: row.where for row in annotations}
     sampling = {row.span: row.sampling for row in annotations if row.sampling}
     problems = [
         f"{config.data.seeds / INDEX}: no row for {key!r}, which has labels; run `stance split`"
         for key in sorted(spans.keys() - index.keys())
     ]
-    for key, own in spans.items():
-        own.sort()
-        problems += [
-            f"{where[key, *later]}: overlaps the span {earlier[0]}:{earlier[1]}; expected spans side by side"
-            for earlier, later in zip(own, own[1:], strict=False)
-            if later[0] < earlier[1]
-        ]
+    problems += [
+        f"{later.where}: overlaps the span {earlier.start}:{earlier.end}; expected spans side by side"
+        for earlier, later in find_overlaps(annotations)
+    ]
     duplicates = splitting.near_duplicates(texts)
     groups = splitting.group(texts, [(pair.first, pair.second) for pair in duplicates])
     for pair in duplicates:

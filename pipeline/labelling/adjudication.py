@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.data.annotations import ADJUDICATED, RANDOM, Annotation
+from pipeline.data.annotations import ADJUDICATED, RANDOM, Annotation, adjudicate, decide, group_by_span
 from pipeline.data.articles import Article
-from pipeline.errors import InputError, raise_problems
-from pipeline.labelling.importing import decided, votes
+from pipeline.errors import InputError
 from pipeline.labelling.project import Project
 from pipeline.labelling.rows import Contexts, make_row
 from pipeline.scoring.metrics import Interval
@@ -25,9 +24,9 @@ def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:
     """
     contexts = Contexts(project.articles)
     rows = []
-    for (article_id, start, end), own in votes(project.annotations).items():
+    for (article_id, start, end), own in group_by_span(project.annotations).items():
         differ = len({row.label for row in own}) > 1 and all(row.annotator != ADJUDICATED for row in own)
-        if differ and (every or decided(own) is None):
+        if differ and (every or decide(own) is None):
             said = ", ".join(f"{row.annotator}: {row.label}" for row in own)
             article = _article(project, own[0])
             rows.append(
@@ -57,39 +56,39 @@ def annotation_rows(project: Project) -> list[dict[str, Any]]:
 def example_rows(project: Project, *, sampling: str = "", part: str = "") -> list[dict[str, Any]]:
     """Return one adjudicated row a sentence (`id, text, label` and more), as `stance eval --data` reads it.
 
+    InputError lists the sentences on which annotators are evenly split.
+
     Args:
         project: what there is.
         sampling: only sentences that were chosen so; `random` ones estimate scores without bias.
         part: only sentences of articles in this part.
 
     """
-    rows, problems = [], []
-    for (key, start, end), own in votes(project.annotations).items():
-        if (sampling and all(row.sampling != sampling for row in own)) or part not in ("", project.part(key)):
-            continue
-        label = decided(own)
-        if label is None:
-            problems.append(f"{own[0].where}: annotators are evenly split; decide with `stance label adjudicate`")
-            continue
-        article = _article(project, own[0])
-        row = {"id": f"{key}:{start}-{end}", "text": own[0].text, "label": label, "article": key}
-        rows.append(row | {name: value for name in ("outlet", "date") if (value := getattr(article, name))})
-    raise_problems(problems)
-    return rows
+    kept = {
+        span: rows
+        for span, rows in group_by_span(project.annotations).items()
+        if part in ("", project.part(span[0])) and (not sampling or any(row.sampling == sampling for row in rows))
+    }
+    examples = []
+    for span, label in adjudicate(row for rows in kept.values() for row in rows).items():
+        (key, start, end), said = span, kept[span][0]
+        article = _article(project, said)
+        row = {"id": f"{key}:{start}-{end}", "text": said.text, "label": label, "article": key}
+        examples.append(row | {name: value for name in ("outlet", "date") if (value := getattr(article, name))})
+    return examples
 
 
-def prevalence(annotations: Sequence[Annotation], label_names: Sequence[str]) -> dict[str, Interval]:
+def estimate_shares(annotations: Sequence[Annotation], label_names: Sequence[str]) -> dict[str, Interval]:
     """Estimate the share of each label from the sentences that were drawn at random, with Wilson's 95 % interval.
 
     Wilson (1927). Empty where none was. It speaks of what could have been drawn when it was.
     """
-    found = [decided(own) for own in votes(annotations).values() if any(row.sampling == RANDOM for row in own)]
-    counts = Counter(label for label in found if label)
-    n, z = counts.total(), 1.96
-    result = {}
-    for name in label_names if n else ():
-        share = counts[name] / n
-        middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
-        result[name] = Interval(share, max(0.0, middle - half), min(1.0, middle + half), "sentences")
-    return result
+    from scipy.stats import binomtest
+
+    drawn = [rows for rows in group_by_span(annotations).values() if any(row.sampling == RANDOM for row in rows)]
+    counts = Counter(label for rows in drawn if (label := decide(rows)))
+    shares = {}
+    for name in label_names if counts else ():
+        low, high = binomtest(counts[name], counts.total()).proportion_ci(method="wilson")
+        shares[name] = Interval(counts[name] / counts.total(), low, high, "sentences")
+    return shares

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.data.annotations import ADJUDICATED, OPTIONAL, Annotation
+from pipeline.data.annotations import OPTIONAL, Annotation, decide, find_overlaps, group_by_span
 from pipeline.data.articles import Article, Row
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.exchange import write_whole
@@ -183,43 +183,22 @@ class _Checker:
 
     def check_together(self, done: Import) -> None:
         """Check what no row shows alone: overlaps, and labels of the test part that would change."""
-        spans: dict[str, set[tuple[int, int]]] = defaultdict(set)
-        for row in [*self._project.annotations, *done.added]:
-            spans[row.article_id].add((row.start, row.end))
-        where = {row.span: row.where for row in done.added}
-        for key in {row.article_id for row in done.added}:
-            own = sorted(spans[key])
-            for earlier, later in zip(own, own[1:], strict=False):
-                if later[0] < earlier[1]:
-                    place = where.get((key, *later)) or where.get((key, *earlier))
-                    if place:
-                        told = f"spans {earlier[0]}:{earlier[1]} and {later[0]}:{later[1]} of {key} overlap"
-                        self.problems.append(f"{place}: {told}; expected sentences side by side")
-        before, after = votes(self._project.annotations), votes([*self._project.annotations, *done.added])
+        new = {row.span: row for row in done.added}
+        both = [*self._project.annotations, *done.added]
+        for earlier, later in find_overlaps(both):
+            if place := new.get(later.span) or new.get(earlier.span):
+                spans = f"{earlier.start}:{earlier.end} and {later.start}:{later.end} of {later.article_id}"
+                self.problems.append(f"{place.where}: spans {spans} overlap; expected sentences side by side")
+        before, after = group_by_span(self._project.annotations), group_by_span(both)
         noted = {row.span for row in done.added if row.note.strip()}
-        for span in dict.fromkeys(row.span for row in done.added):
-            old, new = decided(before.get(span, [])), decided(after[span])
-            done.undecided += new is None
-            if span[0] in self._project.test_articles and span in before and old != new and span not in noted:
+        for span, row in new.items():
+            old, label = decide(before[span]), decide(after[span])
+            done.undecided += label is None
+            if row.article_id in self._project.test_articles and before[span] and old != label and span not in noted:
                 self.problems.append(
-                    f"{where[span]}: {span[0]} is in the test part, and its label would change from "
-                    f"{old or 'none'} to {new or 'none (evenly split)'}; expected a reason in `note`"
+                    f"{row.where}: {row.article_id} is in the test part, and its label would change from "
+                    f"{old or 'none'} to {label or 'none (evenly split)'}; expected a reason in `note`"
                 )
-
-
-def votes(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], list[Annotation]]:
-    """Gather the annotations of each span."""
-    found: dict[tuple[str, int, int], list[Annotation]] = defaultdict(list)
-    for row in annotations:
-        found[row.span].append(row)
-    return found
-
-
-def decided(rows: Sequence[Annotation]) -> str | None:
-    """Return the label that counts for one span, None where annotators are evenly split."""
-    adjudicated = [row.label for row in rows if row.annotator == ADJUDICATED]
-    ranked = Counter(adjudicated or [row.label for row in rows]).most_common(2)
-    return None if not ranked or len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]
 
 
 def _letters(label: str) -> str:

@@ -8,7 +8,6 @@ import pytest
 from conftest import ARTICLES, LABEL_NAMES, ROOT, article_text
 
 from pipeline.config import read_config
-from pipeline.data.annotations import agreement
 from pipeline.data.dataset import (
     INDEX_COLUMNS,
     digest,
@@ -19,6 +18,7 @@ from pipeline.data.dataset import (
 )
 from pipeline.data.sentences import cut
 from pipeline.errors import InputError
+from pipeline.labelling.agreement import measure_agreement
 
 INDEX, LABELS, LETTERS = Path("seeds/index.csv"), Path("labels/letters.jsonl"), Path("seeds/letters.jsonl")
 # Six words at least: fewer may repeat by chance.
@@ -462,7 +462,7 @@ def test_every_sentence_of_a_real_article_is_labelled(repository, name):
 
 
 def test_annotators_of_the_repository_agree(repository):
-    assert agreement(repository.annotations, LABEL_NAMES).alpha > 0.9
+    assert measure_agreement(repository.annotations, LABEL_NAMES).alpha > 0.9
 
 
 def test_each_label_is_in_both_parts_of_the_repository(repository):

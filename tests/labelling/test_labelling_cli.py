@@ -127,7 +127,7 @@ def test_agreement_prints_alpha_kappa_and_the_confusion(stance, project):
     _, out, _ = stance("agreement")
     lines = [line.split() for line in out.splitlines()]
     assert ["all", "0.939"] == lines[1][:2] and ["2019-02", "0.939"] == lines[5][:2]
-    assert "ann (rows) and bob (columns): kappa 0.937" in out and ["neutral", "0", "1", "7"] in lines
+    assert "ann (rows) and bob (columns): kappa 0.938" in out and ["neutral", "0", "1", "7"] in lines
 
 
 def test_agreement_without_a_second_opinion_says_so(stance, project):

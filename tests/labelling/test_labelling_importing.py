@@ -13,7 +13,7 @@ from pipeline.data.annotations import ADJUDICATED, read_labels
 from pipeline.data.articles import Article, Row
 from pipeline.data.dataset import load_dataset
 from pipeline.errors import InputError
-from pipeline.labelling.adjudication import annotation_rows, conflicts, example_rows, prevalence
+from pipeline.labelling.adjudication import annotation_rows, conflicts, estimate_shares, example_rows
 from pipeline.labelling.importing import import_batch
 from pipeline.labelling.project import read_project
 
@@ -365,16 +365,17 @@ def test_one_part_can_be_taken_out(project):
 
 def test_shares_are_estimated_from_random_sentences_alone(project):
     take(row(sampling="random"), second(sampling="margin"))
-    found = prevalence(known().annotations, ["pro-sanctions", "pro-dialogue", "neutral"])
+    found = estimate_shares(known().annotations, ["pro-sanctions", "pro-dialogue", "neutral"])
     assert [share.value for share in found.values()] == [0, 1, 0]
 
 
 def test_the_interval_of_a_share_is_wilsons(project):
     # Wilson's interval of 1 in 1 by hand: (1 + z²/2 ± z²/2) / (1 + z²).
     take(row(sampling="random"))
-    found = prevalence(known().annotations, ["pro-dialogue"])["pro-dialogue"]
-    assert (found.low, found.high) == pytest.approx((1 / (1 + 1.96**2), 1))
+    z = 1.959964
+    found = estimate_shares(known().annotations, ["pro-dialogue"])["pro-dialogue"]
+    assert (found.low, found.high) == pytest.approx((1 / (1 + z**2), 1))
 
 
 def test_without_random_sentences_no_share_is_estimated(project):
-    assert prevalence(known().annotations, ["neutral"]) == {}
+    assert estimate_shares(known().annotations, ["neutral"]) == {}
