@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.articles import Reject, Row, decode, read_rows
+from pipeline.data.files import write_whole
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling import labelstudio
 from pipeline.labelling.rows import COLUMNS
@@ -45,16 +45,11 @@ def check_output(file: Path) -> None:
         raise InputError(file, f"is there already and holds {answers} answers", then=then)
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Put a file in its place whole or not at all, and on the disk before its name."""
-    partial = file.with_name(f".{file.name}.partial")
+def write_file(file: Path, content: bytes) -> None:
+    """Put a file in its place whole or not at all; InputError where it cannot be written."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
+        with write_whole(file) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise InputError(file, error.strerror or str(error), expected="a place that can be written to") from None
 
@@ -66,11 +61,11 @@ def write_batch(file: Path, rows: Sequence[dict[str, Any]], label_names: Sequenc
     if suffix in TextBatch.SUFFIXES:
         TextBatch(file, rows).save()
     elif suffix == ".xlsx":
-        write_whole(file, _xlsx(rows, label_names))
+        write_file(file, _xlsx(rows, label_names))
     else:
         tasks = labelstudio.tasks(rows)
-        write_whole(file.with_suffix(".xml"), labelstudio.interface(label_names).encode())
-        write_whole(file, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
+        write_file(file.with_suffix(".xml"), labelstudio.interface(label_names).encode())
+        write_file(file, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 class TextBatch:
@@ -99,10 +94,10 @@ class TextBatch:
         """Write the whole file."""
         text = "".join(self._lines)
         if self._file.suffix.lower() == ".jsonl":
-            write_whole(self._file, text.encode())
+            write_file(self._file, text.encode())
         else:
             # With a byte order mark, or a spreadsheet takes curly quotes for letters.
-            write_whole(self._file, (_csv_line(self._columns) + text).encode("utf-8-sig"))
+            write_file(self._file, (_csv_line(self._columns) + text).encode("utf-8-sig"))
 
 
 def _csv_line(values: Iterable[Any]) -> str:

@@ -17,7 +17,7 @@ from pipeline.config import Config
 from pipeline.data.annotations import OPTIONAL, Annotation, decide, find_overlaps, group_by_span
 from pipeline.data.articles import Article, Row
 from pipeline.errors import InputError, raise_problems
-from pipeline.labelling.exchange import write_whole
+from pipeline.labelling.exchange import write_file
 from pipeline.labelling.project import Project, locked, read_project
 from pipeline.labelling.rows import codebook_version
 
@@ -79,7 +79,7 @@ def _append(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     before = file.read_bytes() if file.exists() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    write_whole(file, before + "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+    write_file(file, before + "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
 
 
 def _article(article: Article) -> dict[str, str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import select
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.labelling.exchange import TextBatch, read_batch
@@ -64,10 +61,10 @@ class Session:
         """Return what to show: context, sentence, keys."""
         row, width = self.current, min(width, 88)
         if row is None:
-            return f"{CLEAR}All done: {self._labelled()} labelled.\n\n[u] undo   [q] quit\n"
+            return f"{CLEAR}All done: {self.labelled} labelled.\n\n[u] undo   [q] quit\n"
         keys = "   ".join(f"{BOLD}[{n}]{PLAIN} {name}" for n, name in enumerate(self.label_names, 1))
         source = "  ".join(str(row.get(name) or "") for name in ("title", "outlet", "date")).strip()
-        lines = [f"{DIM}{self._labelled()} of {len(self.rows)}   {clean(source or row['article_id'])}{PLAIN}", ""]
+        lines = [f"{DIM}{self.labelled} of {len(self.rows)}   {clean(source or row['article_id'])}{PLAIN}", ""]
         lines += [f"{DIM}{line}{PLAIN}" for line in textwrap.wrap(clean(row.get("previous") or ""), width)]
         lines += ["", *(f"{BOLD}{line}{PLAIN}" for line in textwrap.wrap(clean(row["text"]), width)), ""]
         lines += [f"said: {clean(row['votes'])}"] if row.get("votes") else []
@@ -77,7 +74,9 @@ class Session:
         lines += ["", keys, f"{DIM}[s] skip  [u] undo  [n] note  [g] the model's guess  [q] quit{PLAIN}", ""]
         return CLEAR + "\n".join(lines)
 
-    def _labelled(self) -> int:
+    @property
+    def labelled(self) -> int:
+        """How many sentences have a label."""
         return sum(bool(row.get("label")) for row in self.rows)
 
     def press(self, key: str, ask: Callable[[str], str]) -> int | None:
@@ -106,8 +105,10 @@ def clean(text: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
-def label_batch(file: Path, label_names: Sequence[str], screen: TextIO = sys.stdout) -> tuple[int, int]:
+def label_batch(file: Path, label_names: Sequence[str]) -> tuple[int, int]:
     """Label a batch key by key; the file holds each answer before the next sentence is shown.
+
+    InputError where there is no terminal, no such batch, or another process labels it.
 
     Returns:
         How many sentences have a label now, and how many there are.
@@ -119,69 +120,42 @@ def label_batch(file: Path, label_names: Sequence[str], screen: TextIO = sys.std
         then = "fill a workbook in a spreadsheet, or suggest into .csv"
         raise InputError(file, "cannot be labelled in the terminal", expected=", ".join(TextBatch.SUFFIXES), then=then)
     read_batch(file)  # a lock beside a file that is not there would be litter
+    if not sys.stdin.isatty():
+        raise InputError("stance label", "standard input is no terminal", then="label in a spreadsheet instead")
     lock = FileLock(file.with_name(f".{file.name}.lock"))
     try:
         with lock.acquire(timeout=0):
             session = Session([row.fields for row in read_batch(file)], label_names)
             try:
-                with _keys() as (read, ask):
-                    _loop(session, TextBatch(file, session.rows), read, ask, screen)
+                _loop(session, TextBatch(file, session.rows))
             finally:
                 Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
         raise InputError(file, "is being labelled by another process", then="end that one first") from None
-    return sum(bool(row.get("label")) for row in session.rows), len(session.rows)
+    return session.labelled, len(session.rows)
 
 
-def _loop(
-    session: Session, batch: TextBatch, read: Callable[[], str], ask: Callable[[str], str], screen: TextIO
-) -> None:
+def _loop(session: Session, batch: TextBatch) -> None:
+    import typer
+
     while True:
-        screen.write(session.screen(shutil.get_terminal_size().columns))
-        screen.flush()
-        key = read()
-        if key in ("q", "", "\x04"):
-            screen.write("\n")
+        sys.stdout.write(session.screen(shutil.get_terminal_size().columns))
+        sys.stdout.flush()
+        try:
+            key = typer.getchar()  # drops what was pressed before it; what is pasted is one key, which means nothing
+        except EOFError:
+            key = "q"
+        if key in ("q", ""):
+            sys.stdout.write("\n")
             return
-        changed = session.press(key.lower(), ask)
+        changed = session.press(key.lower(), _ask)
         if changed is not None:
             batch.update(changed)
             batch.save()
 
 
-@contextmanager
-def _keys() -> Iterator[tuple[Callable[[], str], Callable[[str], str]]]:
-    """Read single keys from the terminal, and whole lines when asked; give it back as it was."""
+def _ask(words: str) -> str:
     try:
-        import termios
-        import tty
-    except ModuleNotFoundError:
-        raise InputError("stance label", "this system has no POSIX terminal", then="label in a spreadsheet") from None
-    if not sys.stdin.isatty():
-        raise InputError("stance label", "standard input is no terminal", then="label in a spreadsheet instead")
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-
-    def read() -> str:
-        key = os.read(descriptor, 1)
-        if key == b"\x1b":  # an arrow or function key: take all of it, its letters are no answers
-            while select.select([descriptor], [], [], 0.01)[0]:
-                key = os.read(descriptor, 1)
-                if not key or key.isalpha() and key != b"O" or key == b"~":
-                    break
-            return "\x1b"
-        return key.decode("utf-8", "replace")
-
-    def ask(words: str) -> str:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
-        sys.stdout.write(words)
-        sys.stdout.flush()
-        line = os.read(descriptor, 4096).decode("utf-8", "replace")
-        tty.setcbreak(descriptor, termios.TCSANOW)
-        return clean(line).strip()
-
-    try:
-        tty.setcbreak(descriptor)
-        yield read, ask
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        return clean(input(words)).strip()
+    except (EOFError, UnicodeDecodeError):
+        return ""

@@ -1,7 +1,5 @@
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import LABEL_NAMES, ROOT
+from terminals import Terminal
 
 from pipeline.labelling.exchange import read_batch, write_batch
 from pipeline.labelling.terminal import Session
@@ -105,38 +104,6 @@ def test_an_article_cannot_steer_the_terminal(session):
 # A real terminal
 
 
-class Terminal:
-    """The command on a pseudo-terminal: what it shows is read, keys are typed."""
-
-    def __init__(self, *words):
-        self.process_id, self.descriptor = pty.fork()
-        if not self.process_id:
-            os.execve(
-                sys.executable,
-                [sys.executable, "-m", "pipeline", "label", *words],
-                os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"},
-            )
-
-    def expect(self, text):
-        shown = ""
-        while text not in shown:
-            assert select.select([self.descriptor], [], [], 20)[0], f"{text!r} is not in {shown!r}"
-            shown += os.read(self.descriptor, 4096).decode()
-        return shown
-
-    def type(self, keys):
-        os.write(self.descriptor, keys.encode())
-
-    def end(self):
-        while True:
-            try:
-                if not os.read(self.descriptor, 4096):
-                    break
-            except OSError:
-                break
-        return os.waitstatus_to_exitcode(os.waitpid(self.process_id, 0)[1])
-
-
 @pytest.fixture(params=["batch.csv", "batch.jsonl"])
 def batch(project, request):
     write_batch(Path(request.param), batch_rows(), LABEL_NAMES)
@@ -148,19 +115,22 @@ def stored(batch):
 
 
 def test_a_batch_is_labelled_on_a_real_terminal(batch):
-    terminal = Terminal(str(batch))
+    terminal = Terminal("label", str(batch))
     terminal.expect(SENTENCES[0])
-    terminal.type("2")
+    terminal.press("2")
     terminal.expect(SENTENCES[1])
-    terminal.type("n")
+    terminal.press("n")
     terminal.expect("note: ")
     terminal.type("quack\n")
     terminal.expect("note: quack")
-    terminal.type("\x1b[A\x1b[3~\x1bOP1")  # arrow up, delete and F1 mean nothing; the 1 is an answer
+    for key in ("\x1b[A", "\x1b[3~", "\x1bOP", "123"):  # arrow up, delete, F1 and a pasted text mean nothing
+        terminal.press(key)
+        terminal.expect(SENTENCES[1])
+    terminal.press("1")
     terminal.expect(SENTENCES[2])
-    terminal.type("s")
+    terminal.press("s")
     terminal.expect("All done: 2 labelled.")
-    terminal.type("q")
+    terminal.press("q")
     assert terminal.end() == 0
     assert stored(batch) == ["pro-dialogue", "pro-sanctions", ""]
     assert read_batch(batch)[1].fields["note"] == "quack"
@@ -168,9 +138,9 @@ def test_a_batch_is_labelled_on_a_real_terminal(batch):
 
 
 def test_each_answer_is_saved_before_the_next_sentence_is_shown(batch):
-    terminal = Terminal(str(batch))
+    terminal = Terminal("label", str(batch))
     terminal.expect(SENTENCES[0])
-    terminal.type("3")
+    terminal.press("3")
     terminal.expect(SENTENCES[1])
     os.kill(terminal.process_id, signal.SIGKILL)
     assert terminal.end() == -signal.SIGKILL
@@ -178,34 +148,41 @@ def test_each_answer_is_saved_before_the_next_sentence_is_shown(batch):
 
 
 def test_labelling_goes_on_where_it_was_killed(batch):
-    terminal = Terminal(str(batch))
+    terminal = Terminal("label", str(batch))
     terminal.expect(SENTENCES[0])
-    terminal.type("3")
+    terminal.press("3")
     terminal.expect(SENTENCES[1])
     os.kill(terminal.process_id, signal.SIGKILL)
     terminal.end()
-    again = Terminal("start", str(batch))
+    again = Terminal("label", "start", str(batch))
     assert SENTENCES[1] in again.expect("[q] quit")
-    again.type("q")
+    again.press("q")
     assert again.end() == 0
 
 
 def test_ctrl_c_ends_it_and_keeps_what_was_answered(batch):
-    terminal = Terminal(str(batch))
+    terminal = Terminal("label", str(batch))
     terminal.expect(SENTENCES[0])
-    terminal.type("3")
+    terminal.press("3")
     terminal.expect(SENTENCES[1])
-    terminal.type("\x03")
+    terminal.press("\x03")
     assert terminal.end() == 130 and stored(batch) == ["neutral", "", ""]
 
 
+def test_ctrl_d_is_no_answer_and_ends_it(batch):
+    terminal = Terminal("label", str(batch))
+    terminal.expect(SENTENCES[0])
+    terminal.press("\x04")
+    assert terminal.end() == 0 and stored(batch) == ["", "", ""]
+
+
 def test_two_terminals_do_not_share_a_batch(batch):
-    first = Terminal(str(batch))
+    first = Terminal("label", str(batch))
     first.expect(SENTENCES[0])
-    second = Terminal(str(batch))
+    second = Terminal("label", str(batch))
     second.expect("is being labelled by another process")
     assert second.end() == 2
-    first.type("q")
+    first.press("q")
     assert first.end() == 0
 
 
@@ -236,11 +213,11 @@ def test_a_batch_that_is_not_there_is_named(project):
 
 
 def test_an_answer_keeps_what_else_a_row_says(batch):
-    terminal = Terminal(str(batch))
+    terminal = Terminal("label", str(batch))
     terminal.expect(SENTENCES[0])
-    terminal.type("3")
+    terminal.press("3")
     terminal.expect(SENTENCES[1])
-    terminal.type("q")
+    terminal.press("q")
     terminal.end()
     row = read_batch(batch)[0].fields
     assert json.dumps([row["guess"], str(row["confidence"])]) == '["pro-dialogue", "0.61"]'

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from terminals import Terminal
 
 from pipeline.data.dataset import INDEX, INDEX_COLUMNS
 
@@ -71,36 +71,24 @@ def answers(tmp_path, monkeypatch):
 def run(command):
     """Run a command of the page in this environment's own interpreter."""
     words = [sys.executable, "-m", "pipeline", *command.split()[1:]]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment(), timeout=240)
+    done = subprocess.run(
+        words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240
+    )
     assert done.returncode == 0, f"{command}\n{done.stderr}"
     return done.stdout
 
 
-def environment():
-    return os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
-
-
 def label(command, answers):
-    """Run the terminal labeller on a pseudo-terminal and press a key for each sentence of the batch."""
+    """Run the terminal labeller and press a key for each sentence of the batch."""
     with Path(command.split()[-1]).open(encoding="utf-8-sig", newline="") as stream:
         texts = [row["text"] for row in csv.DictReader(stream)]
-    process, descriptor = pty.fork()
-    if not process:
-        words = [sys.executable, "-m", "pipeline", *command.split()[1:]]
-        os.execve(sys.executable, words, environment())
-    shown = ""
-    while "[q] quit" not in shown:
-        shown += os.read(descriptor, 4096).decode("utf-8", "replace")
+    terminal = Terminal(*command.split()[1:])
     for text in texts:
-        os.write(descriptor, KEYS[answers.get(text, "neutral")].encode())
-    os.write(descriptor, b"q")
-    while True:
-        try:
-            if not os.read(descriptor, 4096):
-                break
-        except OSError:
-            break
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+        terminal.expect("[q] quit")
+        terminal.press(KEYS[answers.get(text, "neutral")])
+    terminal.expect(f"All done: {len(texts)} labelled.")
+    terminal.press("q")
+    assert terminal.end() == 0
 
 
 def macro_f1(output):
