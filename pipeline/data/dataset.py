@@ -177,21 +177,26 @@ def _limited(spans: Iterable[str], index: dict[str, dict[str, str]], limit: int)
     return kept
 
 
+def list_seeds(folder: Path) -> list[Path]:
+    """Return the files of a folder that hold articles, in the order of their names; none where there is no folder."""
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return [folder / name for name in names if name.endswith(DOCUMENTS + TABLES) and name != INDEX]
+
+
 def read_seeds(folder: Path) -> dict[str, Article]:
     """Read the articles of a folder by their ids; InputError lists what cannot be read."""
     if not folder.is_dir():
         raise InputError(folder, "no such folder", expected="the articles that labels speak of")
-    names = [n for n in sorted(os.listdir(folder)) if n.endswith(DOCUMENTS + TABLES) and n != INDEX]
     articles: dict[str, Article] = {}
     problems = []
-    for found in read_articles(folder / name for name in names):
+    for found in read_articles(list_seeds(folder)):
         if isinstance(found, Reject):
             problems.append(f"{found.where}: {found.why}")
         elif found.id in articles:
             problems.append(f"{folder}: two articles have the id {found.id!r}; expected one; rename one")
         else:
             articles[found.id] = found
-    if not names:
+    if not articles and not problems:
         problems.append(f"{folder}: holds no article; expected {', '.join(DOCUMENTS + TABLES)}")
     raise_problems(problems)
     return articles

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.data.annotations import ADJUDICATED, RANDOM, Annotation, adjudicate, decide, group_by_span
-from pipeline.data.articles import Article
-from pipeline.errors import InputError
+from pipeline.data.annotations import ADJUDICATED, OPTIONAL, RANDOM, Annotation, adjudicate, decide, group_by_span
 from pipeline.labelling.project import Project
-from pipeline.labelling.rows import Contexts, make_row
+from pipeline.labelling.rows import make_row
 from pipeline.scoring.metrics import Interval
 
 
@@ -22,35 +20,22 @@ def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:
         every: also those that a majority decides; never those that are adjudicated.
 
     """
-    contexts = Contexts(project.articles)
     rows = []
-    for (article_id, start, end), own in group_by_span(project.annotations).items():
+    for (_, start, end), own in group_by_span(project.annotations).items():
         differ = len({row.label for row in own}) > 1 and all(row.annotator != ADJUDICATED for row in own)
         if differ and (every or decide(own) is None):
             said = ", ".join(f"{row.annotator}: {row.label}" for row in own)
-            article = _article(project, own[0])
-            rows.append(
-                make_row(article, start, end, previous=contexts.previous(article_id, start), votes=said)
-                | {"sampling": own[0].sampling}
-            )
+            rows.append(make_row(project.article(own[0]), start, end, votes=said, sampling=own[0].sampling))
     return rows
-
-
-def _article(project: Project, row: Annotation) -> Article:
-    if row.article_id not in project.articles:
-        raise InputError(row.where, f"no article {row.article_id!r}", then="add it to the seeds")
-    return project.articles[row.article_id]
 
 
 def annotation_rows(project: Project) -> list[dict[str, Any]]:
     """Return every annotation as a row of a batch: nothing is lost on the way out."""
-    contexts = Contexts(project.articles)
-    rows = []
-    for own in project.annotations:
-        extra = {name: getattr(own, name) for name in ("label", "note", "annotator", "time", "sampling", "codebook")}
-        previous = contexts.previous(_article(project, own).id, own.start)
-        rows.append(make_row(project.articles[own.article_id], own.start, own.end, previous=previous, **extra))
-    return rows
+    names = ("label", "annotator", *OPTIONAL)
+    return [
+        make_row(project.article(row), row.start, row.end, **{name: getattr(row, name) for name in names})
+        for row in project.annotations
+    ]
 
 
 def example_rows(project: Project, *, sampling: str = "", part: str = "") -> list[dict[str, Any]]:
@@ -72,7 +57,7 @@ def example_rows(project: Project, *, sampling: str = "", part: str = "") -> lis
     examples = []
     for span, label in adjudicate(row for rows in kept.values() for row in rows).items():
         (key, start, end), said = span, kept[span][0]
-        article = _article(project, said)
+        article = project.article(said)
         row = {"id": f"{key}:{start}-{end}", "text": said.text, "label": label, "article": key}
         examples.append(row | {name: value for name in ("outlet", "date") if (value := getattr(article, name))})
     return examples

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from pipeline.config import Config
 from pipeline.data.annotations import Annotation, read_labels
-from pipeline.data.articles import DOCUMENTS, TABLES, Article
-from pipeline.data.dataset import INDEX, Example, read_corpora, read_index, read_seeds
+from pipeline.data.articles import Article
+from pipeline.data.dataset import INDEX, Example, list_seeds, read_corpora, read_index, read_seeds
+from pipeline.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,12 @@ class Project:
     index: dict[str, dict[str, str]]  # article id -> its row of index.csv
     annotations: tuple[Annotation, ...]
     corpora: tuple[Example, ...] = ()
+
+    def article(self, row: Annotation) -> Article:
+        """Return the article that an annotation speaks of; InputError where there is none."""
+        if row.article_id not in self.articles:
+            raise InputError(row.where, f"no article {row.article_id!r}", then="add it to the seeds")
+        return self.articles[row.article_id]
 
     def part(self, article_id: str) -> str:
         """Return the part of an article, train or test; empty where it has none yet."""
@@ -46,8 +53,7 @@ class Project:
 def read_project(config: Config) -> Project:
     """Read what there is, also where articles have labels and no part yet."""
     folder = config.data.seeds
-    begun = any(file.name.endswith(DOCUMENTS + TABLES) and file.name != INDEX for file in folder.glob("*"))
-    articles = read_seeds(folder) if begun else {}
+    articles = read_seeds(folder) if list_seeds(folder) else {}
     index = read_index(folder, articles) if (folder / INDEX).exists() else {}
     annotations: tuple[Annotation, ...] = ()
     if any(config.data.labels.glob("*.jsonl")):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline.config import Candidate, Config
-from pipeline.data.articles import Article
 from pipeline.data.dataset import Example, load_dataset
 from pipeline.errors import InputError
 from pipeline.labelling.project import read_project
-from pipeline.labelling.rows import Contexts, codebook_version, make_row
+from pipeline.labelling.rows import codebook_version, make_row, model_opinion
 from pipeline.progress import ProgressCallback
 from pipeline.training.selection import check_classes, cross_validate, make_folds
 
-ORDERS = ("confidence", "cleanlab")
+ORDERS, PARTS = ("confidence", "cleanlab"), ("train", "test", "all")
 
 
 def review(
@@ -25,7 +23,7 @@ def review(
     """Return labelled sentences, the least believable first, as rows of a batch.
 
     A model that has not seen an article says how likely its labels are. The order is where to look,
-    never a verdict: most of what stands first is right.
+    never a verdict: most of what stands first is right. InputError for an unknown order or part, or too few rows.
 
     Args:
         config: says where seeds and labels are.
@@ -33,46 +31,38 @@ def review(
         part: `train`, `test`, or `all`.
         order: `confidence` in the label, or `cleanlab`'s normalized margin (extra `review`).
         number: how many rows at most.
-        on_progress: told how far it is.
+        on_progress: called with the share that is done.
 
     """
     if order not in ORDERS:
         raise InputError("--order", f"unknown order {order!r}", expected=", ".join(ORDERS))
-    if part not in ("train", "test", "all"):
-        raise InputError("--part", f"unknown part {part!r}", expected="train, test, all")
+    if part not in PARTS:
+        raise InputError("--part", f"unknown part {part!r}", expected=", ".join(PARTS))
     dataset = load_dataset(config)
     # The test part's labels are only shown where they are asked for, but then by a model of all other articles.
     examples = [*dataset.part("train"), *(dataset.part("test") if part != "train" else [])]
     check_classes(examples, config)
     result = cross_validate(candidate, examples, make_folds(examples, (), config), config, on_progress)
     scores = _scores(result.y_true, result.probabilities, order)
-    project = read_project(config)
-    contexts, version = Contexts(project.articles), codebook_version(config.data.labels)
+    articles, version = read_project(config).articles, codebook_version(config.data.labels)
     rows: list[dict[str, Any]] = []
     for position in np.argsort(scores, kind="stable"):
-        example = result.examples[position]
-        if part not in ("all", example.split) or example.article_id not in project.articles:
-            continue
-        best = int(result.probabilities[position].argmax())
-        row = _row(example, project.articles[example.article_id], contexts) | {"codebook": version}
-        row |= {"guess": config.label_names[best], "confidence": round(float(result.probabilities[position, best]), 4)}
-        rows.append(row)
-        if len(rows) == number:
-            break
+        example, probabilities = result.examples[position], result.probabilities[position]
+        if part in ("all", example.split) and example.article_id in articles and len(rows) < number:
+            row = make_row(articles[example.article_id], example.start, example.end, codebook=version)
+            opinion = model_opinion(probabilities.argmax(), probabilities, config.label_names)
+            rows.append(row | {"votes": _now(example)} | opinion)
     return rows
 
 
-def _row(example: Example, article: Article, contexts: Contexts) -> dict[str, Any]:
-    previous = contexts.previous(article.id, example.start)
-    told = f"now: {example.label}" + (" (test part: a change needs a reason in `note`)" * (example.split == "test"))
-    return make_row(article, example.start, example.end, previous=previous, votes=told)
+def _now(example: Example) -> str:
+    return f"now: {example.label}" + " (test part: a change needs a reason in `note`)" * (example.split == "test")
 
 
 def _scores(y_true: np.ndarray, probabilities: np.ndarray, order: str) -> np.ndarray:
     """Return how believable each label is, shape (n,); low is dubious."""
     if order == "confidence":
-        found: np.ndarray = probabilities[np.arange(len(y_true)), y_true]
-        return found
+        return np.take_along_axis(probabilities, y_true[:, None], axis=1)[:, 0]
     try:
         from cleanlab.rank import get_label_quality_scores
     except ModuleNotFoundError:
@@ -83,10 +73,8 @@ def _scores(y_true: np.ndarray, probabilities: np.ndarray, order: str) -> np.nda
 
 def find_candidate(config: Config, name: str) -> Candidate:
     """Return a candidate of the config by its name; `tfidf` can always be had."""
-    named: Sequence[Candidate] = [candidate for candidate in config.candidates if candidate.name == name]
-    if named:
-        return named[0]
-    if name == "tfidf":
-        return Candidate(name="tfidf", kind="tfidf")
-    names = ", ".join(dict.fromkeys(["tfidf", *(candidate.name for candidate in config.candidates)]))
-    raise InputError("--candidate", f"no candidate {name!r}", expected=names)
+    candidates = {"tfidf": Candidate(name="tfidf", kind="tfidf")}
+    candidates |= {candidate.name: candidate for candidate in config.candidates}
+    if name not in candidates:
+        raise InputError("--candidate", f"no candidate {name!r}", expected=", ".join(candidates))
+    return candidates[name]

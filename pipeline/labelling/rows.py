@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.data.articles import Article
-from pipeline.data.sentences import Sentence, cut
+from pipeline.data.sentences import cut
 
 # In the order in which a spreadsheet shows them. What the model thinks stands last, and hidden where it can be.
 COLUMNS = (
@@ -20,28 +23,18 @@ COLUMNS = (
 def make_row(article: Article, start: int, end: int, **fields: Any) -> dict[str, Any]:
     """Return the row of one span, all columns present; `fields` fill what is known."""
     row = dict.fromkeys(COLUMNS, "") | {"article_id": article.id, "start": start, "end": end}
-    row |= {"text": article.text[start:end]}
+    previous = next((sentence.text for sentence in reversed(_sentences(article.text)) if sentence.end <= start), "")
+    row |= {"previous": previous, "text": article.text[start:end]}
     return row | {name: getattr(article, name) for name in ("title", "date", "outlet")} | fields
 
 
-def previous_sentence(sentences: Sequence[Sentence], start: int) -> str:
-    """Return the last sentence that ends before a place, empty at the beginning of an article."""
-    return next((sentence.text for sentence in reversed(sentences) if sentence.end <= start), "")
+def model_opinion(label: int, probabilities: np.ndarray, label_names: Sequence[str]) -> dict[str, Any]:
+    """Return the columns `guess` and `confidence` of one sentence, whose probabilities have shape (k,)."""
+    return {"guess": label_names[label], "confidence": round(float(probabilities[label]), 4)}
 
 
-class Contexts:
-    """The sentence before a span, each article cut once."""
-
-    def __init__(self, articles: Mapping[str, Article]) -> None:
-        """Remember the articles; nothing is cut before it is asked for."""
-        self._articles = articles
-        self._cut: dict[str, list[Sentence]] = {}
-
-    def previous(self, article_id: str, start: int) -> str:
-        """Return the sentence before a place in an article."""
-        if article_id not in self._cut:
-            self._cut[article_id] = cut(self._articles[article_id].text)
-        return previous_sentence(self._cut[article_id], start)
+# The spans of an article mostly come one after the other.
+_sentences = lru_cache(maxsize=64)(cut)
 
 
 def codebook_version(labels: Path) -> str:
@@ -50,5 +43,5 @@ def codebook_version(labels: Path) -> str:
         first, _, _ = (labels / "CODEBOOK.md").read_text(encoding="utf-8").partition("\n")
     except OSError:
         return ""
-    found = re.search(r"version (\d+(?:\.\d+)*)", first)
-    return found.group(1) if found else ""
+    version = re.search(r"version (\d+(?:\.\d+)*)", first)
+    return version[1] if version else ""

@@ -18,7 +18,7 @@ from pipeline.data.splitting import near_duplicates, normalize
 from pipeline.errors import InputError
 from pipeline.labelling.choice import Plan, choose
 from pipeline.labelling.project import Project, read_project
-from pipeline.labelling.rows import codebook_version, make_row
+from pipeline.labelling.rows import codebook_version, make_row, model_opinion
 from pipeline.progress import ProgressCallback
 
 # Two sentences that share this much of the shorter one say the same (as in the leak report).
@@ -31,7 +31,7 @@ SHOWN = 3  # rejects, where nothing is left
 class Pool:
     """The sentences that may be offered, and why others may not."""
 
-    sentences: list[tuple[Article, Sentence, str]] = field(default_factory=list)  # with the sentence before
+    sentences: list[tuple[Article, Sentence]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)  # why -> sentences
     rejects: list[Reject] = field(default_factory=list)
 
@@ -65,17 +65,15 @@ def suggest(
         reasons = [f"{count} {why}" for why, count in pool.left_out.most_common()]
         reasons += [f"{reject.where}: {reject.why}" for reject in pool.rejects[:SHOWN]]
         raise InputError("stance label suggest", f"no sentence is left to label ({', '.join(reasons) or 'no input'})")
-    probabilities = _score([sentence.text for _, sentence, _ in pool.sentences], bundle, on_progress)
-    chosen = choose(probabilities, plan)
+    probabilities = _score([sentence.text for _, sentence in pool.sentences], bundle, on_progress)
+    labels, chosen = bundle.decide(probabilities), choose(probabilities, plan)
     version = codebook_version(config.data.labels)
     rows = []
     # In reading order: an annotator who reads on needs less time for each sentence.
     for position in sorted(chosen):
-        article, sentence, previous = pool.sentences[position]
-        best = int(probabilities[position].argmax())
-        row = make_row(article, sentence.start, sentence.end, previous=previous, codebook=version)
-        row |= {"sampling": chosen[position], "guess": bundle.label_names[best]}
-        rows.append(row | {"confidence": round(float(probabilities[position, best]), 4)})
+        article, sentence = pool.sentences[position]
+        row = make_row(article, sentence.start, sentence.end, codebook=version, sampling=chosen[position])
+        rows.append(row | model_opinion(labels[position], probabilities[position], bundle.label_names))
     return Suggestion(tuple(rows), pool)
 
 
@@ -96,14 +94,13 @@ def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
     for row in project.annotations:
         labelled[row.article_id].append((row.start, row.end))
     for article in articles.values():
-        sentences = cut(article.text)
-        for sentence, previous in zip(sentences, ["", *(sentence.text for sentence in sentences)], strict=False):
+        for sentence in cut(article.text):
             if article.id in guarded:
                 pool.left_out["of the test part"] += 1
             elif any(start < sentence.end and sentence.start < end for start, end in labelled[article.id]):
                 pool.left_out["labelled already"] += 1
             else:
-                pool.sentences.append((article, sentence, previous))
+                pool.sentences.append((article, sentence))
     _drop_repeats(pool, project)
     return pool
 
@@ -134,7 +131,7 @@ def _guarded(articles: dict[str, Article], project: Project) -> set[str]:
 def _drop_repeats(pool: Pool, project: Project) -> None:
     """Leave out sentences that say what a labelled one, a test article or an earlier one of the pool says."""
     known = {f"known {i}": text for i, text in enumerate(project.known_texts)}
-    new = {f"new {i}": sentence.text for i, (_, sentence, _) in enumerate(pool.sentences)}
+    new = {f"new {i}": sentence.text for i, (_, sentence) in enumerate(pool.sentences)}
     seen = {normalize(text) for text in known.values()}
     repeats: set[str] = set()
     # Short sentences, and those that stand in very many texts, have no shingles of their own to compare.

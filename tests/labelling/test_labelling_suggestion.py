@@ -39,7 +39,7 @@ def config():
 
 
 def offered(inputs):
-    return [sentence.text for _, sentence, _ in gather(inputs, read_project(config())).sentences]
+    return [sentence.text for _, sentence in gather(inputs, read_project(config())).sentences]
 
 
 def left_out(inputs):
