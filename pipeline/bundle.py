@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from pipeline.scoring.abstention import UNCERTAIN, Abstention
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
 FIRST_STAGE, TOKENIZER = "first_stage.safetensors", "tokenizer.json"
 AGAIN = "train again: make train"
+# What a model is tried on when it is loaded: nothing, a sentence, and as many tokens as a sentence may have.
+PROBES = ("", "One #hashtag, one sentence.", ". " * 2500)
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,10 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest alone."""
     place = folder / MANIFEST
-    if not place.exists():
+    if not os.path.isfile(place):  # and no pipe, which would be waited for; a name that cannot be is no file either
         raise InputError(folder, "holds no exported model", then="run `make train` first")
     try:
-        manifest = Manifest.model_validate_json(place.read_bytes(), strict=True)
-    except OSError as error:
-        raise InputError(place, f"cannot be read ({error.strerror})", then=AGAIN) from None
+        manifest = Manifest.model_validate_json(_read(place), strict=True)
     except ValidationError as error:
         raise InputError(place, describe_invalid(error), then=AGAIN) from None
     if manifest.checksum != manifest.checksum_of_rest():
@@ -179,32 +180,64 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Verify and load an exported folder; InputError if a byte has changed."""
-    from safetensors.numpy import load
-
+def load_bundle(folder: Path | str) -> Bundle:
+    """Verify an exported folder, load it and try it; InputError if a byte has changed or it cannot score."""
+    folder = Path(folder)
     manifest = read_manifest(folder)
     files = _read_files(folder, manifest)
-    values, arrays = json.loads(files.pop(VALUES)), load(files.pop(ARRAYS))
-    files.pop(CARD)
-    first_stage = None
-    if manifest.first_stage:
-        weights = load(files.pop(FIRST_STAGE))["weights"]
-        first_stage = cascade.restore(manifest.first_stage.model_dump(), weights, files[TOKENIZER])
-    classifier = create(manifest.candidate)
-    classifier.restore(State(values, arrays, files))
-    return Bundle(manifest, classifier, first_stage)
+    try:
+        bundle = _restore(manifest, files)
+        _try(bundle)
+    except Exception as error:
+        # Whoever changes a file can change its checksum: each library then has its own word for what it cannot read.
+        why = (str(error).splitlines() or [""])[0][:200]
+        raise InputError(folder, f"cannot be loaded ({type(error).__name__}: {why})", then=AGAIN) from error
+    return bundle
 
 
 def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """Read every file that the manifest names; InputError if a byte has changed."""
     files: dict[str, bytes] = {}
     for name, expected in manifest.sha256.items():
-        if not (folder / name).is_file():
-            raise InputError(folder / name, "is missing", then=AGAIN)
-        files[name] = (folder / name).read_bytes()
+        files[name] = _read(folder / name)
         actual = hashlib.sha256(files[name]).hexdigest()
         if actual != expected:
             what = f"was changed after the export (sha256 {actual[:12]}...)"
             raise InputError(folder / name, what, expected=f"{expected[:12]}...", then=AGAIN)
     return files
+
+
+def _read(file: Path) -> bytes:
+    if not os.path.isfile(file):
+        raise InputError(file, "is missing", then=AGAIN)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(file, f"cannot be read ({error.strerror})") from None
+
+
+def _restore(manifest: Manifest, files: dict[str, bytes]) -> Bundle:
+    from safetensors.numpy import load
+
+    state = State(json.loads(files[VALUES]), load(files[ARRAYS]))
+    state.blobs = {name: content for name, content in files.items() if name not in (CARD, VALUES, ARRAYS, FIRST_STAGE)}
+    if not all(np.isfinite(array).all() for array in state.arrays.values()):
+        raise ValueError(f"{ARRAYS} holds a number that is none")
+    first_stage = None
+    if manifest.first_stage:
+        weights = load(files[FIRST_STAGE])["weights"]
+        first_stage = cascade.restore(manifest.first_stage.model_dump(), weights, files[TOKENIZER])
+    classifier = create(manifest.candidate)
+    classifier.restore(state)
+    return Bundle(manifest, classifier, first_stage)
+
+
+def _try(bundle: Bundle) -> None:
+    """Score a few texts, the longest one among them; ValueError unless there is a number for each label."""
+    texts = [join(text, target) for text in PROBES for target in bundle.targets[:1] or ("",)]
+    scores = bundle.classifier.decision_function(texts)
+    expected = len(texts), len(bundle.label_names)
+    if scores.shape != expected:
+        raise ValueError(f"scores of shape {scores.shape}, expected {expected}")
+    if not np.isfinite(bundle.predict_proba(texts)).all():
+        raise ValueError("a probability that is no number")

@@ -42,4 +42,5 @@ def describe_invalid(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(map(str, first["loc"]))[:100]
     message = first["msg"].removeprefix("Value error, ")
-    return f"`{key}`: {message}" if key else message
+    words = f"`{key}`: {message}" if key else message
+    return "".join(letter if letter.isprintable() else "?" for letter in words[:300])

@@ -88,6 +88,8 @@ class Manifest(Facts):
         lengths |= {f"out_of_fold of {key}": len(row) for key, row in self.out_of_fold.items()}
         if self.first_stage:
             lengths["first_stage.rest"] = len(self.first_stage.rest)
+            if self.first_stage.rest.count(0) != 1 or abs(sum(self.first_stage.rest) - 1) > 1e-6:
+                raise ValueError("first_stage.rest: expected 0 for one label and shares of 1 for the others")
         for name, length in lengths.items():
             if length != size:
                 raise ValueError(f"{name}: {length} values for {size} labels")

@@ -31,7 +31,7 @@ class FirstStage:
         """Return the log-odds that a text is not of the commonest label, shape (n,)."""
         rows, features, lengths = count_pieces(self.tokenizer, texts, len(self.weights) - PAIRS)
         sums = np.bincount(rows, self.weights[features], minlength=len(texts))
-        return sums * self.step / np.sqrt(lengths) + self.intercept
+        return sums * self.step / np.sqrt(np.maximum(lengths, 1)) + self.intercept
 
     def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return which texts it is sure of, shape (n,), and their probabilities, shape (those, k)."""
@@ -50,12 +50,15 @@ class FirstStage:
 
 
 def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> FirstStage:
-    """Build from what `to_dict` stored, the weights, and a tokenizer's file."""
+    """Build from what `to_dict` stored, the weights, and a tokenizer's file; ValueError if they do not fit together."""
     from tokenizers import Tokenizer
 
+    loaded = Tokenizer.from_str(tokenizer.decode())
+    if weights.dtype != np.int8 or weights.shape != (loaded.get_vocab_size() + PAIRS,):
+        raise ValueError(f"the first stage has weights {weights.dtype} of shape {weights.shape}: another tokenizer's")
     rest = tuple(map(float, values["rest"]))
     numbers = {name: float(values[name]) for name in ("step", "intercept", "threshold")}
-    return FirstStage(Tokenizer.from_str(tokenizer.decode()), weights, rest=rest, **numbers)
+    return FirstStage(loaded, weights, rest=rest, **numbers)
 
 
 def count_pieces(tokenizer: Any, texts: Sequence[str], vocabulary: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -44,17 +44,24 @@ class OnnxModel:
     """Texts in, one row of numbers each out."""
 
     def __init__(self, blobs: dict[str, bytes]) -> None:
-        """Load `model.onnx` and `tokenizer.json` from bytes."""
+        """Load `model.onnx` and `tokenizer.json` from bytes; ValueError if they do not fit or want other files."""
         import onnxruntime
         from tokenizers import Tokenizer
 
         self.blobs = blobs
         self._tokenizer = Tokenizer.from_str(blobs["tokenizer.json"].decode())
+        if self._tokenizer.truncation is None:
+            raise ValueError("tokenizer.json does not say how long a text may be")
+        # Weights that lie in another file name it under this key; a graph has no other use for the word.
+        if b"location" in blobs["model.onnx"]:
+            raise ValueError("model.onnx keeps weights in another file")
         options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         # Cores work on batches of their own: no one waits for another inside a layer.
         options.intra_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is raised
         self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=providers())
+        self._score([[max(self._tokenizer.get_vocab().values())]])  # fails if the network knows fewer words
 
     def run(self, texts: Sequence[str], batch_size: int = 16) -> np.ndarray:
         """Return the model's output, shape (n, d), in the order of the texts."""
