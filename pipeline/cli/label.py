@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from pipeline.cli.console import out, table
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.data.articles import Row
+    from pipeline.data.articles import Reject, Row
     from pipeline.labelling.agreement import Agreement
 
 
@@ -64,8 +65,7 @@ def suggest(
     with Bar() as bar:
         found = pick(inputs, load_bundle(model), settings, plan, bar.update)
     write_batch(output, found.rows, settings.label_names)
-    for reject in found.pool.rejects:
-        out.print(f"left out: {escape(reject.where)}: {escape(reject.why)}")
+    _print_rejects(found.pool.rejects)
     for why, count in found.pool.left_out.most_common():
         out.print(f"{count} sentences left out: {why}")
     guesses = Counter(row["guess"] for row in found.rows)
@@ -83,6 +83,11 @@ def suggest(
         out.print(f"Next: `stance label {output}`, or fill the column `label` elsewhere")
     sources = " ".join(f"--articles {'ARTICLES' if word == '-' else word}" for word in inputs)
     out.print(f"Then: `stance label import {output} --annotator NAME {sources}`")
+
+
+def _print_rejects(rejects: Iterable[Reject]) -> None:
+    for reject in rejects:
+        out.print(f"left out: {reject}", markup=False)
 
 
 @app.command(epilog="Example: stance label batch.csv")
@@ -120,11 +125,10 @@ def import_(
 
 
 def _take_in(rows: list[Row], settings: Config, annotator: str, articles: list[Path], old_codebook: bool) -> None:
-    from pipeline.data.articles import Article, read_articles
     from pipeline.labelling.importing import LABELS, import_batch
 
-    new = {found.id: found for found in read_articles(articles) if isinstance(found, Article)}
-    done = import_batch(rows, settings, annotator=annotator, articles=new, old_codebook=old_codebook)
+    done = import_batch(rows, settings, annotator=annotator, articles=articles, old_codebook=old_codebook)
+    _print_rejects(done.rejects)
     counts = Counter(row.label for row in done.added)
     told = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
     out.print(f"{len(done.added)} annotations added" + f" ({told}): {settings.data.labels / LABELS}" * bool(done.added))

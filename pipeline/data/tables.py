@@ -34,6 +34,10 @@ class Reject:
     where: str
     why: str
 
+    def __str__(self) -> str:
+        """Write the line that a person reads."""
+        return f"{self.where}: {self.why}"
+
 
 class ByteCounter:
     """Opens files and counts the bytes that are read from them: how far a long reading is."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.data.annotations import Annotation, read_labels
-from pipeline.data.articles import Article
+from pipeline.data.articles import Article, Reject, read_articles
 from pipeline.data.dataset import INDEX, Example, list_seeds, read_corpora, read_index, read_seeds
 from pipeline.errors import InputError
 
@@ -61,6 +62,22 @@ def read_project(config: Config) -> Project:
     file = config.data.corpora
     corpora = read_corpora(file, config.label_names) if file and file.exists() else ()
     return Project(articles, index, annotations, corpora)
+
+
+def read_new_articles(inputs: Iterable[str | Path], project: Project) -> tuple[dict[str, Article], list[Reject]]:
+    """Read articles by their ids, and what cannot be taken: also a second text under one id, here or in the seeds."""
+    articles: dict[str, Article] = {}
+    rejects = []
+    for article in read_articles(inputs):
+        if isinstance(article, Reject):
+            rejects.append(article)
+        elif article.id in articles:
+            rejects.append(Reject(article.id, "a second article with this id; expected unique ids"))
+        elif article.id in project.articles and project.articles[article.id].text != article.text:
+            rejects.append(Reject(article.id, "has the id of an article in the seeds and another text; rename it"))
+        else:
+            articles[article.id] = article
+    return articles, rejects
 
 
 @contextmanager

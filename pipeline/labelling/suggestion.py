@@ -12,12 +12,12 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 from pipeline.config import Config
-from pipeline.data.articles import Article, Reject, read_articles
+from pipeline.data.articles import Article, Reject
 from pipeline.data.sentences import Sentence, cut
 from pipeline.data.splitting import near_duplicates, normalize
 from pipeline.errors import InputError
 from pipeline.labelling.choice import Plan, choose
-from pipeline.labelling.project import Project, read_project
+from pipeline.labelling.project import Project, read_new_articles, read_project
 from pipeline.labelling.rows import codebook_version, make_row, model_opinion
 from pipeline.progress import ProgressCallback
 
@@ -63,7 +63,7 @@ def suggest(
     pool = gather(inputs, read_project(config))
     if not pool.sentences:
         reasons = [f"{count} {why}" for why, count in pool.left_out.most_common()]
-        reasons += [f"{reject.where}: {reject.why}" for reject in pool.rejects[:SHOWN]]
+        reasons += map(str, pool.rejects[:SHOWN])
         raise InputError("stance label suggest", f"no sentence is left to label ({', '.join(reasons) or 'no input'})")
     probabilities = _score([sentence.text for _, sentence in pool.sentences], bundle, on_progress)
     labels, chosen = bundle.decide(probabilities), choose(probabilities, plan)
@@ -87,8 +87,8 @@ def _score(texts: Sequence[str], bundle: Bundle, on_progress: ProgressCallback) 
 
 def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
     """Cut the inputs and leave out what is labelled, says the same, or belongs to the test part."""
-    pool = Pool()
-    articles = _read(inputs, project, pool)
+    articles, rejects = read_new_articles(inputs, project)
+    pool = Pool(rejects=rejects)
     guarded = _guarded(articles, project)
     labelled: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in project.annotations:
@@ -103,21 +103,6 @@ def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
                 pool.sentences.append((article, sentence))
     _drop_repeats(pool, project)
     return pool
-
-
-def _read(inputs: Iterable[str | Path], project: Project, pool: Pool) -> dict[str, Article]:
-    """Read articles by their ids; what cannot be taken is a reject of the pool."""
-    articles: dict[str, Article] = {}
-    for article in read_articles(inputs):
-        if isinstance(article, Reject):
-            pool.rejects.append(article)
-        elif article.id in articles:
-            pool.rejects.append(Reject(article.id, "a second article with this id; expected unique ids"))
-        elif article.id in project.articles and project.articles[article.id].text != article.text:
-            pool.rejects.append(Reject(article.id, "has the id of an article in the seeds and another text; rename it"))
-        else:
-            articles[article.id] = article
-    return articles
 
 
 def _guarded(articles: dict[str, Article], project: Project) -> set[str]:

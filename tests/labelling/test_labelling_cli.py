@@ -83,6 +83,21 @@ def test_an_article_that_is_not_there_is_said_once(stance, batch):
     assert "batch.csv:2: no article 'geese.txt'; name its file with --articles" in err
 
 
+def test_what_cannot_be_read_is_named_by_suggest_and_import(stance, batch, champion):
+    Path("new/geese.txt").write_bytes(b"Sanctions on \xe2\x80\x99geese\xff must bite.")
+    line = f"{Path('new/geese.txt')}: broken UTF-8 at byte 21"
+    code, _, err = stance("suggest", "new", "--output", "again.csv", "--model", champion)
+    assert code == 2 and f"no sentence is left to label ({line})" in err
+    code, _, err = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    assert code == 2 and err.splitlines()[1:] == [line]
+
+
+def test_what_cannot_be_read_and_is_not_needed_stops_no_import(stance, batch):
+    Path("new/bread.pdf").write_bytes(b"bread")
+    code, out, _ = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    assert code == 0 and out.startswith("left out: new/bread.pdf: unknown kind of file")
+
+
 def test_an_annotator_that_is_missing_is_said_once(stance, batch):
     code, _, err = stance("import", batch, "--articles", "new")
     assert code == 2 and err.splitlines() == ["stance: batch.csv:2: no annotator; name one with --annotator"]

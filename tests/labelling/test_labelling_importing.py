@@ -33,8 +33,10 @@ def second(label="pro-sanctions", line=3, **fields):
 
 
 def take(*rows, annotator="ann", **options):
-    config = read_config("configs/default.yaml")
-    return import_batch(rows, config, annotator=annotator, articles={"007": SOUP}, **options)
+    Path("soup.jsonl").write_text(json.dumps({"id": SOUP.id, "text": SOUP.text, "date": SOUP.date}))
+    return import_batch(
+        rows, read_config("configs/default.yaml"), annotator=annotator, articles=["soup.jsonl"], **options
+    )
 
 
 def stored():
@@ -191,7 +193,7 @@ def test_an_import_without_annotator_is_refused(project):
 
 def test_a_new_article_with_the_id_of_another_is_refused(project):
     Path("seeds/other.jsonl").write_text(json.dumps({"id": "007", "text": "Other geese."}) + "\n")
-    assert "007: an article in the seeds has this id and another text" in refusal(row())
+    assert "007: has the id of an article in the seeds and another text" in refusal(row())
 
 
 def test_labels_of_another_codebook_are_refused(project):
@@ -240,7 +242,6 @@ def test_one_more_opinion_on_the_test_part_that_changes_nothing_is_welcome(proje
 IMPORT = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.data.articles import read_articles
 from pipeline.config import read_config
 from pipeline.labelling.exchange import read_batch
 from pipeline.labelling.importing import import_batch
@@ -255,9 +256,8 @@ def replace(self, target):
     return rename(self, target)
 
 Path.replace = replace
-articles = {a.id: a for a in read_articles(["new.jsonl"])}
 rows = read_batch(Path("batch.jsonl"))
-import_batch(rows, read_config("configs/default.yaml"), annotator=annotator, articles=articles)
+import_batch(rows, read_config("configs/default.yaml"), annotator=annotator, articles=["new.jsonl"])
 """
 SENTENCES = 2000
 
