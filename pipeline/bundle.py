@@ -9,14 +9,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from pipeline.classifiers import Classifier, State, cascade, create
+from pipeline.data.annotations import probability_column
 from pipeline.data.examples import Example, divide, join
 from pipeline.errors import InputError, describe_invalid
 from pipeline.manifest import FirstStageValues, Manifest
@@ -74,7 +76,8 @@ class Bundle:
         return [self.read(example.text, example.target) for example in examples]
 
     def normalize(self, texts: Sequence[str]) -> list[str]:
-        """Return texts as the model reads them: wrapped or not, a sentence is the same."""
+        """Return texts as the model reads them: wrapped or not, a sentence is the same; a bare string is one text."""
+        texts = [texts] if isinstance(texts, str) else texts
         if not self.targets:
             return [join(text) for text in texts]
         return [self.read(text, target) for target, text in map(divide, texts)]
@@ -96,6 +99,34 @@ class Bundle:
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the label index of each row of probabilities, shape (n,): not always the likeliest one."""
         return self.manifest.decision.decide(probabilities)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of an answer: label, confidence and a probability for each label."""
+        return ["label", "confidence", *map(probability_column, self.label_names)]
+
+    def describe(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
+        """Return probabilities, shape (n, k), as n answers by `columns`; the confidence is that in the label given."""
+        labels = self.decide(probabilities).tolist()
+        return [
+            dict(zip(self.columns, (self.label_names[label], row[label], *row), strict=True))
+            for label, row in zip(labels, probabilities.tolist(), strict=True)
+        ]
+
+    def label(self, texts: str | Iterable[str], target: str = "") -> list[dict[str, Any]]:
+        """Label texts, a sentence each: a row for each, its text and `columns`.
+
+        Args:
+            texts: sentences; a bare string is one.
+            target: what the stances are about, where the model was trained with targets.
+
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        for number, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                raise InputError(f"text {number}", f"{text!r} is no text", expected="strings, one for each sentence")
+        answers = self.describe(self.predict_proba([self.read(text, target) for text in texts]))
+        return [{"text": text} | answer for text, answer in zip(texts, answers, strict=True)]
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities as `stance predict` does, shape (n, len(label_names)).

@@ -8,6 +8,7 @@ import pytest
 from conftest import LABEL_NAMES, make_manifest
 from tokenizers import Tokenizer, models
 
+from pipeline import load
 from pipeline.bundle import load_bundle, read_manifest, write_bundle
 from pipeline.classifiers import State, cascade, create
 from pipeline.config import Candidate
@@ -260,3 +261,40 @@ def test_a_first_stage_is_exported_and_loaded(tmp_path):
     write_bundle(tmp_path / "staged", classifier, make_manifest(), "", stage)
     found, first = load_bundle(tmp_path / "staged").predict_in_stages(["soup", "talks"])
     assert first.tolist() == [True, False] and found.argmax(1).tolist() == [2, 1]
+
+
+# Two lines in a notebook
+
+
+def test_two_lines_label_sentences(champion, bundle):
+    texts = ["Sanctions must bite.", "Talks should go on."]
+    for folder in (champion, str(champion)):
+        rows = load(folder).label(texts)
+        assert [row["text"] for row in rows] == texts
+        assert all(list(row) == ["text", *bundle.columns] for row in rows)
+        given = [[row[name] for name in bundle.columns[2:]] for row in rows]
+        np.testing.assert_array_equal(given, bundle.predict_proba(texts))
+        assert [row["label"] for row in rows] == [LABEL_NAMES[i] for i in np.argmax(given, axis=1)]
+        assert [row["confidence"] for row in rows] == [max(row) for row in given]
+
+
+def test_a_bare_string_is_one_sentence(bundle):
+    assert bundle.label("Soup is served.") == bundle.label(["Soup is served."])
+    assert bundle.predict_proba("Soup is served.").shape == (1, 3)
+
+
+def test_no_sentence_gives_no_row(bundle):
+    assert bundle.label([]) == [] and bundle.label(text for text in ()) == []
+
+
+@pytest.mark.parametrize("odd", [None, 3.5, float("nan"), b"soup", ["soup"]])
+def test_what_is_no_text_is_named_by_its_place(bundle, odd):
+    with pytest.raises(InputError, match="text 2: .* is no text"):
+        bundle.label(["Soup.", odd])
+
+
+def test_a_model_with_targets_wants_one(bundle):
+    aimed = dataclasses.replace(bundle, manifest=bundle.manifest.model_copy(update={"targets": ("soup",)}))
+    with pytest.raises(InputError, match="no target"):
+        aimed.label("It is served.")
+    assert aimed.label("It is served.", target="soup")[0]["text"] == "It is served."

@@ -16,9 +16,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.bundle import Bundle
-from pipeline.data.annotations import probability_column
-from pipeline.data.articles import Article, ByteCounter, find_sources
-from pipeline.data.sentences import Sentence
+from pipeline.data.articles import ByteCounter, find_sources
 from pipeline.errors import InputError
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
@@ -98,7 +96,7 @@ def predict(
         "exact": exact,
     }
     batch |= {"program": __version__, "chunk": CHUNK}
-    names = answers(bundle, least)
+    names = possible_labels(bundle, least)
     with closing(Journal(output, columns_of(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
         summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(names, 0)}))
@@ -127,12 +125,11 @@ def predict(
 
 def columns_of(bundle: Bundle) -> list[str]:
     """Return the columns of a row."""
-    names = ["article_id", "sentence_index", "start", "end", "text", "label", "confidence"]
-    names += [*(probability_column(name) for name in bundle.label_names), *_meta(bundle)]
+    names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, *_meta(bundle)]
     return [*names, "stage"] if bundle.first_stage else names
 
 
-def answers(bundle: Bundle, least: float | None) -> tuple[str, ...]:
+def possible_labels(bundle: Bundle, least: float | None) -> tuple[str, ...]:
     """Return what may stand in the column `label`."""
     return bundle.label_names if least is None else (*bundle.label_names, UNCERTAIN)
 
@@ -160,25 +157,19 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
     if not unique:
         return []
     probabilities, first = bundle.predict_in_stages(unique, exact=exact)
-    positions = {text: position for position, text in enumerate(unique)}
-    values, labels, rows = probabilities.tolist(), bundle.decide(probabilities).tolist(), []
+    answers = dict(zip(unique, zip(bundle.describe(probabilities), first, strict=True), strict=True))
+    rows = []
     for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
-        row = _row(article, sentence, values[positions[text]], labels[positions[text]], bundle, least)
+        answer, is_first = answers[text]
+        row: dict[str, Any] = {"article_id": article.id, "sentence_index": sentence.index}
+        row |= {"start": sentence.start, "end": sentence.end, "text": sentence.text, **answer}
+        if row["confidence"] < least:
+            row["label"] = UNCERTAIN
+        row |= {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
         if bundle.first_stage is not None:
-            row["stage"] = "first" if first[positions[text]] else "full"
+            row["stage"] = "first" if is_first else "full"
         rows.append(row)
     return rows
-
-
-def _row(
-    article: Article, sentence: Sentence, probabilities: list[float], best: int, bundle: Bundle, least: float
-) -> dict[str, Any]:
-    names = bundle.label_names
-    label = names[best] if probabilities[best] >= least else UNCERTAIN
-    row = {"article_id": article.id, "sentence_index": sentence.index, "start": sentence.start, "end": sentence.end}
-    row |= {"text": sentence.text, "label": label, "confidence": probabilities[best]}
-    row |= {probability_column(name): p for name, p in zip(names, probabilities, strict=True)}
-    return row | {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
 
 
 def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.onnx import providers
 from pipeline.data.articles import find_sources
 from pipeline.errors import InputError
-from pipeline.prediction import CHUNK, Summary, answers, columns_of
+from pipeline.prediction import CHUNK, Summary, columns_of, possible_labels
 from pipeline.prediction.forms import SUFFIXES, schema
 from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
 
@@ -191,7 +191,7 @@ def _finish(folder: Path, output: Path, bundle: Bundle, least: float | None) -> 
     rows, kinds = folder / "rows", schema(columns_of(bundle))
     if not any(rows.iterdir()):
         parquet.write_table(kinds.empty_table(), rows / "none.parquet")
-    labels = dict.fromkeys(answers(bundle, least), 0)
+    labels = dict.fromkeys(possible_labels(bundle, least), 0)
     summary = Summary(labels=labels)
     for batch in dataset.dataset(rows, kinds).to_batches(columns=["label", "sentence_index"]):
         summary.sentences += batch.num_rows

@@ -3,7 +3,7 @@
 MLflow runs this file when it loads the model; it needs what prediction needs and no more.
 """
 
-from pathlib import Path
+import sys
 from typing import Any
 
 import mlflow
@@ -15,24 +15,23 @@ class StanceModel(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Verify and load the exported folder that was logged."""
-        from pipeline.bundle import load_bundle
-
-        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+        try:
+            from pipeline.bundle import load_bundle
+        except ModuleNotFoundError as error:
+            if error.name != "pipeline.bundle":
+                raise
+            hiding = getattr(sys.modules.get("pipeline"), "__file__", "another package")
+            raise ImportError(f"{hiding} hides the package `pipeline` of this model; rename it") from None
+        self.bundle = load_bundle(context.artifacts["bundle"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return columns label, confidence and a probability per label."""
-        from pipeline.data.annotations import probability_column
-
         targets = model_input["target"] if self.bundle.targets else [""] * len(model_input)
         texts = [
             self.bundle.read(str(text), str(target)) for text, target in zip(model_input["text"], targets, strict=True)
         ]
-        probabilities = self.bundle.predict_proba(texts)
-        names = self.bundle.label_names
-        labels = self.bundle.decide(probabilities)
-        columns = {"label": [names[i] for i in labels], "confidence": probabilities[range(len(labels)), labels]}
-        columns |= {probability_column(name): probabilities[:, i] for i, name in enumerate(names)}
-        return pd.DataFrame(columns, index=model_input.index)
+        rows = self.bundle.describe(self.bundle.predict_proba(texts))
+        return pd.DataFrame(rows, index=model_input.index, columns=self.bundle.columns)
 
 
 mlflow.models.set_model(StanceModel())
