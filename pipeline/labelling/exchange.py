@@ -6,29 +6,29 @@ import csv
 import io
 import json
 import re
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.data.articles import Reject, Row, decode, read_rows
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError, raise_problems
-from pipeline.labelling import labelstudio
+from pipeline.labelling import labelstudio, workbook
 from pipeline.labelling.rows import COLUMNS
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl", ".json")
+NEEDED = ("article_id", "start", "end", "text", "label")
 LONGEST_CELL = 1_000_000  # characters
 # What a spreadsheet takes for a formula; an apostrophe in front makes it text.
 FORMULA = r"[=+\-@\t\r]"
-# Characters that a workbook cannot hold.
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-def check_suffix(file: Path) -> None:
-    """Check that a file's name says a format that is known."""
-    if file.suffix.lower() not in SUFFIXES:
+def check_suffix(file: Path) -> str:
+    """Return the suffix of a file in small letters; InputError if it is no known format."""
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
         raise InputError(file, "unknown kind of file", expected=", ".join(SUFFIXES))
+    return suffix
 
 
 def check_output(file: Path) -> None:
@@ -56,12 +56,11 @@ def write_file(file: Path, content: bytes) -> None:
 
 def write_batch(file: Path, rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> None:
     """Write rows in the format that the file's suffix names; `.json` is Label Studio's."""
-    check_suffix(file)
-    suffix = file.suffix.lower()
+    suffix = check_suffix(file)
     if suffix in TextBatch.SUFFIXES:
         TextBatch(file, rows).save()
     elif suffix == ".xlsx":
-        write_file(file, _xlsx(rows, label_names))
+        write_file(file, workbook.encode(rows, label_names))
     else:
         tasks = labelstudio.tasks(rows)
         write_file(file.with_suffix(".xml"), labelstudio.interface(label_names).encode())
@@ -76,12 +75,13 @@ class TextBatch:
     def __init__(self, file: Path, rows: Sequence[dict[str, Any]]) -> None:
         """Encode all rows."""
         self._file, self._rows = file, rows
+        self._jsonl = file.suffix.lower() == ".jsonl"
         # Columns that somebody added come last, and stay.
         self._columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
         self._lines = [self._encode(row) for row in rows]
 
     def _encode(self, row: dict[str, Any]) -> str:
-        if self._file.suffix.lower() == ".jsonl":
+        if self._jsonl:
             kept = {name: value for name, value in row.items() if value != "" or name == "label"}
             return json.dumps(kept, ensure_ascii=False) + "\n"
         return _csv_line(_shield(row.get(name, "")) for name in self._columns)
@@ -92,12 +92,9 @@ class TextBatch:
 
     def save(self) -> None:
         """Write the whole file."""
-        text = "".join(self._lines)
-        if self._file.suffix.lower() == ".jsonl":
-            write_file(self._file, text.encode())
-        else:
-            # With a byte order mark, or a spreadsheet takes curly quotes for letters.
-            write_file(self._file, (_csv_line(self._columns) + text).encode("utf-8-sig"))
+        # With a header and a byte order mark, or a spreadsheet takes curly quotes for letters.
+        head = "" if self._jsonl else "\ufeff" + _csv_line(self._columns)
+        write_file(self._file, (head + "".join(self._lines)).encode())
 
 
 def _csv_line(values: Iterable[Any]) -> str:
@@ -114,50 +111,6 @@ def _unshield(value: Any) -> Any:
     return value[1:] if isinstance(value, str) and re.match(f"'+{FORMULA}", value) else value
 
 
-def _openpyxl(file: object) -> Any:
-    try:
-        import openpyxl
-    except ModuleNotFoundError:
-        then = "install it with `pip install 'stance-pipeline[label]'`, or use .csv"
-        raise InputError(file, "workbooks need the package openpyxl", then=then) from None
-    return openpyxl
-
-
-def _xlsx(rows: Iterable[dict[str, Any]], label_names: Sequence[str]) -> bytes:
-    openpyxl = _openpyxl("--output")
-    from openpyxl.styles import Alignment, Font
-    from openpyxl.worksheet.datavalidation import DataValidation
-
-    book = openpyxl.Workbook()
-    sheet = book.active
-    sheet.title = "batch"
-    sheet.append(list(COLUMNS))
-    for number, row in enumerate(rows, 2):
-        for column, name in enumerate(COLUMNS, 1):
-            value = row.get(name, "")
-            cell = sheet.cell(number, column)
-            cell.value = UNPRINTABLE.sub(" ", value) if isinstance(value, str) else value
-            if isinstance(value, str):
-                cell.data_type, cell.number_format = "s", "@"  # neither a formula nor a number, whatever it looks like
-            if name in ("previous", "text"):
-                cell.alignment = Alignment(wrap_text=True, vertical="top")
-    choices = DataValidation(type="list", formula1='"' + ",".join(label_names) + '"', allow_blank=True)
-    choices.error = "one of " + ", ".join(label_names)
-    letters = dict(zip(COLUMNS, (sheet.cell(1, i).column_letter for i in range(1, len(COLUMNS) + 1)), strict=True))
-    choices.add(f"{letters['label']}2:{letters['label']}{max(2, sheet.max_row)}")
-    sheet.add_data_validation(choices)
-    for name, width in {"previous": 50, "text": 80, "label": 16, "note": 30}.items():
-        sheet.column_dimensions[letters[name]].width = width
-    for name in ("guess", "confidence", "sampling", "codebook", "start", "end", "time"):
-        sheet.column_dimensions[letters[name]].hidden = True  # the guess would sway the annotator
-    for cell in sheet[1]:
-        cell.font = Font(bold=True)
-    sheet.freeze_panes = "A2"
-    content = io.BytesIO()
-    book.save(content)
-    return content.getvalue()
-
-
 def read_batch(file: Path) -> list[Row]:
     """Read the rows of a batch or of a Label Studio export, each with its file and line.
 
@@ -165,18 +118,25 @@ def read_batch(file: Path) -> list[Row]:
     """
     if not file.is_file():
         raise InputError(file, "no such file", expected=f"a batch {', '.join(SUFFIXES)}")
-    check_suffix(file)
-    readers = {".csv": _read_csv, ".xlsx": _read_xlsx, ".jsonl": _read_jsonl, ".json": _read_json}
-    rows = readers[file.suffix.lower()](file)
-    missing = [name for name in ("article_id", "start", "end", "text", "label") if rows and name not in rows[0].fields]
-    if missing:
-        raise InputError(rows[0].where, f"no {', '.join(missing)}", expected="the columns that the batch had")
+    readers = {".csv": _read_csv, ".xlsx": workbook.read, ".jsonl": _read_jsonl, ".json": _read_json}
+    rows, problems = [], []
+    for row in readers[check_suffix(file)](file):
+        if isinstance(row, Row):
+            rows.append(row)
+        else:
+            problems.append(str(row))
+    raise_problems(problems)
     if not rows:
-        raise InputError(file, "holds no row", expected="article_id, start, end, text, label")
+        raise InputError(file, "holds no row", expected=", ".join(NEEDED))
+    missing = [name for name in NEEDED if all(name not in row.fields for row in rows)]
+    if missing:
+        raise InputError(
+            rows[0].where, f"no {', '.join(missing)}", expected="the columns that the batch had, answers in `label`"
+        )
     return rows
 
 
-def _read_csv(file: Path) -> list[Row]:
+def _read_csv(file: Path) -> Iterator[Row | Reject]:
     try:
         text = decode(file.read_bytes())
     except ValueError as error:
@@ -185,50 +145,29 @@ def _read_csv(file: Path) -> list[Row]:
     csv.field_size_limit(LONGEST_CELL)
     # Strict, because a quote that is never closed would swallow all later rows without a word.
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
-    rows, problems = [], []
     try:
+        reader.fieldnames = workbook.check_columns([name.strip() for name in reader.fieldnames or ()], file)
         for fields in reader:
             where = f"{file}:{reader.line_num}"
             if None in fields or None in fields.values():
-                problems.append(f"{where}: another number of columns than the first line")
+                yield Reject(where, "another number of columns than the first line")
             elif any(fields.values()):
-                rows.append(Row(where, {str(name).strip(): _unshield(value) for name, value in fields.items()}))
+                yield from labelstudio.flat(Row(where, {name: _unshield(value) for name, value in fields.items()}))
     except csv.Error as error:
-        problems.append(f"{file}:{reader.line_num + 1}: the rest cannot be read ({error})")
-    raise_problems(problems)
-    return [row for row in map(labelstudio.flat, rows) if row]
+        yield Reject(f"{file}:{reader.line_num + 1}", f"the rest cannot be read ({error})")
 
 
-def _read_xlsx(file: Path) -> list[Row]:
-    openpyxl = _openpyxl(file)
-    try:
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        table = list(book.worksheets[0].iter_rows(values_only=True))
-        book.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError) as error:
-        raise InputError(file, f"is no workbook ({error})", then="save it as .xlsx or .csv again") from None
-    if not table:
-        return []
-    names = [str(name or "").strip() for name in table[0]]
-    rows = []
-    for number, values in enumerate(table[1:], 2):
-        cells = {name: "" if value is None else value for name, value in zip(names, values, strict=False) if name}
-        if any(value != "" for value in cells.values()):
-            rows.append(Row(f"{file}:{number}", cells))
-    return rows
+def _read_jsonl(file: Path) -> Iterator[Row | Reject]:
+    for row in read_rows(file):
+        yield Row(row.where, {"label": ""} | row.fields) if isinstance(row, Row) else row
 
 
-def _read_jsonl(file: Path) -> list[Row]:
-    found = list(read_rows(file))
-    raise_problems([f"{row.where}: {row.why}" for row in found if isinstance(row, Reject)])
-    return [Row(row.where, {"label": ""} | row.fields) for row in found if isinstance(row, Row)]
-
-
-def _read_json(file: Path) -> list[Row]:
+def _read_json(file: Path) -> Iterator[Row | Reject]:
     try:
         content = json.loads(decode(file.read_bytes()))
     except (ValueError, RecursionError) as error:
         raise InputError(file, f"is no JSON ({error})", expected="a Label Studio export") from None
     if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
         raise InputError(file, "is no list of tasks", expected="a Label Studio export, JSON or JSON-MIN")
-    return [row for number, task in enumerate(content, 1) for row in labelstudio.read(task, f"{file}:task {number}")]
+    for number, task in enumerate(content, 1):
+        yield from labelstudio.read(task, f"{file}:task {number}")

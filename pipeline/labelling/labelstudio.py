@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pipeline.data.articles import Row
+from pipeline.data.articles import Reject, Row
 
 # What a task carries along, so that an answer finds its sentence again.
 DATA = ("article_id", "start", "end", "previous", "text", "sampling", "codebook", "title", "date", "outlet")
@@ -60,33 +60,42 @@ def _choice(label: str) -> dict[str, Any]:
     return _result("label", "choices", {"choices": [label]})
 
 
-def read(task: dict[str, Any], where: str) -> list[Row]:
-    """Return a row for each annotation of a task that was not cancelled, or one without a label."""
-    data = task.get("data")
+def read(task: dict[str, Any], where: str) -> list[Row | Reject]:
+    """Return a row for each annotation of a task that was not cancelled, or one without a label.
+
+    An answer that stands where nobody would read it is a reject.
+    """
+    data, annotations = task.get("data"), task.get("annotations") or []
     if not isinstance(data, dict):  # JSON-MIN: the data and one answer side by side
-        row = flat(Row(where, {"label": "", "annotation_id": ""} | task))
-        return [row] if row else []
-    annotations = task.get("annotations")
-    kept = [a for a in annotations if isinstance(a, dict)] if isinstance(annotations, list) else []
-    if not kept:
+        return list(flat(Row(where, {"annotation_id": ""} | task)))
+    if task.get("completions"):
+        return [Reject(where, "answers are under `completions`, as before Label Studio 1.0; export with a later one")]
+    if not isinstance(annotations, list) or not all(isinstance(annotation, dict) for annotation in annotations):
+        return [Reject(where, "`annotations` holds ids alone; expected whole annotations; export as JSON")]
+    if not annotations:
         return [Row(where, {"label": ""} | data)]
-    return [
-        Row(where, data | _answer(annotation) | {"annotator": _annotator(annotation), "time": _time(annotation)})
-        for annotation in kept
-        if not annotation.get("was_cancelled")
-    ]
+    return [_answer(annotation, data, where) for annotation in annotations if not annotation.get("was_cancelled")]
 
 
-def _answer(annotation: dict[str, Any]) -> dict[str, str]:
+def _answer(annotation: dict[str, Any], data: dict[str, Any], where: str) -> Row | Reject:
     labels: list[str] = []
     notes: list[str] = []
+    others = 0
     for item in annotation.get("result") or []:
         value = item.get("value") if isinstance(item, dict) else None
-        if isinstance(value, dict):
-            labels += map(str, value.get("choices") or [])
-            text = value.get("text") if item.get("type") == "textarea" else []
-            notes += [text] if isinstance(text, str) else map(str, text or [])
-    return {"label": ", ".join(labels), "note": " ".join(notes)}
+        if not isinstance(value, dict):
+            continue
+        if item.get("type") == "textarea":
+            text = value.get("text") or []
+            notes += [text] if isinstance(text, str) else map(str, text)
+        elif item.get("from_name") == "label" and value.get("choices"):
+            labels += map(str, value["choices"])
+        else:
+            others += 1
+    if others and not labels:
+        return Reject(where, "an annotation without a choice named `label`; use the interface that the batch came with")
+    answer = {"label": ", ".join(labels), "note": " ".join(notes)}
+    return Row(where, data | answer | {"annotator": _annotator(annotation), "time": _time(annotation)})
 
 
 def _annotator(annotation: dict[str, Any]) -> str:
@@ -99,15 +108,15 @@ def _time(fields: dict[str, Any]) -> str:
     return str(fields.get("created_at") or "")
 
 
-def flat(row: Row) -> Row | None:
-    """Read an export that stands in one line (CSV, JSON-MIN), None if it was cancelled; others stay as they are."""
+def flat(row: Row) -> Iterator[Row]:
+    """Yield an export's row that stands in one line (CSV, JSON-MIN), unless it was cancelled; others as they are."""
     fields = row.fields
     if "annotation_id" not in fields:
-        return row
-    if str(fields.get("was_cancelled", "")).lower() == "true":
-        return None
-    named = {name: _plain(fields.get(name, "")) for name in ("label", "note")}
-    return Row(row.where, fields | named | {"annotator": str(fields.get("annotator") or ""), "time": _time(fields)})
+        yield row
+    elif str(fields.get("was_cancelled", "")).lower() != "true":
+        named = {name: _plain(fields[name]) for name in ("label", "note") if name in fields}
+        answer = named | {"annotator": str(fields.get("annotator") or ""), "time": _time(fields)}
+        yield Row(row.where, fields | answer)
 
 
 def _plain(value: Any) -> str:

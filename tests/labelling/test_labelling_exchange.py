@@ -1,7 +1,9 @@
 import csv
 import json
+import re
 import subprocess
 import sys
+import zipfile
 
 import openpyxl
 import pytest
@@ -145,6 +147,36 @@ def test_blank_lines_of_a_spreadsheet_are_no_rows(tmp_path):
     assert len(fields(tmp_path / "batch.csv")) == 1
 
 
+def test_a_column_that_is_there_twice_is_named(tmp_path):
+    (tmp_path / "batch.csv").write_text("article_id,start,end,text,label,label\nsoup,0,5,Soup.,neutral,\n")
+    assert "batch.csv:1: duplicate column `label`" in refusal(tmp_path / "batch.csv")
+    book = openpyxl.Workbook()
+    book.active.append(["article_id", "start", "end", "text", "label", "label"])
+    book.save(tmp_path / "batch.xlsx")
+    assert "batch.xlsx:1: duplicate column `label`" in refusal(tmp_path / "batch.xlsx")
+
+
+def test_a_formula_that_was_never_calculated_is_no_empty_cell(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["article_id", "start", "end", "text", "label"], ["soup", 0, 5, "Soup.", '=LOWER("NEUTRAL")']):
+        book.active.append(row)
+    book.save(tmp_path / "batch.xlsx")
+    assert "batch.xlsx:2: `label` is a formula without a value" in refusal(tmp_path / "batch.xlsx")
+
+
+@pytest.mark.parametrize("size", ["A1", "A1:Q2"])
+def test_a_workbook_that_gives_its_size_wrong_is_read_whole(tmp_path, size):
+    write_batch(tmp_path / "right.xlsx", [ROW] * 5, LABEL_NAMES)
+    with zipfile.ZipFile(tmp_path / "right.xlsx") as right, zipfile.ZipFile(tmp_path / "batch.xlsx", "w") as wrong:
+        for name in right.namelist():
+            content = right.read(name)
+            if name.endswith("sheet1.xml"):
+                content, count = re.subn(rb'(?<=<dimension ref=")[^"]+', size.encode(), content)
+                assert count == 1
+            wrong.writestr(name, content)
+    assert len(fields(tmp_path / "batch.xlsx")) == 5
+
+
 def test_an_empty_batch_is_refused(tmp_path):
     (tmp_path / "batch.csv").write_text("article_id,start,end,text,label\n")
     assert "holds no row" in refusal(tmp_path / "batch.csv")
@@ -197,6 +229,9 @@ def annotation(label, **fields):
     } | fields
 
 
+NO_CHOICE = "an annotation without a choice named `label`"
+
+
 def export(folder, *annotations, **task):
     """Write one task as a version 1.x export has it."""
     content = {"id": 1, "annotations": list(annotations), "drafts": [], "predictions": [9], "data": DATA, "meta": {}}
@@ -223,6 +258,34 @@ def test_several_annotations_of_a_task_are_rows_apart(tmp_path):
 def test_a_cancelled_annotation_is_ignored(tmp_path):
     rows = export(tmp_path, annotation("neutral", was_cancelled=True), annotation("pro-dialogue"))
     assert [row["label"] for row in rows] == ["pro-dialogue"]
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        ({"annotations": [7]}, "`annotations` holds ids alone"),
+        ({"completions": [annotation("neutral")]}, "answers are under `completions`"),
+        ({"annotations": [annotation("neutral", result=[choice("neutral") | {"from_name": "mood"}])]}, NO_CHOICE),
+        (
+            {"annotations": [annotation("neutral", result=[choice("x") | {"value": {"labels": ["neutral"]}}])]},
+            NO_CHOICE,
+        ),
+    ],
+)
+def test_an_answer_in_a_place_that_is_not_read_is_refused(tmp_path, task, why):
+    (tmp_path / "export.json").write_text(json.dumps([{"data": DATA, "annotations": []} | task]))
+    assert f"export.json:task 1: {why}" in refusal(tmp_path / "export.json")
+
+
+def test_an_answer_under_another_name_than_label_is_refused(tmp_path):
+    (tmp_path / "export.json").write_text(json.dumps([DATA | {"sentiment": "neutral", "annotation_id": 1}]))
+    assert "export.json:task 1: no label" in refusal(tmp_path / "export.json")
+
+
+def test_an_annotation_with_a_note_alone_has_no_label_yet(tmp_path):
+    note = {"from_name": "note", "to_name": "text", "type": "textarea", "value": {"text": ["hm"]}}
+    row = export(tmp_path, annotation("neutral", result=[note]))[0]
+    assert (row["label"], row["note"]) == ("", "hm")
 
 
 def test_a_prediction_is_no_answer(tmp_path):
