@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.classifiers import Classifier, State, cascade, create
-from pipeline.data.annotations import probability_column
+from pipeline.config import probability_column
 from pipeline.data.examples import Example, divide, join
 from pipeline.errors import InputError, describe_invalid
 from pipeline.manifest import FirstStageValues, Manifest

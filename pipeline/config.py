@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import InputError
 
 COLUMNS = ("id", "text", "label", "target", "split", "article", "source", "outlet", "date")  # of a labelled table
+
+
+def probability_column(label: str) -> str:
+    """Return the column of a label's probability: `p_` and the label, its hyphens and blanks as underscores."""
+    return "p_" + label.replace("-", "_").replace(" ", "_")
+
+
+def _check_name(name: str) -> str:
+    if not name.strip():
+        raise ValueError("is empty; expected a name")
+    if name != name.strip() or not name.isprintable():
+        raise ValueError(f"{name!r} has blanks at an end or invisible characters; remove them")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class Section(BaseModel):
@@ -93,9 +120,18 @@ class Abstain(Section):
 class Candidate(Section):
     """One classifier to try: its kind, and the options of that kind."""
 
-    name: str
+    name: Name
     kind: str
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_stored(cls, options: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(options)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"no manifest can hold them: {error}; expected numbers, texts and lists of them") from None
+        return options
 
     @model_validator(mode="before")
     @classmethod
@@ -110,12 +146,12 @@ class Candidate(Section):
 class Config(Section):
     """Everything a training depends on, beside the data itself."""
 
-    name: str
+    name: Name
     topic: str = "stance"  # what the model card and the report say it is about
-    label_names: tuple[str, ...] = Field(min_length=2)
+    label_names: tuple[Name, ...] = Field(min_length=2)
     # The labels that count where a metric leaves one out, as the official ones of stance detection do.
     positive: tuple[str, ...] = ()
-    random_state: int = 0
+    random_state: int = Field(default=0, ge=0, lt=2**32)
     data: Data = Data()
     selection: Selection = Selection()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -124,7 +160,26 @@ class Config(Section):
     output: Path = Path("models/champion")
     cache: Path = Path(".cache")
 
-    @field_validator("label_names", "candidates")
+    @field_validator("label_names")
+    @classmethod
+    def _have_columns(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Check that each label has a column of its own, also where capitals do not count."""
+        columns: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            columns[probability_column(name).casefold()].append(name)
+        for column, same in columns.items():
+            if len(set(same)) > 1:
+                raise ValueError(f"{' and '.join(map(repr, same))} would share the column {column}; rename one")
+        return names
+
+    @field_validator("output")
+    @classmethod
+    def _names_a_folder(cls, output: Path) -> Path:
+        if output.name in ("", "..") or output.suffix in (".previous", ".challenger"):
+            raise ValueError(f"{str(output)!r} cannot be the model's folder; expected one such as models/champion")
+        return output
+
+    @field_validator("label_names", "candidates", "positive")
     @classmethod
     def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(value, "name", value) for value in values]
@@ -152,18 +207,28 @@ class Config(Section):
         return [self.label_names.index(name) for name in self.positive]
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file of keys and values."""
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; InputError where it cannot be read or is none."""
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        found = sorted(path.parent.glob("*.yaml")) if path.parent != Path() else []
-        known = ", ".join(map(str, found or sorted(Path("configs").glob("*.yaml"))))
-        raise InputError(path, error.strerror or "cannot be read", then=f"there are: {known}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is no YAML: {error}") from None
+        raise InputError(path, error.strerror or "cannot be read") from None
+    except RecursionError:
+        raise InputError(path, "invalid YAML: brackets within brackets without end") from None
+    # PyYAML passes on what `int` and `date` say of a value: "month must be in 1..12".
+    except (yaml.YAMLError, ValueError, AttributeError) as error:
+        raise InputError(path, f"invalid YAML: {error}") from None
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values."""
+    if not path.is_file():
+        beside = sorted(path.parent.glob("*.yaml")) if path.parent != Path() else []
+        known = ", ".join(map(str, beside or sorted(Path("configs").glob("*.yaml"))))
+        raise InputError(path, "is a folder" if path.is_dir() else "no such file", then=f"there are: {known}")
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(path, "is no mapping", expected="keys such as `candidates:`")
     for key in content:
@@ -179,12 +244,21 @@ def read_config(path: Path | str) -> Config:
     try:
         return Config(name=content.pop("name", path.stem), **content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            section = Config.model_fields.get(str(first["loc"][0]))
-            fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
-            raise InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        where = f"`{key}`: " if key else ""  # what concerns several keys names them itself
-        raise InputError(path, f"{where}{message}", expected="see configs/default.yaml") from None
+        raise _refusal(path, error.errors()[0]) from None
+
+
+def _refusal(path: Path, problem: Any) -> InputError:
+    """Say what is wrong with the first key that pydantic refuses."""
+    key, value = ".".join(map(str, problem["loc"])), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        section = Config.model_fields.get(str(problem["loc"][0]))
+        fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
+        return InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}")
+    if problem["type"] in ("string_type", "path_type") and isinstance(value, bool | int | float | date):
+        kind = "a yes or no" if isinstance(value, bool) else f"the {type(value).__name__} {value}"
+        return InputError(
+            path, f"`{key}`: YAML reads {kind}", expected='quotes around a text such as "no", "on" or "1"'
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    where = f"`{key}`: " if key else ""  # what concerns several keys names them itself
+    return InputError(path, f"{where}{message}", then="see configs/default.yaml")

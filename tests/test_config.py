@@ -100,6 +100,7 @@ def test_a_stored_candidate_comes_back_as_it_was():
         ("label_names: [stick]\ncandidates: [{kind: majority}]", "`label_names`: Tuple should have at least 2 items"),
         ("label_names: [stick, stick]\ncandidates: [{kind: majority}]", "`label_names`: duplicate stick"),
         ("label_names: [a, b]\ncandidates: [{kind: x}, {kind: x}]", "`candidates`: duplicate x"),
+        (GOOD + "positive: [carrot, carrot]", "`positive`: duplicate carrot"),
         ("label_names: [a, b]\ncandidates: []", "`candidates`: Tuple should have at least 1 item"),
         ("label_names: [a, b]\ncandidates: [majority]", "`candidates.0`: Input should be a valid dictionary"),
         ("label_names: [a, b]\ncandidates: [{name: nobody}]", "`candidates.0.kind`: Input should be a valid string"),
@@ -113,8 +114,15 @@ def test_a_stored_candidate_comes_back_as_it_was():
         (GOOD + "selection: {metric: luck}", "`selection.metric`: Input should be 'macro_f1' or 'positive_f1'"),
         ("- kimchi", "is no mapping; expected keys such as `candidates:`"),
         ("", "is no mapping; expected keys such as `candidates:`"),
-        ("candidates: [", "is no YAML: while parsing"),
-        (b"label_names: [\xff]", "is no YAML: 'utf-8' codec can't decode"),
+        ("candidates: [", "invalid YAML: while parsing"),
+        (b"label_names: [\xff]", "invalid YAML: 'utf-8' codec can't decode"),
+        ("name: 2026-13-45", "invalid YAML: month must be in 1..12"),
+        ('random_state: !!int "soup"', "invalid YAML: invalid literal for int()"),
+        ('name: !!timestamp "soup"', "invalid YAML: "),
+        (f"random_state: {'9' * 5000}", "invalid YAML: Exceeds the limit"),
+        (f"label_names: {'[' * 5000}", "invalid YAML: brackets within brackets without end"),
+        (GOOD + f"random_state: {2**32}", "`random_state`: Input should be less than 4294967296"),
+        (GOOD + "random_state: -1", "`random_state`: Input should be greater than or equal to 0"),
         (GOOD + "no: relief", "key False is no word; expected quotes around"),
     ],
 )
@@ -122,14 +130,68 @@ def test_a_wrong_config_is_refused_by_the_key(write, content, expected):
     assert refusal(write(content)).startswith(expected)
 
 
-def test_a_missing_config_names_those_that_are_there(project):
-    assert refusal("configs/lunch.yaml").endswith(
-        "No such file or directory; there are: configs/default.yaml, configs/lexicon.yaml"
+@pytest.mark.parametrize(
+    ("value", "reads"),
+    [("no", "a yes or no"), ("on", "a yes or no"), ("0", "the int 0"), ("1.5", "the float 1.5")]
+    + [("2026-11-29", "the date 2026-11-29")],
+)
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("label_names.1", "label_names: [maybe, {}]\ncandidates: [{{kind: majority}}]"),
+        ("positive.0", GOOD.replace("{", "{{").replace("}", "}}") + "positive: [{}]"),
+        ("name", GOOD.replace("{", "{{").replace("}", "}}") + "name: {}"),
+        ("candidates.0.name", "label_names: [a, b]\ncandidates: [{{kind: majority, name: {}}}]"),
+        ("output", GOOD.replace("{", "{{").replace("}", "}}") + "output: {}"),
+        ("data.seeds", GOOD.replace("{", "{{").replace("}", "}}") + "data: {{seeds: {}}}"),
+    ],
+)
+def test_a_text_that_yaml_takes_for_something_else_wants_quotes(write, key, content, value, reads):
+    assert refusal(write(content.format(value))) == (
+        f'`{key}`: YAML reads {reads}; expected quotes around a text such as "no", "on" or "1"'
+    )
+    quoted = f'"{value}"' if key != "positive.0" else "carrot"
+    assert read_config(write(content.format(quoted)))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ('["x y", "x-y"]', "'x y' and 'x-y' would share the column p_x_y; rename one"),
+        ('["pro-tax", "none", "pro tax"]', "'pro-tax' and 'pro tax' would share the column p_pro_tax; rename one"),
+        ("[x_y, x-y]", "'x_y' and 'x-y' would share the column p_x_y; rename one"),
+        ("[Tea, tea]", "'Tea' and 'tea' would share the column p_tea; rename one"),
+        ('["", tea]', "is empty; expected a name"),
+        ('[" tea", tea]', "' tea' has blanks at an end or invisible characters; remove them"),
+        ('["te\\0a", tea]', "'te\\x00a' has blanks at an end or invisible characters"),
+        ('["te\\ud800a", tea]', "'te\\ud800a' has blanks at an end or invisible characters"),
+        ('["t\\nea", tea]', "'t\\nea' has blanks at an end or invisible characters"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_in_the_rows_are_refused(write, names, expected):
+    message = refusal(write(f"label_names: {names}\ncandidates: [{{kind: majority}}]"))
+    assert message.startswith("`label_names") and expected in message
+
+
+@pytest.mark.parametrize("output", ['""', ".", "..", "models/..", "/", "models/x.previous", "models/x.challenger"])
+def test_a_model_has_a_folder_of_its_own(write, output):
+    assert "cannot be the model's folder; expected one such as models/champion" in refusal(
+        write(f"{GOOD}output: {output}")
     )
 
 
+@pytest.mark.parametrize("option", ["2026-11-29", "&soup [*soup]"])
+def test_an_option_is_what_a_manifest_can_hold(write, option):
+    content = f"label_names: [a, b]\ncandidates: [{{kind: tfidf, C: {option}}}]"
+    assert refusal(write(content)).startswith("`candidates.0.options`: no manifest can hold them")
+
+
+def test_a_missing_config_names_those_that_are_there(project):
+    assert refusal("configs/lunch.yaml").endswith("no such file; there are: configs/default.yaml, configs/lexicon.yaml")
+
+
 def test_a_folder_is_no_config(tmp_path):
-    assert refusal(tmp_path).startswith("Is a directory")
+    assert refusal(tmp_path).startswith("is a folder")
 
 
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem not in ("lexicon", "obvious"))

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import State, index_labels
+from pipeline.config import read_yaml
 from pipeline.data.dataset import Example
 from pipeline.data.examples import divide
 from pipeline.errors import InputError
@@ -56,15 +57,11 @@ class Keywords:
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Read the lexicon; nothing is learned."""
-        import yaml
-
+        phrases = read_yaml(self.lexicon)
         try:
-            phrases = yaml.safe_load(self.lexicon.read_text(encoding="utf-8"))
             for pattern in [pattern for patterns in phrases.values() for pattern in patterns]:
                 re.compile(pattern)
-        except OSError as error:
-            raise InputError(self.lexicon, error.strerror or "cannot be read", expected="a lexicon") from None
-        except (yaml.YAMLError, UnicodeDecodeError, re.error, AttributeError, TypeError) as error:
+        except (re.error, AttributeError, TypeError) as error:
             expected = "labels with lists of regular expressions"
             raise InputError(self.lexicon, f"is no lexicon ({error})", expected=expected) from None
         unknown = sorted(phrases.keys() - set(label_names))

@@ -18,11 +18,6 @@ OPTIONAL = ("codebook", "time", "note", "sampling")
 RANDOM = "random"  # the sampling of rows that were drawn blindly
 
 
-def probability_column(label: str) -> str:
-    """Return the column of a label's probability: `p_` and the label, its hyphens and blanks as underscores."""
-    return "p_" + label.replace("-", "_").replace(" ", "_")
-
-
 @dataclass(frozen=True)
 class Annotation:
     """One annotator's label of one span of an article."""

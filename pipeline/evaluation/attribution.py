@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 from pipeline.classifiers.linear import ANALYZERS, Tfidf
+from pipeline.config import read_yaml
 from pipeline.data.examples import divide, join
 from pipeline.errors import InputError
 from pipeline.scoring import metrics
@@ -167,13 +168,12 @@ def read_obvious(file: Path | None) -> re.Pattern[str] | None:
 
     A model that needs these words has not learned to read.
     """
-    import yaml
-
     if file is None or not file.exists():
         return None
+    words = read_yaml(file)
     try:
-        return re.compile("|".join(yaml.safe_load(file.read_text(encoding="utf-8"))), re.IGNORECASE)
-    except (yaml.YAMLError, UnicodeDecodeError, re.error, TypeError) as error:
+        return re.compile("|".join(words), re.IGNORECASE)
+    except (re.error, TypeError) as error:
         raise InputError(file, f"is no list of words ({error})", expected="a list of regular expressions") from None
 
 

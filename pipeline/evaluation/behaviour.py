@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config import read_yaml
 from pipeline.errors import InputError, raise_problems
 
 # Keys of a case, by its kind.
@@ -73,14 +74,9 @@ class Suite:
 
 def read_cases(folder: Path | None, label_names: Sequence[str]) -> list[Case]:
     """Read every `*.yaml` of a folder, if any (capability -> list of cases); InputError lists what is wrong."""
-    import yaml
-
     cases, problems = [], []
     for file in sorted(folder.glob("*.yaml")) if folder else ():
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(file, f"is no YAML: {error}") from None
+        content = read_yaml(file)
         if not isinstance(content, dict):
             raise InputError(file, "is no mapping", expected="capability: list of cases")
         for capability, rows in content.items():

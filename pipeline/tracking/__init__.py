@@ -187,7 +187,7 @@ def _register(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    from pipeline.data.annotations import probability_column
+    from pipeline.config import probability_column
 
     package = Path(__file__).parents[1]
     inputs = [ColSpec("string", name) for name in columns]

@@ -186,7 +186,7 @@ BAD = [
     ("split", "labels/letters.jsonl:50: no field 'start'", broken_labels),
     ("train", "candidate 'oracle': unknown kind 'oracle'", candidate("kind: oracle")),
     ("train", "candidate 'tfidf': option `spice`", candidate("{kind: tfidf, spice: salt}")),
-    ("train --config labels/letters.jsonl", "labels/letters.jsonl: is no YAML", nothing),
+    ("train --config labels/letters.jsonl", "labels/letters.jsonl: invalid YAML", nothing),
     ("eval", "models/champion: holds no exported model; run `make train` first", nothing),
     ("rollback", "models/champion.previous: there is no previous champion to return to", nothing),
     ("eval --model CHAMPION --data lunch.csv", "lunch.csv: no such file", nothing),

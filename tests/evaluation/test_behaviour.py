@@ -66,7 +66,7 @@ def test_no_case_is_no_suite(tmp_path):
         ("geese: [{same: [Honk.]}]", "`same` holds 1 sentence; expected two or more"),
         ("geese: [{text: 7, label: neutral}]", "holds something that is no text"),
         ("- Honk.", "mine.yaml: is no mapping"),
-        ("geese: [", "mine.yaml: is no YAML"),
+        ("geese: [", "mine.yaml: invalid YAML"),
     ],
 )
 def test_a_broken_case_is_named(cases, content, line):

@@ -13,7 +13,7 @@ from conftest import LABEL_NAMES
 from pyarrow import parquet
 
 from pipeline import prediction
-from pipeline.data.annotations import probability_column
+from pipeline.config import probability_column
 from pipeline.data.sentences import cut
 from pipeline.errors import InputError
 from pipeline.prediction import Summary, predict

@@ -253,7 +253,7 @@ def test_a_broken_lexicon_is_one_line(tmp_path, text):
     lexicon = tmp_path / "lexicon.yaml"
     lexicon.write_text(text)
     candidate = Candidate(name="keywords", kind="keywords", options={"lexicon": str(lexicon)})
-    with pytest.raises(InputError, match="lexicon.yaml: is no lexicon"):
+    with pytest.raises(InputError, match="lexicon.yaml: (is no lexicon|invalid YAML)"):
         create(candidate).fit(examples(6), NAMES, silent)
 
 
