@@ -224,10 +224,10 @@ def read_yaml(path: Path) -> Any:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file of keys and values."""
-    if not path.is_file():
+    if not path.exists():
         beside = sorted(path.parent.glob("*.yaml")) if path.parent != Path() else []
         known = ", ".join(map(str, beside or sorted(Path("configs").glob("*.yaml"))))
-        raise InputError(path, "is a folder" if path.is_dir() else "no such file", then=f"there are: {known}")
+        raise InputError(path, "No such file or directory", then=f"there are: {known}")
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(path, "is no mapping", expected="keys such as `candidates:`")

@@ -187,11 +187,13 @@ def test_an_option_is_what_a_manifest_can_hold(write, option):
 
 
 def test_a_missing_config_names_those_that_are_there(project):
-    assert refusal("configs/lunch.yaml").endswith("no such file; there are: configs/default.yaml, configs/lexicon.yaml")
+    assert refusal("configs/lunch.yaml").endswith(
+        "No such file or directory; there are: configs/default.yaml, configs/lexicon.yaml"
+    )
 
 
 def test_a_folder_is_no_config(tmp_path):
-    assert refusal(tmp_path).startswith("is a folder")
+    assert refusal(tmp_path).startswith("Is a directory")
 
 
 CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem not in ("lexicon", "obvious"))
