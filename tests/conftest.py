@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from pipeline.classifiers import create, index_labels
 from pipeline.cli.main import main
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.data.dataset import INDEX, INDEX_COLUMNS, load_dataset
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.manifest import Manifest, Selection, TrainingData
+from pipeline.reporting.publishing import publish
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.calibration import fit_calibration
 
@@ -183,7 +186,8 @@ def repository():
 
 def make_manifest(kind: str = "majority", **known) -> Manifest:
     """What a training knows of a model, the files apart."""
-    scores = {"macro_f1": 0.61, "macro_f1_low": 0.55, "macro_f1_high": 0.66, "ece": 0.042, "log_loss": 0.9, "rows": 12}
+    scores = {"rows": 12, "articles": 4, "seconds": 1.5, "macro_f1": 0.61, "macro_f1_low": 0.55, "macro_f1_high": 0.66}
+    scores |= {"ece": 0.042, "ece_low": 0.0, "ece_high": 0.09}
     scores |= {f"f1_{name}": value for name, value in zip(LABEL_NAMES, (0.4, 0.5, 0.6), strict=True)}
     rows = {"train/authored/neutral": 7, "train/authored/pro-dialogue": 2, "test/seed/pro-sanctions": 3}
     facts = {
@@ -243,3 +247,28 @@ def tiny(tmp_path_factory):
     settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     BertModel(BertConfig(vocab_size=len(words), **settings)).save_pretrained(folder)
     return str(folder)
+
+
+NASTY = "</blockquote><script>fetch('http://goose.example')</script> Ease <b onclick='honk()'>the</b> embargo now."
+NASTY_ROWS = [
+    {"id": "=1+1", "text": NASTY, "label": "neutral", "source": "<script>origin</script>"},
+    {"id": "b", "text": "Close every loophole, the goose demanded.", "label": "pro-dialogue", "outlet": "<img src=x>"},
+    {"id": "c", "text": "It rained.", "label": "neutral", "outlet": "Honk & Sons"},
+]
+
+
+@pytest.fixture
+def evaluated(project, champion):
+    """An evaluation of a labelled file with nasty text on the shipped behaviour cases, and its page.
+
+    The threshold is such that two of the three rows are answered.
+    """
+    (project / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in NASTY_ROWS))
+    shutil.copytree(ROOT / "configs" / "behaviour", "configs/behaviour")
+    bundle, config = load_bundle(champion), read_config("configs/default.yaml")
+    second = float(np.sort(bundle.predict_proba([row["text"] for row in NASTY_ROWS]).max(1))[1])
+    manifest = bundle.manifest.model_copy(update={"abstention": Abstention(0.7, 400, second, 0.5)})
+    bundle = replace(bundle, manifest=manifest)
+    evaluation = evaluate(bundle, config, project / "nasty.jsonl")
+    page, _ = publish(evaluation, bundle, config, project / "nasty.jsonl")
+    return evaluation, page

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
+from pipeline.cli.evaluation_summary import show_comparison, show_evaluation
 from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model
-from pipeline.cli.summaries import show_comparison, show_evaluation
 
 app = typer.Typer()
 
@@ -25,14 +25,14 @@ def evaluate(
     from pipeline.config import read_config
     from pipeline.evaluation.evaluate import evaluate
     from pipeline.progress import Bar
-    from pipeline.reporting.evaluation_page import publish
+    from pipeline.reporting.publishing import publish
 
     bundle, settings = load_bundle(model), read_config(config)
     with Bar() as bar:
-        whole = evaluate(bundle, settings, data, bar.update)
+        evaluation = evaluate(bundle, settings, data, bar.update)
         bar.update(0.9, "write the report")
-        page, unlogged = publish(whole, bundle, settings, data)
-    show_evaluation(whole, bundle, settings)
+        page, unlogged = publish(evaluation, bundle, settings, data)
+    show_evaluation(evaluation, settings)
     out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
 
 
@@ -47,8 +47,14 @@ def compare(
     from pipeline.bundle import load_bundle
     from pipeline.config import read_config
     from pipeline.data.dataset import load_dataset, read_labelled
-    from pipeline.evaluation.comparison import compare as judge
+    from pipeline.evaluation.comparison import compare_models
+    from pipeline.evaluation.rows import check_labels, read_rows
 
     a, b = load_bundle(first), load_bundle(second)
-    rows = read_labelled(data, a.label_names) if data else load_dataset(read_config(config)).part("test")
-    show_comparison(judge(a, b, rows), (first, second), rows)
+    if data:
+        rows = tuple(read_labelled(data, a.label_names))
+    else:
+        settings = read_config(config)
+        check_labels(a, settings, "pass --config with the config of these models, or --data with a labelled table")
+        rows = read_rows(load_dataset(settings), settings)
+    show_comparison(compare_models(a, b, rows), (first, second), rows)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,10 @@ from pipeline.cli.console import out
 from pipeline.cli.console import table as new_table
 
 if TYPE_CHECKING:
-    from pipeline.bundle import Bundle
     from pipeline.config import Config
-    from pipeline.data.dataset import Dataset, Example
-    from pipeline.evaluation.comparison import Comparison
-    from pipeline.evaluation.evaluate import Evaluation, Table
+    from pipeline.data.dataset import Dataset
     from pipeline.prediction import Summary
+    from pipeline.training.selection import CandidateResult
     from pipeline.training.train import TrainingResult
     from pipeline.training.tuning import TuningResult
     from pipeline.training.tuning.trials import Trial, Tuned
@@ -61,32 +59,12 @@ def show_data(dataset: Dataset, settings: Config) -> None:
     out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
 
 
-def show_training(outcome: TrainingResult, settings: Config) -> None:
-    """Print the candidates, what was selected and why, and where it went."""
-    from pipeline.training.gains import against_tfidf
-    from pipeline.training.train import describe_scores
+def show_training(outcome: TrainingResult, settings: Config, config: Path) -> None:
+    """Print the candidates, what was selected and why, and where it went; `config` is the file."""
+    from pipeline.training.scores import against_tfidf
 
-    title = "Candidates on rows that are new to them: macro-F1, of real and of invented text, and F1 of each label"
-    positive = (f"F1 of {', '.join(settings.positive)}",) if settings.positive else ()
-    columns = ("rows", "macro-F1", "95 % interval", *positive, "real", "invented", *settings.label_names, "seconds")
-    table = new_table("candidate", *columns, title=title)
-    for result in outcome.results:
-        scores = describe_scores(result, settings)
-        chosen = result is outcome.selected
-        numbers = [f"{scores[f'f1_{name}']:.3f}" for name in settings.label_names]
-        apart = [scores.get(f"macro_f1_{kind}") for kind in ("real", "invented")]
-        table.add_row(
-            result.candidate.name + (" *" if chosen else ""),
-            f"{scores['rows']:.0f}",
-            f"{scores['macro_f1']:.3f}",
-            f"{scores['macro_f1_low']:.3f} to {scores['macro_f1_high']:.3f}",
-            *(f"{scores['positive_f1']:.3f}" for _ in positive),
-            *("" if score is None else f"{score:.3f}" for score in apart),
-            *numbers,
-            f"{result.seconds:.0f}",
-            style="bold" if chosen else None,
-        )
-    out.print(table)
+    _show_scores(outcome, settings)
+    _show_kinds_of_text(outcome, settings)
     real = outcome.results[0].real
     if not real.all():
         words = "rows are real text; scores on invented text are no guide to news."
@@ -104,80 +82,48 @@ def show_training(outcome: TrainingResult, settings: Config) -> None:
     out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} ({alias}).")
     if not outcome.verdict.promoted:
         out.print(f"{settings.output}/ is unchanged; `stance train --promote` would replace it all the same.")
-    out.print("Next: `make eval` scores it on the test part; `make ui` shows the runs.")
+    evaluate = shlex.join(["stance", "eval", "--config", str(config), "--model", str(outcome.folder)])
+    out.print(f"Next: `{evaluate}` scores it on the test part; `stance ui` shows the runs.", markup=False)
 
 
-def show_evaluation(whole: Evaluation, bundle: Bundle, settings: Config) -> None:
-    """Print the scores beside the baselines, how far confidence can be believed, and where the model is weak."""
-    from pipeline.evaluation.evaluate import BASELINES
+def _show_scores(outcome: TrainingResult, settings: Config) -> None:
+    """Print every metric of every candidate."""
+    from pipeline.training.scores import score_result
 
-    tables = whole.tables
-    baselines = [name for name in BASELINES if name in tables[0].baselines]
-    positive = (
-        (f"F1 of {', '.join(bundle.label_names[label] for label in bundle.positive)}",) if bundle.positive else ()
-    )
-    table = new_table("rows", "articles", "sentences", "macro-F1", "95 % interval", *positive, *baselines)
-    for found in tables:
+    scored = [(result, score_result(result, settings)) for result in outcome.results]
+    first, *others = scored[0][1].metrics
+    titles = (first.title, "95 % interval", *(metric.title for metric in others), "seconds")
+    table = new_table("candidate", "rows", *titles, title="Candidates on rows that are new to them")
+    for result, scores in scored:
+        headline = scores[first.key]
         table.add_row(
-            found.name,
-            str(found.articles),
-            str(found.rows),
-            f"{found.macro_f1.value:.3f}",
-            f"{found.macro_f1.low:.3f} to {found.macro_f1.high:.3f}" + ("" if not found.note else " †"),
-            *([f"{found.positive_f1.value:.3f}"] if found.positive_f1 else []),
-            *(f"{found.baselines[name].value:.3f}" if name in found.baselines else "" for name in baselines),
+            _candidate(outcome, result),
+            str(scores.rows),
+            f"{headline.value:.3f}",
+            f"{headline.low:.3f} to {headline.high:.3f}",
+            *(f"{scores[metric.key].value:.3f}" for metric in others),
+            f"{result.seconds:.0f}",
         )
     out.print(table)
-    if any(found.note for found in tables):
-        out.print("† fewer than ten articles: the interval is over sentences.")
-    _show_confidence(whole)
-    for found in tables:
-        _show_classes(found, bundle.label_names)
-    for part in whole.weakest[:4]:
-        out.print(f"Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} sentences")
-    if whole.behaviour and whole.baseline_behaviour:
-        cases, rates = len(whole.behaviour.trials), (whole.behaviour.rate, whole.baseline_behaviour.rate)
-        out.print(f"Behaviour: {rates[0]:.0%} of {cases} cases pass; a keyword list passes {rates[1]:.0%}.")
-    hidden = f"{whole.audit.change.value:+.3f} macro-F1 with the obvious words hidden; " if whole.audit.change else ""
-    single = f"{whole.audit.share:.0%} of {whole.audit.looked_at} stance predictions hang on one word."
-    out.print(f"Keywords: {hidden}{single}")
-    if whole.untried:
-        out.print(f"Not tried, because the config names none: {', '.join(whole.untried)}.")
-    if not settings.data.source:
-        out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
 
 
-def _show_confidence(whole: Evaluation) -> None:
-    """Print how far confidence can be believed, and what the threshold for abstaining comes to."""
-    from pipeline.reporting.findings import describe_answers, describe_first_stage
-    from pipeline.scoring.abstention import SHARES
+def _show_kinds_of_text(outcome: TrainingResult, settings: Config) -> None:
+    """Print macro-F1 on real and on invented text, and the F1 of each label."""
+    from pipeline.training.scores import score_kinds_of_text, score_result
 
-    asked = whole.abstention
-    title = "\nConfidence: calibration error, Brier score; answered, and right of these, from the threshold on"
-    table = new_table("rows", "ECE [95 %]", "Brier [95 %]", "answered [95 %]", "right [95 %]", title=title)
-    for found in whole.tables:
-        sure = [str(score) if score else "" for score in (found.answered, found.answered_right)]
-        table.add_row(found.name, str(found.ece), str(found.brier), *sure)
+    columns = ("real", "invented", *settings.label_names)
+    table = new_table("candidate", *columns, title="\nMacro-F1 of real and of invented text, and F1 of each label")
+    for result in outcome.results:
+        kinds = score_kinds_of_text(result, settings)
+        labels = score_result(result, settings).by_label(settings.label_names)
+        apart = (f"{kinds[kind].value:.3f}" if kind in kinds else "" for kind in ("real", "invented"))
+        table.add_row(_candidate(outcome, result), *apart, *(f"{label.f1:.3f}" for label in labels))
     out.print(table)
-    if whole.answered_by_label:
-        out.print(f"Right from the threshold on, by label: {describe_answers(whole)} ({whole.tables[0].name}).")
-    out.print(f"{str(asked).capitalize()}." if asked else "Threshold: the model's manifest holds none; train again.")
-    surest = ", ".join(f"{whole.coverage.at(share):.1%} of the surest {share:.0%}" for share in SHARES)
-    out.print(f"Right without a threshold: {surest}; area under the risk-coverage curve {whole.coverage.aurc:.3f}.")
-    if whole.first_stage:
-        out.print(describe_first_stage(whole))
 
 
-def _show_classes(found: Table, label_names: tuple[str, ...]) -> None:
-    from pipeline.scoring.metrics import f1, precision, recall
-
-    table = new_table("label", "precision", "recall", "F1", "sentences", title=f"\n{found.name.strip()}, per label")
-    columns = zip(
-        label_names, precision(found.matrix), recall(found.matrix), f1(found.matrix), found.matrix.sum(1), strict=True
-    )
-    for name, *scores, rows in columns:
-        table.add_row(name, *(f"{score:.3f}" for score in scores), str(int(rows)))
-    out.print(table)
+def _candidate(outcome: TrainingResult, result: CandidateResult) -> str:
+    name = escape(result.candidate.name)
+    return f"[bold]{name} *[/]" if result is outcome.selected else name
 
 
 def show_batch(summary: Summary, output: Path) -> None:
@@ -189,18 +135,6 @@ def show_batch(summary: Summary, output: Path) -> None:
         sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")
     if summary.rejected:
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
-
-
-def show_comparison(found: Comparison, models: tuple[Path, Path], rows: Sequence[Example]) -> None:
-    """Print two models' scores on the same rows and the verdict."""
-    table = new_table("model", "macro-F1", "95 % interval", "right where the other is wrong")
-    lines = [(f"A {models[0]}", found.first, found.only_first), (f"B {models[1]}", found.second, found.only_second)]
-    for name, score, alone in lines:
-        table.add_row(name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", str(alone))
-    out.print(table)
-    articles = len({row.group for row in rows})
-    out.print(f"\nMacro-F1 on {len(rows)} sentences of {articles} articles: {found.verdict}.")
-    out.print(f"McNemar's exact test on the rows where one alone is right: p = {found.p_value:.3g}.")
 
 
 def describe_trial(trial: Trial, total: int) -> str:

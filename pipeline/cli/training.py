@@ -38,7 +38,7 @@ def train(
 
     with Bar() as bar:
         outcome = train(settings, bar.update, on_result, promote=promote)
-    show_training(outcome, settings)
+    show_training(outcome, settings, config)
 
 
 @app.command(

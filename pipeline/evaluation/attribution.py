@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ from pipeline.classifiers.linear import ANALYZERS, Tfidf
 from pipeline.config import read_yaml
 from pipeline.data.examples import divide, join
 from pipeline.errors import InputError
-from pipeline.scoring import metrics
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import MACRO_F1, difference, measure
+from pipeline.scoring.predictions import Predictions
 
 WORD = re.compile(r"\S+")
 TOKEN = re.compile(r"\b\w\w+\b")  # as scikit-learn's vectorizer has it
@@ -30,7 +32,7 @@ STOPWORDS = frozenset(
 )
 MARKS = "\"'“”‘’.,;:!?()"
 MOST_WORDS = 80  # of a text, that are left out one by one
-AUDITED = 120  # stance predictions that the audit looks at
+AUDITED = 120  # stance predictions that the audit examines
 
 
 @dataclass(frozen=True)
@@ -46,34 +48,40 @@ class Word:
 class Audit:
     """How much hangs on single words."""
 
-    masked: metrics.Interval | None  # macro-F1 with the obvious words hidden; None where none are known
-    change: metrics.Interval | None  # that minus macro-F1 of the whole text, paired
+    masked: Interval | None  # macro-F1 with the obvious words hidden; None where none are known
+    change: Interval | None  # that minus macro-F1 of the whole text, paired
     touched: int  # rows that hold an obvious word
-    looked_at: int  # stance predictions of which each word was left out
+    examined: int  # stance predictions of which each word was left out
     decided: int  # of these, how many lose their label with a single word
 
     @property
     def share(self) -> float:
         """The share of stance predictions that one word decides."""
-        return self.decided / self.looked_at if self.looked_at else 0.0
+        return self.decided / self.examined if self.examined else 0.0
 
 
-def word_weights(bundle: Bundle, texts: Sequence[str]) -> list[list[Word]]:
+def word_weights(bundle: Bundle, texts: Sequence[str], predictions: Predictions) -> list[list[Word]]:
     """Return the words of each text with what they add to its prediction.
 
     Spans are of the text with single spaces. For TF-IDF the weights, with the intercept, add up to the
     log-odds; for other kinds a weight is what the log-odds lose without the word.
+
+    Args:
+        bundle: the model.
+        texts: as `Bundle.normalize` has them, length n.
+        predictions: what the model says of them.
+
     """
-    texts = bundle.normalize(texts)
     if not texts:
         return []
-    probabilities = bundle.predict_proba(texts)
-    pairs = [(int(row[-1]), int(row[-2])) for row in np.argsort(probabilities, axis=1, kind="stable")]
+    rest = predictions.probabilities.copy()
+    rest[np.arange(len(texts)), predictions.y_pred] = -1
+    pairs = list(zip(predictions.y_pred.tolist(), rest.argmax(1).tolist(), strict=True))
     if isinstance(classifier := bundle.classifier, Tfidf) and is_exact(bundle):
         return _exact(classifier, bundle.manifest.calibration.temperature, texts, pairs)
     return [
         [Word(*span, _log_odds(row, *pair) - _log_odds(left, *pair)) for span, left in variants]
-        for row, variants, pair in zip(probabilities, occlude(bundle, texts), pairs, strict=True)
+        for row, variants, pair in zip(predictions.probabilities, occlude(bundle, texts), pairs, strict=True)
     ]
 
 
@@ -87,18 +95,21 @@ def _exact(
 ) -> list[list[Word]]:
     state = classifier.state()
     coefficients, size = state.arrays["coefficients"] / temperature, len(state.values["word"])
-    terms = {kind: {term: i for i, term in enumerate(state.values[kind])} for kind in ANALYZERS}
-    found = []
+    positions = {analyzer: {term: i for i, term in enumerate(state.values[analyzer])} for analyzer in ANALYZERS}
+    weighted = []
     for text, (best, second) in zip(texts, pairs, strict=True):
         weights = coefficients[best] - coefficients[second]
         spans = [match.span() for match in WORD.finditer(text)]
         words = [text[start:end].lower() for start, end in spans]
         totals = np.zeros(len(words))
-        for kind, own in zip(ANALYZERS, (weights[:size], weights[size:]), strict=True):
-            occurrences = _occurrences(classifier, kind, words, terms[kind])
-            _spread(totals, occurrences, state.arrays[f"idf_{kind}"], own)
-        found.append([Word(*span, float(total)) for span, total in zip(spans, totals, strict=True)])
-    return found
+        for analyzer, own in zip(ANALYZERS, (weights[:size], weights[size:]), strict=True):
+            occurrences: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+            for term, places in _terms(classifier, analyzer, words):
+                if term in positions[analyzer]:
+                    occurrences[positions[analyzer][term]].append(places)
+            _spread(totals, occurrences, state.arrays[f"idf_{analyzer}"], own)
+        weighted.append([Word(*span, float(total)) for span, total in zip(spans, totals, strict=True)])
+    return weighted
 
 
 def _log_odds(probabilities: np.ndarray, best: int, second: int) -> float:
@@ -106,32 +117,28 @@ def _log_odds(probabilities: np.ndarray, best: int, second: int) -> float:
     return float(np.log(clipped[best] / clipped[second]))
 
 
-def _occurrences(
-    classifier: Tfidf, kind: str, words: Sequence[str], terms: dict[str, int]
-) -> dict[int, list[tuple[int, ...]]]:
-    """Return for each known term the places where it occurs, each the positions of its words."""
-    found: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+def _terms(classifier: Tfidf, analyzer: str, words: Sequence[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the terms of a text as scikit-learn counts them, each with the positions of the words it is made of."""
+    if analyzer == "word":
+        return _word_terms(words, *classifier.word_ngrams)
+    return _character_terms(words, *classifier.character_ngrams)
 
-    def note(term: str, places: tuple[int, ...]) -> None:
-        if term in terms:
-            found[terms[term]].append(places)
 
-    if kind == "word":
-        tokens = [(token, place) for place, word in enumerate(words) for token in TOKEN.findall(word)]
-        least, most = classifier.word_ngrams
-        for n in range(least, most + 1):
-            for i in range(len(tokens) - n + 1):
-                note(" ".join(token for token, _ in tokens[i : i + n]), tuple(place for _, place in tokens[i : i + n]))
-    else:
-        least, most = classifier.character_ngrams
-        for place, word in enumerate(words):
-            padded = f" {word} "
-            for n in range(least, most + 1):
-                for i in range(max(1, len(padded) - n + 1)):
-                    note(padded[i : i + n], (place,))
-                if len(padded) <= n:
-                    break  # a short word counts once, as in scikit-learn
-    return found
+def _word_terms(words: Sequence[str], shortest: int, longest: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    tokens = [(token, place) for place, word in enumerate(words) for token in TOKEN.findall(word)]
+    for n in range(shortest, longest + 1):
+        for start in range(len(tokens) - n + 1):
+            names, places = zip(*tokens[start : start + n], strict=True)
+            yield " ".join(names), places
+
+
+def _character_terms(words: Sequence[str], shortest: int, longest: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for place, word in enumerate(words):
+        padded = f" {word} "
+        # A word that is shorter than n counts once, whole.
+        for n in range(shortest, max(shortest, min(longest, len(padded))) + 1):
+            for start in range(max(1, len(padded) - n + 1)):
+                yield padded[start : start + n], (place,)
 
 
 def _spread(
@@ -159,8 +166,8 @@ def occlude(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int, 
         kept = [(a, b) for a, b in spans if text[a:b].strip(MARKS).lower() not in STOPWORDS and len(spans) > 1]
         plan.append(kept)
         variants += [join(f"{text[:a]} {text[b:]}", target) for a, b in kept]
-    found = iter(bundle.predict_proba(variants)) if variants else iter(())
-    return [[(span, next(found)) for span in spans] for spans in plan]
+    probabilities = iter(bundle.predict_proba(variants)) if variants else iter(())
+    return [[(span, next(probabilities)) for span in spans] for spans in plan]
 
 
 def read_obvious(file: Path | None) -> re.Pattern[str] | None:
@@ -183,29 +190,32 @@ def _hide(obvious: re.Pattern[str], given: str) -> str:
 
 
 def audit(
-    bundle: Bundle,
-    texts: Sequence[str],
-    y_true: np.ndarray,
-    groups: Sequence[str],
-    obvious: re.Pattern[str] | None = None,
+    bundle: Bundle, texts: Sequence[str], predictions: Predictions, obvious: re.Pattern[str] | None = None
 ) -> Audit:
     """Hide the obvious words from all rows, if any are known, and leave out each word of the stance predictions.
 
     A stance is any label but the commonest. At most 120 predictions, evenly spread over the rows, are
-    looked at word by word.
+    examined word by word.
+
+    Args:
+        bundle: the model.
+        texts: as `Bundle.normalize` has them, length n.
+        predictions: what the model says of them.
+        obvious: words that anybody would search for.
+
     """
-    size, texts = len(bundle.label_names), bundle.normalize(texts)
-    y_pred = bundle.predict_proba(texts).argmax(1)
-    hidden = [_hide(obvious, text) for text in texts] if obvious else texts
-    masked = bundle.predict_proba(hidden).argmax(1) if obvious else y_pred
-    rows: list[int] = np.flatnonzero(y_pred != np.bincount(y_true, minlength=size).argmax()).tolist()
+    commonest = np.bincount(predictions.y_true, minlength=predictions.label_count).argmax()
+    rows = np.flatnonzero(predictions.y_pred != commonest).tolist()
     if len(rows) > AUDITED:
         rows = [rows[place] for place in np.linspace(0, len(rows) - 1, AUDITED).astype(int)]
     variants = occlude(bundle, [texts[row] for row in rows])
-    return Audit(
-        metrics.interval(y_true, masked, groups, size) if obvious else None,
-        metrics.paired_difference(y_true, y_pred, masked, groups, size) if obvious else None,
-        sum(before != after for before, after in zip(texts, hidden, strict=True)),
-        len(rows),
-        sum(any(left.argmax() != y_pred[row] for _, left in own) for row, own in zip(rows, variants, strict=True)),
-    )
+    labels = [bundle.decide(np.array([left for _, left in own])) if own else np.empty(0) for own in variants]
+    decided = sum(bool((left != predictions.y_pred[row]).any()) for row, left in zip(rows, labels, strict=True))
+    masked = change = None
+    touched = [row for row, text in enumerate(texts) if obvious and _hide(obvious, text) != text]
+    if obvious:
+        probabilities = predictions.probabilities.copy()
+        probabilities[touched] = bundle.predict_proba([_hide(obvious, texts[row]) for row in touched])
+        without = replace(predictions, y_pred=bundle.decide(probabilities), probabilities=probabilities)
+        masked, change = measure(MACRO_F1, without), difference(MACRO_F1, predictions, without)
+    return Audit(masked, change, len(touched), len(rows), decided)

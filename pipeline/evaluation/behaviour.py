@@ -52,24 +52,24 @@ class CaseResult:
 class Suite:
     """All cases as a model met them."""
 
-    trials: tuple[CaseResult, ...]
+    results: tuple[CaseResult, ...]
 
     @property
     def rate(self) -> float:
         """The share that passes."""
-        return sum(trial.passed for trial in self.trials) / len(self.trials)
+        return sum(result.passed for result in self.results) / len(self.results)
 
     @property
     def capabilities(self) -> dict[str, tuple[int, int]]:
         """Passed cases and all cases by capability, in the order of the files."""
-        total = Counter(trial.case.capability for trial in self.trials)
-        passed = Counter(trial.case.capability for trial in self.trials if trial.passed)
+        total = Counter(result.case.capability for result in self.results)
+        passed = Counter(result.case.capability for result in self.results if result.passed)
         return {name: (passed[name], count) for name, count in total.items()}
 
     @property
     def failures(self) -> list[CaseResult]:
-        """The trials that did not pass."""
-        return [trial for trial in self.trials if not trial.passed]
+        """The cases that did not pass."""
+        return [result for result in self.results if not result.passed]
 
 
 def read_cases(folder: Path | None, label_names: Sequence[str]) -> list[Case]:
@@ -78,7 +78,7 @@ def read_cases(folder: Path | None, label_names: Sequence[str]) -> list[Case]:
     for file in sorted(folder.glob("*.yaml")) if folder else ():
         content = read_yaml(file)
         if not isinstance(content, dict):
-            raise InputError(file, "is no mapping", expected="capability: list of cases")
+            raise InputError(file, "not a mapping", expected="capability: list of cases")
         for capability, rows in content.items():
             for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
                 where = f"{file}: {capability!r}, case {number}"
@@ -107,8 +107,16 @@ def _case(capability: str, row: Any, where: str, label_names: Sequence[str]) -> 
     return Case(capability, kind, tuple(texts), label)
 
 
+def likeliest_labels(probabilities: np.ndarray) -> np.ndarray:
+    """Return the index of each row's likeliest label, shape (n,), of probabilities, shape (n, k)."""
+    return np.asarray(probabilities.argmax(1))
+
+
 def try_cases(
-    cases: Sequence[Case], predict_proba: Callable[[Sequence[str]], np.ndarray], label_names: Sequence[str]
+    cases: Sequence[Case],
+    predict_proba: Callable[[Sequence[str]], np.ndarray],
+    label_names: Sequence[str],
+    decide: Callable[[np.ndarray], np.ndarray] = likeliest_labels,
 ) -> Suite | None:
     """Put all cases to a model in one batch; None where there is no case.
 
@@ -116,21 +124,24 @@ def try_cases(
         cases: what to try.
         predict_proba: maps texts to probabilities, shape (n, k).
         label_names: the labels, in the order of the probabilities.
+        decide: maps probabilities to label indices, shape (n,).
 
     """
     if not cases:
         return None
-    found = predict_proba([text for case in cases for text in case.texts])
-    trials, begin = [], 0
-    for case in cases:
-        own = found[begin : (begin := begin + len(case.texts))]
-        labels = tuple(label_names[best] for best in own.argmax(1))
-        if case.kind == "minimum":
-            passed = labels[0] == case.label
-        elif case.kind == "invariance":
-            passed = len(set(labels)) == 1
-        else:
-            column = list(label_names).index(case.label)
-            passed = bool(own[0, column] > own[1, column])
-        trials.append(CaseResult(case, own, labels, passed))
-    return Suite(tuple(trials))
+    probabilities = predict_proba([text for case in cases for text in case.texts])
+    ends = np.cumsum([len(case.texts) for case in cases])
+    labels = np.array(label_names)[decide(probabilities)]
+    parts = zip(cases, np.split(probabilities, ends[:-1]), np.split(labels, ends[:-1]), strict=True)
+    return Suite(tuple(_check(case, own, given.tolist(), label_names) for case, own, given in parts))
+
+
+def _check(case: Case, probabilities: np.ndarray, labels: list[str], label_names: Sequence[str]) -> CaseResult:
+    if case.kind == "minimum":
+        passed = labels[0] == case.label
+    elif case.kind == "invariance":
+        passed = len(set(labels)) == 1
+    else:
+        first, second = probabilities[:, list(label_names).index(case.label)]
+        passed = bool(first > second)
+    return CaseResult(case, probabilities, tuple(labels), passed)

@@ -11,30 +11,33 @@ from pipeline.bundle import Bundle
 from pipeline.classifiers import index_labels
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
-from pipeline.scoring import metrics
-from pipeline.scoring.metrics import Interval
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import MACRO_F1, difference, metrics_for
+from pipeline.scoring.predictions import Predictions
+from pipeline.scoring.scores import Scores, score
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Macro-F1 of two models on the same rows, the gain of the second, and where they disagree."""
+    """The scores of two models on the same rows, what the second has more, and where they disagree."""
 
-    first: Interval
-    second: Interval
-    gain: Interval
+    first: Scores
+    second: Scores
+    gains: dict[str, Interval]  # second minus first by a metric's key, paired
     only_first: int  # rows that only the first has right
     only_second: int
     p_value: float  # McNemar's exact test: that such rows are as many on either side by chance
 
     @property
     def verdict(self) -> str:
-        """Say it in plain words."""
-        if self.gain.high < 0:
-            return say_gain(Interval(-self.gain.value, -self.gain.high, -self.gain.low, self.gain.unit), "A")
-        return say_gain(self.gain, "B")
+        """Say by macro-F1 which is better, in plain words."""
+        gain = self.gains[MACRO_F1.key]
+        if gain.high < 0:
+            return describe_gain(Interval(-gain.value, -gain.high, -gain.low, gain.unit), "A")
+        return describe_gain(gain, "B")
 
 
-def say_gain(gain: Interval, name: str) -> str:
+def describe_gain(gain: Interval, name: str) -> str:
     """Say whether the named one is better than the other; neither is where the interval holds zero."""
     points, low, high = (100 * value for value in (gain.value, gain.low, gain.high))
     over = "" if gain.unit == "articles" else f" (over {gain.unit}: few articles)"
@@ -46,26 +49,36 @@ def say_gain(gain: Interval, name: str) -> str:
     return f"no difference is shown: {words}"
 
 
-def compare(first: Bundle, second: Bundle, examples: Sequence[Example]) -> Comparison:
-    """Score two models on the same rows: paired bootstrap over articles, and McNemar (1947)."""
+def compare_models(first: Bundle, second: Bundle, examples: Sequence[Example]) -> Comparison:
+    """Score two models on the same rows: paired bootstrap over articles, and McNemar (1947).
+
+    InputError where they know other labels; another order is the same labels.
+    """
     from scipy.stats import binomtest
 
-    if set(first.label_names) != set(second.label_names):
-        raise InputError(
-            "the second model", f"knows {', '.join(second.label_names)}", expected=", ".join(first.label_names)
-        )
     names = first.label_names
-    order = [second.label_names.index(name) for name in names]
-    y_true, groups = index_labels(examples, names), [example.group for example in examples]
-    a = first.decide(first.predict_proba(first.read_examples(examples)))
-    b = np.argsort(order)[second.decide(second.predict_proba(second.read_examples(examples)))]
-    only_a = int(np.sum((a == y_true) & (b != y_true)))
-    only_b = int(np.sum((b == y_true) & (a != y_true)))
+    if set(names) != set(second.label_names):
+        raise InputError("the second model", f"knows {', '.join(second.label_names)}", expected=", ".join(names))
+    a, b = (_predict(model, examples, names) for model in (first, second))
+    metrics = metrics_for(names, first.manifest.positive)
+    only_a, only_b = int(np.sum(a.hits & ~b.hits)), int(np.sum(b.hits & ~a.hits))
     return Comparison(
-        first=metrics.interval(y_true, a, groups, len(names)),
-        second=metrics.interval(y_true, b, groups, len(names)),
-        gain=metrics.paired_difference(y_true, a, b, groups, len(names)),
+        first=score(a, metrics),
+        second=score(b, metrics),
+        gains={metric.key: difference(metric, a, b) for metric in metrics},
         only_first=only_a,
         only_second=only_b,
         p_value=float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
+    )
+
+
+def _predict(model: Bundle, examples: Sequence[Example], names: Sequence[str]) -> Predictions:
+    """Return what a model says, its labels in the order of `names`."""
+    probabilities = model.predict_proba(model.read_examples(examples))
+    own = np.array([names.index(name) for name in model.label_names])  # its labels by their place in names
+    return Predictions(
+        y_true=index_labels(examples, names),
+        y_pred=own[model.decide(probabilities)],
+        probabilities=probabilities[:, np.argsort(own)],
+        groups=np.array([example.group for example in examples]),
     )

@@ -1,4 +1,4 @@
-"""The rows worth reading: where the model is sure and wrong, and where it is least sure."""
+"""The rows worth reading: where the model is confident and wrong, and where it is least confident."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from pipeline.bundle import Bundle
 from pipeline.data.dataset import Example
 from pipeline.evaluation.attribution import Word, word_weights
+from pipeline.scoring.predictions import Predictions
 
 MOST = 50
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A row with gold label, prediction, and the words that it rests on."""
+class ExplainedRow:
+    """A row with its label, what was predicted, and the words that this rests on."""
 
     id: str
-    article_id: str
     origin: str
     text: str  # with single spaces, so that words have their spans
     label: str
@@ -36,40 +36,42 @@ class Mistake:
 
     def to_dict(self) -> dict[str, object]:
         """Return the cells of a table."""
-        cells: dict[str, object] = {"id": self.id, "origin": self.origin, "text": self.text, "label": self.label}
-        cells |= {"predicted": self.predicted, "confidence": round(self.confidence, 4)}
-        return (
-            cells | {f"p {k}": round(v, 4) for k, v in self.probabilities.items()} | {"words": ", ".join(self.heaviest)}
-        )
+        names = ("id", "origin", "text", "label", "predicted")
+        cells: dict[str, object] = {name: getattr(self, name) for name in names}
+        cells |= {"confidence": round(self.confidence, 4)}
+        cells |= {f"p {name}": round(probability, 4) for name, probability in self.probabilities.items()}
+        return cells | {"words": ", ".join(self.heaviest)}
 
 
 def select_errors(
-    bundle: Bundle, examples: Sequence[Example], y_true: np.ndarray, probabilities: np.ndarray
-) -> tuple[list[Mistake], list[Mistake]]:
+    bundle: Bundle, examples: Sequence[Example], texts: Sequence[str], predictions: Predictions
+) -> tuple[list[ExplainedRow], list[ExplainedRow]]:
     """Return the most confident mistakes, and the least confident rows, 50 of each at most.
 
     Args:
         bundle: the model that predicted.
         examples: the rows, length n.
-        y_true: label indices, shape (n,).
-        probabilities: shape (n, k).
+        texts: what the model reads of them, as `Bundle.normalize` has it.
+        predictions: of these rows.
 
     """
-    confidence = probabilities.max(1)
-    order = np.argsort(-confidence, kind="stable")
-    wrong = [int(row) for row in order if probabilities[row].argmax() != y_true[row]][:MOST]
-    unsure = [int(row) for row in order[::-1][:MOST]]
-    both = list(dict.fromkeys([*wrong, *unsure]))
-    words = dict(zip(both, word_weights(bundle, bundle.read_examples([examples[row] for row in both])), strict=True))
+    order = np.argsort(-predictions.confidence, kind="stable")
+    wrong, unsure = order[~predictions.hits[order]][:MOST].tolist(), order[::-1][:MOST].tolist()
+    rows = list(dict.fromkeys([*wrong, *unsure]))
+    weights = word_weights(bundle, [texts[row] for row in rows], predictions.take(rows))
+    words = dict(zip(rows, weights, strict=True))
 
-    def build(row: int) -> Mistake:
+    def explain(row: int) -> ExplainedRow:
         example, names = examples[row], bundle.label_names
-        return Mistake(
-            *(example.id, example.article_id, example.origin, " ".join(example.text.split()), example.label),
-            predicted=names[int(probabilities[row].argmax())],
-            confidence=float(confidence[row]),
-            probabilities=dict(zip(names, map(float, probabilities[row]), strict=True)),
+        return ExplainedRow(
+            id=example.id,
+            origin=example.origin,
+            text=" ".join(example.text.split()),
+            label=example.label,
+            predicted=names[predictions.y_pred[row]],
+            confidence=float(predictions.confidence[row]),
+            probabilities=dict(zip(names, predictions.probabilities[row].tolist(), strict=True)),
             words=tuple(words[row]),
         )
 
-    return [build(row) for row in wrong], [build(row) for row in unsure]
+    return [explain(row) for row in wrong], [explain(row) for row in unsure]

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.dataset import Example
-from pipeline.scoring import metrics
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import MACRO_F1, measure
+from pipeline.scoring.predictions import Predictions
 
 # A slice with fewer rows gets no number: it would be believed.
 FEWEST_ROWS = 20
@@ -24,8 +26,8 @@ YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
 def _year(example: Example) -> str:
-    found = YEAR.search(example.date)
-    return found.group() if found else ""
+    year = YEAR.search(example.date)
+    return year.group() if year else ""
 
 
 def _length(example: Example) -> str:
@@ -59,7 +61,7 @@ class Slice:
     value: str
     rows: np.ndarray  # positions, shape (m,)
     articles: int
-    macro_f1: metrics.Interval | None
+    macro_f1: Interval | None
     accuracy: float
 
 
@@ -68,52 +70,45 @@ def cut_rows(examples: Sequence[Example], obvious: re.Pattern[str] | None = None
 
     Rows that hold an obvious word are a slice, and those that hold none, where such words are known.
     """
-    found = []
     dimensions = dict(DIMENSIONS)
     if obvious:
         dimensions["wording"] = _either(obvious, "holds an obvious word", "holds no obvious word")
+    slices = []
     for dimension, value_of in dimensions.items():
-        values = [value_of(example) for example in examples]
-        counts = Counter(value for value in values if value).most_common()
-        named = {value for value, _ in counts[:MOST_VALUES]}
-        rest = f"{len(counts) - MOST_VALUES} others"
-        values = [value if value in named or not value else rest for value in values]
-        ordered = [value for value, _ in counts[:MOST_VALUES]]
-        if dimension in ("year", "length"):
-            ordered.sort()
-        ordered += [rest] * (len(counts) > MOST_VALUES)
-        if len(ordered) > 1:
-            found += [
-                (dimension, value, np.array([row for row, own in enumerate(values) if own == value]))
-                for value in ordered
-            ]
-    return found
+        rows_of = _group_rows([value_of(example) for example in examples], in_order=dimension in ("year", "length"))
+        if len(rows_of) > 1:
+            slices += [(dimension, value, np.array(rows)) for value, rows in rows_of.items()]
+    return slices
+
+
+def _group_rows(values: Sequence[str], *, in_order: bool) -> dict[str, list[int]]:
+    """Return the rows of each value, the commonest first unless values have an order; the many rare ones are one."""
+    counts = Counter(value for value in values if value).most_common()
+    named = [value for value, _ in counts[:MOST_VALUES]]
+    rows_of: dict[str, list[int]] = {value: [] for value in (sorted(named) if in_order else named)}
+    rest = f"{len(counts) - MOST_VALUES} others"
+    for row, value in enumerate(values):
+        if value:
+            rows_of.setdefault(value if value in named else rest, []).append(row)
+    return rows_of
 
 
 def score_slices(
-    examples: Sequence[Example],
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    size: int,
-    obvious: re.Pattern[str] | None = None,
+    examples: Sequence[Example], predictions: Predictions, obvious: re.Pattern[str] | None = None
 ) -> list[Slice]:
     """Score every slice, each with its interval.
 
     Args:
         examples: the rows, length n.
-        y_true: label indices, shape (n,).
-        y_pred: label indices, shape (n,).
-        size: number of labels.
+        predictions: of these rows.
         obvious: words that anybody would search for.
 
     """
     slices = []
     for dimension, value, rows in cut_rows(examples, obvious):
-        groups = [examples[row].article_id for row in rows]
-        enough = len(rows) >= FEWEST_ROWS
-        score = metrics.interval(y_true[rows], y_pred[rows], groups, size) if enough else None
-        accuracy = float((y_true[rows] == y_pred[rows]).mean())
-        slices.append(Slice(dimension, value, rows, len(set(groups)), score, accuracy))
+        own = predictions.take(rows)
+        score = measure(MACRO_F1, own) if len(rows) >= FEWEST_ROWS else None
+        slices.append(Slice(dimension, value, rows, len(np.unique(own.groups)), score, float(own.hits.mean())))
     return slices
 
 

@@ -1,4 +1,4 @@
-"""Charts as SVG text for the report: colours come from its style sheet, so they are light or dark with it.
+"""Charts as SVG text: colours come from a style sheet, so they are light or dark with the page or the screen.
 
 Every chart carries a title and a description for those who do not see it; all words are escaped.
 """
@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
-from pipeline.scoring import metrics
+from pipeline.scoring.abstention import RiskCoverage
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import Reliability
+from pipeline.scoring.scores import LabelScores
 
 WIDTH = 680
+STYLE = Path(__file__).with_name("charts.css")
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Mark:
     """A line of a dot chart: a value with its interval, or only words where there is none."""
 
     name: str
-    interval: metrics.Interval | None = None
+    interval: Interval | None = None
     note: str = ""
     kind: str = ""  # a class of the style sheet: "own", "weak", "baseline", "head"
 
@@ -33,6 +38,14 @@ def _svg(width: float, height: float, title: str, description: str, body: Sequen
         f'<svg class="{kind}" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}">{words}{"".join(body)}</svg>'
     )
+
+
+def standalone(svg: str) -> str:
+    """Return a chart as a file of its own, with its style sheet and its ground."""
+    ground = '<rect width="100%" height="100%" class="ground"/>'
+    style = f"<style>{STYLE.read_text(encoding='utf-8')}</style>"
+    opening, _, rest = svg.partition(">")
+    return opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"') + f">{style}{ground}{rest}\n"
 
 
 def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
@@ -55,7 +68,7 @@ def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = 
     if reference is not None:
         x = left + reference * scale
         body.append(_line(x, top - 6, x, height - 4, "reference"))
-    told = []
+    description = []
     for number, mark in enumerate(marks):
         y = top + step * number + step / 2
         if mark.kind == "head":
@@ -70,8 +83,18 @@ def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = 
         body.append(f'<circle cx="{value:.1f}" cy="{y:.1f}" r="5" class="dot {mark.kind}"/>')
         body.append(_text(WIDTH - right + 14, y + 4, f"{mark.interval.value:.2f}", f"value {mark.kind}"))
         body.append(_text(WIDTH, y + 4, mark.note, "tick", "end"))
-        told.append(f"{mark.name} {mark.interval}")
-    return _svg(WIDTH, height, title, "; ".join(told), body)
+        description.append(f"{mark.name} {mark.interval}")
+    return _svg(WIDTH, height, title, "; ".join(description), body)
+
+
+def draw_label_scores(scores: Sequence[LabelScores], title: str) -> str:
+    """Draw precision, recall and F1 of each label."""
+    marks = []
+    for label in scores:
+        marks.append(Mark(f"{label.name} ({label.rows:,})", kind="head"))
+        values = {"precision": label.precision, "recall": label.recall, "F1": label.f1}
+        marks += [Mark(name, Interval(value, value, value), kind="own") for name, value in values.items()]
+    return draw_intervals(marks, title)
 
 
 def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -> str:
@@ -81,7 +104,7 @@ def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -
     shares = matrix / matrix.sum(1, keepdims=True).clip(1)
     body = [_text(left + size * cell / 2, 14, "predicted", "tick", "middle")]
     body += [_text(left + (i + 0.5) * cell, 38, name, "small", "middle") for i, name in enumerate(label_names)]
-    told = []
+    description = []
     for row, name in enumerate(label_names):
         y = top + row * cell
         body.append(_text(left - 12, y + cell / 2 + 4, name, "small", "end"))
@@ -94,8 +117,8 @@ def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -
             )
             body.append(_text(x + cell / 2, y + cell / 2, str(int(matrix[row, column])), "count", "middle"))
             body.append(_text(x + cell / 2, y + cell / 2 + 18, f"{share:.0%}", "small", "middle"))
-            told.append(f"{int(matrix[row, column])} labelled {name} are predicted {other}")
-    return _svg(left + size * cell + 4, top + size * cell + 4, title, "; ".join(told), body)
+            description.append(f"{int(matrix[row, column])} labelled {name} are predicted {other}")
+    return _svg(left + size * cell + 4, top + size * cell + 4, title, "; ".join(description), body)
 
 
 @dataclass(frozen=True)
@@ -130,22 +153,23 @@ class _Plane:
         return self.left + self.side + 22, self.top + self.side + 44
 
 
-def draw_reliability(found: metrics.Reliability, title: str) -> str:
+def draw_reliability(curve: Reliability, title: str) -> str:
     """Draw the share that is right against confidence; the dots lie on the diagonal if confidence is honest."""
     plane = _Plane()
-    body = plane.axes("how sure the model is", "how often it is right")
+    body = plane.axes("how confident the model is", "how often it is right")
     body.append(_line(plane.x(0), plane.y(0), plane.x(1), plane.y(1), "reference"))
-    points = list(zip(found.confidence.tolist(), found.accuracy.tolist(), strict=True))
+    points = list(zip(curve.confidence.tolist(), curve.accuracy.tolist(), strict=True))
     body.append(
         f'<polyline points="{" ".join(f"{plane.x(x):.1f},{plane.y(y):.1f}" for x, y in points)}" class="curve"/>'
     )
     body += [f'<circle cx="{plane.x(x):.1f}" cy="{plane.y(y):.1f}" r="4.5" class="dot own"/>' for x, y in points]
-    told = "; ".join(f"{x:.0%} sure, {y:.0%} right" for x, y in points)
-    return _svg(*plane.size, title, told, body)
+    description = "; ".join(f"{x:.0%} confident, {y:.0%} right" for x, y in points)
+    return _svg(*plane.size, title, description, body)
 
 
-def draw_coverage(share: np.ndarray, accuracy: np.ndarray, title: str) -> str:
-    """Draw the share that is right among the surest rows, for each number of rows that is answered."""
+def draw_risk_coverage(curve: RiskCoverage, title: str) -> str:
+    """Draw the share that is right among the most confident rows, for each share of rows that is answered."""
+    share, accuracy = curve.share, curve.accuracy
     # The first few rows are all right or not by chance; fifty points make a smooth line.
     first = int(np.searchsorted(share, 0.04))
     kept = np.unique(np.linspace(min(first, len(share) - 1), len(share) - 1, 50).astype(int))
@@ -156,8 +180,9 @@ def draw_coverage(share: np.ndarray, accuracy: np.ndarray, title: str) -> str:
     line = " ".join(f"{plane.x(x):.1f},{plane.y(y):.1f}" for x, y in points)
     ground = f"{plane.x(points[-1][0]):.1f},{plane.y(plane.y0):.1f} {plane.x(points[0][0]):.1f},{plane.y(plane.y0):.1f}"
     body += [f'<polygon points="{line} {ground}" class="area"/>', f'<polyline points="{line}" class="curve"/>']
-    told = "; ".join(f"of the surest {x:.0%}, {y:.0%} are right" for x, y in points[:: max(1, len(points) // 8)])
-    return _svg(*plane.size, title, told, body)
+    some = points[:: max(1, len(points) // 8)]
+    description = "; ".join(f"of the most confident {x:.0%}, {y:.0%} are right" for x, y in some)
+    return _svg(*plane.size, title, description, body)
 
 
 def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> str:
@@ -170,7 +195,7 @@ def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> 
     """
     left, right, step = 326.0, 64.0, 24.0
     scale = WIDTH - left - right
-    body, told = [], []
+    body, description = [], []
     for number, (name, passed, total, baseline) in enumerate(rows):
         y = step * number + 4
         body.append(_text(left - 14, y + 13, name, "name", "end"))
@@ -182,5 +207,5 @@ def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> 
             x = left + scale * baseline / total
             body.append(_line(x, y, x, y + 18, "baseline"))
         body.append(_text(WIDTH, y + 13, f"{passed} of {total}", "tick", "end"))
-        told.append(f"{name}: {passed} of {total}")
-    return _svg(WIDTH, step * len(rows) + 6, title, "; ".join(told), body)
+        description.append(f"{name}: {passed} of {total}")
+    return _svg(WIDTH, step * len(rows) + 6, title, "; ".join(description), body)

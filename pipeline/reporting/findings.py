@@ -1,4 +1,4 @@
-"""What an evaluation says, in sentences: for the report and for the model card."""
+"""What an evaluation says, in sentences: for the page, the terminal and the registered version."""
 
 from __future__ import annotations
 
@@ -8,46 +8,70 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.scoring import metrics
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.scores import Scores
 
 
-def summary(found: Evaluation) -> str:
-    """Return what a model card says about the test part, as Markdown."""
-    table = found.tables[0]
-    lines = [f"- macro-F1 {table.macro_f1} on {table.rows} sentences of {table.articles} articles, ECE {table.ece}"]
-    lines += [f"- {part.name.strip()}: macro-F1 {part.macro_f1} on {part.rows} sentences" for part in found.tables[1:]]
-    lines += [f"- {found.best_baseline}, the best baseline: {table.baselines[found.best_baseline]}"]
-    lines += [f"- weak on {s.dimension}: {s.value} ({s.macro_f1}, {len(s.rows)} sentences)" for s in found.weakest[:4]]
-    if table.positive_f1:
-        lines.append(f"- F1 of the positive labels alone: {table.positive_f1}")
-    if table.answered_right:
-        lines.append(f"- `--abstain`: answers {table.answered} of the sentences, and {table.answered_right} are right")
-    if found.behaviour:
-        lines.append(f"- {found.behaviour.rate:.0%} of {len(found.behaviour.trials)} behaviour cases pass")
-    return "\n".join([*lines, f"- {describe_audit(found)}"]) + "\n"
+def describe(evaluation: Evaluation, config: Config) -> dict[str, str]:
+    """Return the sentences of the page, by what they are about."""
+    return {
+        "title": describe_title(evaluation),
+        "verdict": describe_verdict(evaluation, config),
+        "confusion": describe_confusion(evaluation.scores.matrix, evaluation.label_names),
+        "calibration": describe_calibration(evaluation),
+        "abstention": describe_abstention(evaluation),
+        "first_stage": describe_first_stage(evaluation),
+        "audit": describe_audit(evaluation),
+    }
 
 
-def accuracy(matrix: np.ndarray) -> float:
-    """Return the share of rows on the diagonal of a confusion matrix."""
-    return float(np.trace(matrix) / matrix.sum())
+def summarize(evaluation: Evaluation) -> str:
+    """Return what the registered version says about the test part, as Markdown."""
+    best, whole = evaluation.best_baseline, evaluation.subsets[0]
+    lines = [f"{whole.scores.rows} sentences of {whole.scores.articles} articles:", "", *tabulate(whole.scores), ""]
+    lines += [
+        f"- {subset.name}: macro-F1 {subset.scores['macro_f1']} on {subset.scores.rows} sentences"
+        for subset in evaluation.subsets[1:]
+    ]
+    lines += [f"- {best}, the best baseline: macro-F1 {whole.baselines[best]['macro_f1']}"]
+    lines += [
+        f"- weak on {part.dimension}: {part.value} ({part.macro_f1}, {len(part.rows)} sentences)"
+        for part in evaluation.weakest[:4]
+    ]
+    if evaluation.behaviour:
+        lines.append(f"- {evaluation.behaviour.rate:.0%} of {len(evaluation.behaviour.results)} behaviour cases pass")
+    return "\n".join([*lines, f"- {describe_audit(evaluation)}"]) + "\n"
 
 
-def describe_verdict(found: Evaluation, config: Config) -> str:
+def tabulate(scores: Scores) -> list[str]:
+    """Return the lines of a Markdown table of all metrics."""
+    rows = [f"| {metric.title} | {interval} | {metric.meaning} |" for metric, interval in scores]
+    return ["| score | 95 % interval | what it is |", "| --- | --- | --- |", *rows]
+
+
+def describe_title(evaluation: Evaluation) -> str:
+    """Say in one line whether the model beats its baselines, and how often it is right."""
+    better = "Better than its baselines" if evaluation.gain.low > 0 else "Not shown to be better than its baselines"
+    return f"{better}, and right on {evaluation.rows.predictions.hits.mean():.0%} of sentences"
+
+
+def describe_verdict(evaluation: Evaluation, config: Config) -> str:
     """Say whether the model beats its best baseline, and how much of the text is invented."""
-    gain, low, high = (100 * value for value in (found.gain.value, found.gain.low, found.gain.high))
-    words = f"It scores {gain:+.1f} points against its best baseline, {found.best_baseline}"
-    words += f" (95 % interval {low:+.1f} to {high:+.1f}"
-    words += "): the gain is real." if low > 0 else "): no gain is shown." if high > 0 else "): it is worse."
-    invented = sum(example.origin in config.data.invented for example in found.examples)
+    gain = evaluation.gain
+    words = f"It scores {100 * gain.value:+.1f} points against its best baseline, {evaluation.best_baseline}"
+    words += f" ({_points(gain)}"
+    words += "): the gain is real." if gain.low > 0 else "): no gain is shown." if gain.high > 0 else "): it is worse."
+    examples = evaluation.rows.examples
+    invented = sum(example.origin in config.data.invented for example in examples)
     if invented:
-        words += f" {invented / len(found.examples):.0%} of these sentences were written for this project;"
+        words += f" {invented / len(examples):.0%} of these sentences were written for this project;"
         words += " believe the rows of real text below first."
     return words
 
 
 def describe_confusion(matrix: np.ndarray, label_names: Sequence[str]) -> str:
     """Name the commonest mistake."""
-    wrong = matrix.astype(float).copy()
+    wrong = matrix.astype(float)
     np.fill_diagonal(wrong, 0)
     if not wrong.any():
         return "Every sentence got its label."
@@ -58,65 +82,67 @@ def describe_confusion(matrix: np.ndarray, label_names: Sequence[str]) -> str:
     )
 
 
-def describe_calibration(found: Evaluation) -> str:
+def describe_calibration(evaluation: Evaluation) -> str:
     """Say whether confidence can be believed."""
-    error = found.tables[0].ece
-    ece, interval = error.value, f" (95 % interval {100 * error.low:.1f} to {100 * error.high:.1f})"
-    gap = float(np.average(found.reliability.confidence - found.reliability.accuracy, weights=found.reliability.rows))
-    if ece < 0.05:
-        words = f"Yes: confidence and accuracy differ by {100 * ece:.1f} points on average{interval}."
+    error, curve = evaluation.scores["ece"], evaluation.reliability
+    gap = f"confidence and accuracy differ by {100 * error.value:.1f} points on average ({_points(error, sign='')})"
+    if error.value < 0.05:
+        words = f"Yes: {gap}."
     else:
-        side = "too sure" if gap > 0 else "too unsure"
-        words = f"With care: confidence and accuracy differ by {100 * ece:.1f} points on average{interval}; "
-        words += f"it is mostly {side}."
-    share, accuracy = found.coverage.above(0.8)
+        surplus = float(np.average(curve.confidence - curve.accuracy, weights=curve.rows))
+        words = f"With care: {gap}; it is mostly {'too confident' if surplus > 0 else 'not confident enough'}."
+    share, accuracy = evaluation.risk_coverage.above(0.8)
     if share:
         words += f" Where it is at least 80 % sure ({share:.0%} of sentences) it is right {accuracy:.0%} of the time."
     return words
 
 
-def describe_abstention(found: Evaluation) -> str:
+def describe_abstention(evaluation: Evaluation) -> str:
     """Say what the model's threshold comes to on these rows."""
-    asked, answered, right = found.abstention, found.tables[0].answered, found.tables[0].answered_right
-    if asked is None or asked.confidence is None or answered is None:
-        return f"There is no threshold for `--abstain`: {asked or 'the model was exported without one'}."
-    words = f"`stance predict --abstain` has the {asked}. On these rows it "
+    scores = evaluation.scores.intervals
+    if "answered" not in scores:
+        return f"There is no threshold for `--abstain`: {evaluation.abstention}."
+    answered, right = scores["answered"], scores.get("answered_right")
+    words = f"`stance predict --abstain` has the {evaluation.abstention}. On these rows it "
     words += f"answers {answered.value:.0%} ({_shares(answered)})"
-    words += f" and is right on {right.value:.1%} of them ({_shares(right)})" if right else ""
-    return words + (f"; by label: {describe_answers(found)}." if right else ".")
+    if right is None:
+        return f"{words}."
+    words += f" and is right on {right.value:.1%} of them ({_shares(right)})"
+    return f"{words}; by label: {describe_answers(evaluation)}."
 
 
-def describe_first_stage(found: Evaluation) -> str:
+def describe_first_stage(evaluation: Evaluation) -> str:
     """Say how much the first stage answers, and what that costs."""
-    if found.first_stage is None:
+    cost = evaluation.first_stage
+    if cost is None:
         return "No first stage: the model reads every sentence."
-    share, gain = found.first_stage
-    points, low, high = (100 * value for value in (gain.value, gain.low, gain.high))
     return (
-        f"A first stage answers {share:.0%} of these sentences before the model reads them; with `--exact`, which "
-        f"turns it off, macro-F1 is {points:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})."
+        f"A first stage answers {cost.share:.0%} of these sentences before the model reads them; with `--exact`, which "
+        f"turns it off, macro-F1 is {100 * cost.exact_gain.value:+.1f} points ({_points(cost.exact_gain)})."
     )
 
 
-def describe_answers(found: Evaluation) -> str:
+def describe_answers(evaluation: Evaluation) -> str:
     """Say how much is right of the answers of each label: the target is about all of them together."""
-    return ", ".join(f"{name} {share:.0%}" for name, share in found.answered_by_label.items())
+    return ", ".join(f"{name} {share:.0%}" for name, share in evaluation.answered_by_label.items())
 
 
-def _shares(found: metrics.Interval) -> str:
-    return f"95 % interval {found.low:.1%} to {found.high:.1%}"
-
-
-def describe_audit(found: Evaluation) -> str:
+def describe_audit(evaluation: Evaluation) -> str:
     """Say how much hangs on single words."""
-    seen, change = found.audit, found.audit.change
-    single = f"Of {seen.looked_at} stance predictions, {seen.decided} change when one word is left out."
-    if change is None or seen.masked is None:
+    audit = evaluation.audit
+    single = f"Of {audit.examined} stance predictions, {audit.decided} change when one word is left out."
+    if audit.change is None or audit.masked is None:
         return single
-    points, low, high = (100 * value for value in (change.value, change.low, change.high))
-    words = (
-        f"With the obvious words hidden (they stand in {seen.touched} sentences), macro-F1 "
-        f"goes from {found.tables[0].macro_f1.value:.2f} to {seen.masked.value:.2f} ({points:+.1f} points, "
-        f"95 % interval {low:+.1f} to {high:+.1f}). "
+    return (
+        f"With the obvious words hidden (they stand in {audit.touched} sentences), macro-F1 goes from "
+        f"{evaluation.scores['macro_f1'].value:.2f} to {audit.masked.value:.2f} "
+        f"({100 * audit.change.value:+.1f} points, {_points(audit.change)}). {single}"
     )
-    return words + single
+
+
+def _points(interval: Interval, sign: str = "+") -> str:
+    return f"95 % interval {100 * interval.low:{sign}.1f} to {100 * interval.high:{sign}.1f}"
+
+
+def _shares(interval: Interval) -> str:
+    return f"95 % interval {interval.low:.1%} to {interval.high:.1%}"

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
-import numpy as np
-
-from pipeline.bundle import Bundle
-from pipeline.classifiers import index_labels
-from pipeline.config import Config
-from pipeline.data.dataset import Example
-from pipeline.evaluation.attribution import read_obvious
-from pipeline.evaluation.slices import FEWEST_ROWS, score_slices, weakest
+from pipeline.evaluation.slices import Slice
 from pipeline.manifest import Manifest
-from pipeline.scoring import metrics
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import metrics_for
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)"
 # What is known of a checkpoint; of any other, its own card tells.
@@ -25,6 +17,7 @@ ENCODERS = {
     "pretrained": f"{MINILM}, adapted (`pipeline/pretrained/small`, Apache-2.0) by training on real "
     "sentences whose text is not in this repository: see its card",
 }
+MOST_WEAK = 4  # slices that are named
 # A paragraph is one line: MLflow shows a line's end as it stands.
 TEMPLATE = """\
 # Model card: {topic}
@@ -38,20 +31,23 @@ samples. Not for judging a single author, outlet or person, and not for text on 
 ## Data
 {data}
 
-{provenance}{invented}
+{provenance}
 
 ## Scores
-{test}
+On the {rows:,.0f} rows that were held out while candidates were compared, whole articles at a time:
 
-On the {rows:.0f} rows that were held out while candidates were compared, whole articles at a time: macro-F1 \
-{macro_f1:.3f} [{macro_f1_low:.3f}, {macro_f1_high:.3f}]{positive}, calibration error {ece:.3f}; F1 {classes}. \
-Brackets are 95 % bootstrap intervals over articles, or over sentences where articles are few.
+{scores}
+
+{labels_table}
+
+Brackets are 95 % bootstrap intervals over articles, or over sentences where articles are few. A training does not \
+open the test part: `stance eval` scores the model on it, writes a page, and adds a section below where the model is \
+registered.
 
 Why this one: {reason}.
 
 ## Limits
-{weak}
-{prevalence}- It reads one sentence at a time; a position that only the context shows is missed.
+{weak}{prevalence}- It reads one sentence at a time; a position that only the context shows is missed.
 - Irony, positions of several actors in one sentence, and quotes that are cited to be rejected are hard.
 
 ## Licence
@@ -67,130 +63,80 @@ was trained on.
 """
 
 
-def score_test(bundle: Bundle, examples: Sequence[Example], config: Config) -> dict[str, Any] | None:
-    """Score an exported model on the test part, as plain values; None where it is empty.
+def write_card(manifest: Manifest, weak: Sequence[Slice] = ()) -> str:
+    """Return the card of an exported model as Markdown: what a training knows, which opens no test part.
 
-    The rows are opened after the choice is made: what is found here is told, and chooses nothing.
+    Args:
+        manifest: of the model.
+        weak: slices of the held-out rows that are shown to be weaker than the whole, the weakest first.
+
     """
-    if not examples:
-        return None
-    size = len(bundle.label_names)
-    y_true, probabilities = (
-        index_labels(examples, bundle.label_names),
-        bundle.predict_proba(bundle.read_examples(examples)),
-    )
-    y_pred = probabilities.argmax(1)
-    groups = np.array([example.article_id for example in examples])
-    made_up = np.array([example.origin in config.data.invented for example in examples])
-
-    def part(name: str, rows: np.ndarray) -> dict[str, Any]:
-        found = metrics.interval(y_true[rows], y_pred[rows], groups[rows].tolist(), size)
-        ece = metrics.reliability(y_true[rows], probabilities[rows]).ece
-        counts = {"articles": len(set(groups[rows])), "sentences": int(rows.sum())}
-        return {"rows": name, **counts, "macro_f1": asdict(found), "ece": ece}
-
-    kinds = {"real text": ~made_up, "invented text": made_up}
-    parts = {"test part": np.ones_like(made_up)} | {name: rows for name, rows in kinds.items() if rows.any()}
-    whole, *rest = [part(name, rows) for name, rows in parts.items()]
-    matrix = metrics.confusion(y_true, y_pred, size)
-    scores = np.nan_to_num([metrics.precision(matrix), metrics.recall(matrix), metrics.f1(matrix)])
-    weak = weakest(
-        score_slices(examples, y_true, y_pred, size, read_obvious(config.evaluation.obvious)),
-        whole["macro_f1"]["value"],
-    )
-    return {
-        "parts": [whole, *rest],
-        "classes": {
-            name: dict(zip(("precision", "recall", "f1"), map(float, row), strict=True))
-            for name, row in zip(bundle.label_names, scores.T, strict=True)
-        },
-        "weak": [
-            {"dimension": s.dimension, "value": s.value, "sentences": len(s.rows), "macro_f1": asdict(s.macro_f1)}
-            for s in weak
-            if s.macro_f1
-        ],
-    }
-
-
-def write_card(manifest: Manifest, test: dict[str, Any] | None) -> str:
-    """Return the card of an exported model as Markdown, with what `score_test` says of it."""
-    names, data, targets = manifest.label_names, manifest.data, manifest.targets
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    for key, rows in data.rows.items():
-        split, origin, label = key.split("/", 2)
-        counts.setdefault((origin, split), Counter())[label] += rows
-    invented = [name for name in data.invented if any(origin == name for origin, _ in counts)]
-    scores, source = manifest.selection.held_out, manifest.source
-    positive = ""
-    if "positive_f1" in scores:
-        positive = f" ({scores['positive_f1']:.3f} over {' and '.join(manifest.positive)} alone)"
+    targets, encoders = manifest.targets, manifest.encoders
     return TEMPLATE.format(
         topic=manifest.topic,
-        provenance=f"Labels are those of the table `{source}`, as its authors gave them." if source else READ,
-        prevalence="" if source else PREVALENCE,
-        targets=f", each toward a target ({', '.join(targets)})" if targets else "",
-        positive=positive,
         name=manifest.candidate.name,
         kind=manifest.candidate.kind,
         created=manifest.created,
         commit=manifest.git_commit,
         config=manifest.config,
-        labels=", ".join(f"`{name}`" for name in names),
-        data=_table(
-            ["origin", "part", *names], [[*place, *(count[n] for n in names)] for place, count in counts.items()]
-        ),
-        invented=f" Articles of origin {', '.join(f'`{name}`' for name in invented)} are invented, with invented "
-        f"events, quotes and figures: text to train on, never a source of fact."
-        if invented
-        else "",
-        test=_describe(test) if test else "There was no test part to score it on.",
-        classes=", ".join(f"{name} {scores[f'f1_{name}']:.3f}" for name in names),
+        labels=", ".join(f"`{name}`" for name in manifest.label_names),
+        targets=f", each toward a target ({', '.join(targets)})" if targets else "",
+        data=_count_rows(manifest),
+        provenance=_describe_labels(manifest),
+        rows=manifest.selection.held_out["rows"],
+        scores=_tabulate_scores(manifest),
+        labels_table=_tabulate_labels(manifest),
         reason=manifest.selection.reason,
-        weak=_weak(test["weak"]) if test else "- Where it is weak is not known: there was no test part.",
-        encoders="; ".join(
-            ENCODERS.get(name, f"`{name}`, whose own card states its licence") for name in manifest.encoders
-        )
+        weak="".join(f"{_describe_weakness(part)}\n" for part in weak[:MOST_WEAK]),
+        prevalence="" if manifest.source else PREVALENCE,
+        encoders="; ".join(ENCODERS.get(name, f"`{name}`, whose own card states its licence") for name in encoders)
         or "none",
-        **{name: scores[name] for name in ("rows", "macro_f1", "macro_f1_low", "macro_f1_high", "ece")},
     )
 
 
-def _describe(test: dict[str, Any]) -> str:
-    """Write the tables of the test part: scores by kind of text, and by label."""
-    few = any(part["macro_f1"]["unit"] != "articles" for part in test["parts"])
-    note = "\n\n† few articles: the interval is over sentences, and too narrow for other articles." if few else ""
-    parts = _table(
-        ["rows", "articles", "sentences", "macro-F1", "calibration error"],
-        [
-            [p["rows"], p["articles"], p["sentences"], _interval(p["macro_f1"]), f"{p['ece']:.3f}"]
-            for p in test["parts"]
-        ],
-    )
-    classes = _table(
-        ["label", "precision", "recall", "F1"],
-        [
-            [name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))]
-            for name, row in test["classes"].items()
-        ],
-    )
-    where = "On the test part, whole articles that it has not learned from and was not chosen by"
-    return f"{where}:\n\n{parts}{note}\n\n{classes}"
+def _count_rows(manifest: Manifest) -> str:
+    """Count rows by origin, part and label."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for key, rows in manifest.data.rows.items():
+        split, origin, label = key.split("/", 2)
+        counts.setdefault((origin, split), Counter())[label] += rows
+    names = manifest.label_names
+    lines = [[*place, *(count[name] for name in names)] for place, count in counts.items()]
+    return _table(["origin", "part", *names], lines)
 
 
-def _weak(slices: Sequence[dict[str, Any]]) -> str:
-    if not slices:
-        return f"- No part of the test rows (of {FEWEST_ROWS} or more) is shown to be weaker than the whole."
-    return "\n".join(
-        f"- Weak on {s['dimension']}: {s['value']}, macro-F1 {_interval(s['macro_f1'])}, {s['sentences']} sentences."
-        for s in slices[:4]
+def _describe_labels(manifest: Manifest) -> str:
+    """Say who gave the labels, and which articles are invented."""
+    words = f"Labels are those of the table `{manifest.source}`, as its authors gave them." if manifest.source else READ
+    origins = {key.split("/", 2)[1] for key in manifest.data.rows}
+    invented = ", ".join(f"`{name}`" for name in manifest.data.invented if name in origins)
+    if not invented:
+        return words
+    return (
+        f"{words} Articles of origin {invented} are invented, with invented events, quotes and figures: text to train "
+        "on, never a source of fact."
     )
 
 
-def _interval(found: dict[str, Any]) -> str:
-    mark = "" if found["unit"] == "articles" else " †"
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]{mark}"
+def _tabulate_scores(manifest: Manifest) -> str:
+    held_out = manifest.selection.held_out
+    lines = []
+    for metric in metrics_for(manifest.label_names, manifest.positive):
+        if metric.key in held_out:
+            value, low, high = (held_out[f"{metric.key}{end}"] for end in ("", "_low", "_high"))
+            lines.append([metric.title, Interval(value, low, high), metric.meaning])
+    return _table(["score", "95 % interval", "what it is"], lines)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _tabulate_labels(manifest: Manifest) -> str:
+    held_out = manifest.selection.held_out
+    return _table(["label", "F1"], [[name, f"{held_out[f'f1_{name}']:.3f}"] for name in manifest.label_names])
+
+
+def _describe_weakness(part: Slice) -> str:
+    return f"- Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} held-out sentences."
+
+
+def _table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from pipeline.scoring.metrics import Metric
+from pipeline.scoring.predictions import Predictions, likeliest
+
 UNCERTAIN = "uncertain"
 # Of the rows, the most confident first: where reports give the accuracy.
 SHARES = (0.5, 0.8, 1.0)
@@ -37,19 +40,31 @@ class RiskCoverage:
         return float(np.mean(1 - self.accuracy))
 
 
-def risk_coverage(y_true: np.ndarray, probabilities: np.ndarray) -> RiskCoverage:
-    """Order rows from most to least confident and score each beginning (El-Yaniv and Wiener, 2010).
-
-    Args:
-        y_true: label indices, shape (n,).
-        probabilities: shape (n, k).
-
-    """
-    confidence = probabilities.max(1)
-    order = np.argsort(-confidence, kind="stable")
+def risk_coverage(predictions: Predictions) -> RiskCoverage:
+    """Order rows from most to least confident and score each beginning (El-Yaniv and Wiener, 2010)."""
+    order = np.argsort(-predictions.confidence, kind="stable")
     answered = np.arange(1, len(order) + 1)
-    hits = (probabilities.argmax(1) == y_true)[order].cumsum()
-    return RiskCoverage(answered / len(order), hits / answered, confidence[order])
+    hits = predictions.hits[order].cumsum()
+    return RiskCoverage(answered / len(order), hits / answered, predictions.confidence[order])
+
+
+def threshold_metrics(confidence: float) -> tuple[Metric, ...]:
+    """Return the metrics of a threshold: what share of rows is answered, and what share of the answers is right."""
+
+    def answered(rows: Predictions) -> np.ndarray:
+        return np.asarray(rows.confidence >= confidence)
+
+    def right_and_answered(rows: Predictions) -> np.ndarray:
+        return np.stack([answered(rows) & rows.hits, answered(rows)], axis=-1)
+
+    def precision(means: np.ndarray) -> np.ndarray:
+        right, all_answers = means[..., 0], means[..., 1]
+        return np.divide(right, all_answers, out=np.full(np.shape(right), np.nan), where=all_answers > 0)
+
+    return (
+        Metric("answered", "answered", "the share of rows that `--abstain` leaves a label", of_rows=answered),
+        Metric("answered_right", "right of these", "the share of those that is right", precision, right_and_answered),
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +111,7 @@ def find_threshold(y_true: np.ndarray, probabilities: np.ndarray, target_precisi
     """
     from scipy.stats import beta
 
-    curve = risk_coverage(y_true, probabilities)
+    curve = risk_coverage(likeliest(y_true, probabilities, np.zeros(len(y_true))))
     answered = np.arange(1, len(y_true) + 1)
     hits = np.rint(curve.accuracy * answered)
     bound = np.where(hits > 0, beta.ppf(0.05, np.maximum(hits, 1), answered - hits + 1), 0.0)

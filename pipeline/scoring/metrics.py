@@ -1,32 +1,21 @@
-"""Scores as pure functions of `y_true` and predictions, each with a bootstrap interval over articles.
+"""What is measured: formulas, and METRICS, the list that every table, page, card and run goes through.
 
-Macro-F1 depends on the data through the confusion matrix alone, and that is a sum over articles:
-a bootstrap resample is a weighted sum of small matrices, so a thousand of them take milliseconds.
+A new metric is one entry of METRICS: its interval, its column and its key in MLflow come from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-# Fewer articles than this say too little about the spread between articles.
-FEWEST_GROUPS = 10
+from pipeline.scoring.bootstrap import Bootstrap, percentiles
+from pipeline.scoring.bootstrap import Interval as Interval
+from pipeline.scoring.predictions import Predictions, likeliest
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % bootstrap interval, and what was resampled."""
-
-    value: float
-    low: float
-    high: float
-    unit: str = "articles"
-
-    def __str__(self) -> str:
-        """Write three decimals: `0.702 [0.671, 0.731]`."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+BINS = 10  # of the reliability curve and its error
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, size: int) -> np.ndarray:
@@ -67,108 +56,20 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def resampling(groups: Sequence[str], resamples: int, random_state: int) -> tuple[np.ndarray, np.ndarray, str]:
-    """Draw a bootstrap over groups; over rows where there are fewer than ten groups.
-
-    Returns:
-        codes of the rows, shape (n,); how often each code is drawn, shape (resamples, codes); the unit.
-
-    """
-    names, codes = np.unique(np.asarray(groups), return_inverse=True)
-    unit = "articles"
-    if len(names) < FEWEST_GROUPS:
-        codes, unit = np.arange(len(groups)), "sentences"
-    size = int(codes.max()) + 1
-    rng = np.random.default_rng(random_state)
-    return codes, rng.multinomial(size, np.full(size, 1 / size), size=resamples), unit
-
-
-def interval(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    groups: Sequence[str],
-    size: int,
-    *,
-    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
-    resamples: int = 1000,
-    random_state: int = 0,
-) -> Interval:
-    """Return a statistic of the confusion matrix with its 95 % interval.
-
-    Args:
-        y_true: label indices, shape (n,).
-        y_pred: label indices, shape (n,).
-        groups: the article of each row, length n.
-        size: number of labels.
-        statistic: maps matrices of shape (..., size, size) to values of shape (...).
-        resamples: bootstrap resamples.
-        random_state: fixes the resamples.
-
-    """
-    codes, weights, unit = resampling(groups, resamples, random_state)
-    draws = statistic(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(float(statistic(confusion(y_true, y_pred, size))), float(low), float(high), unit)
-
-
-def paired_difference(
-    y_true: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    groups: Sequence[str],
-    size: int,
-    *,
-    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
-    resamples: int = 1000,
-    random_state: int = 0,
-) -> Interval:
-    """Return macro-F1 (or another statistic) of `second` minus that of `first` on the same rows, with its interval.
-
-    Paired bootstrap (Efron and Tibshirani, 1993): both are scored on the same resampled articles.
-    """
-    codes, weights, unit = resampling(groups, resamples, random_state)
-    scores = [
-        statistic(np.tensordot(weights, _matrices(y_true, y_pred, codes, size), axes=1)) for y_pred in (first, second)
-    ]
-    low, high = np.quantile(scores[1] - scores[0], [0.025, 0.975])
-    values = [float(statistic(confusion(y_true, y_pred, size))) for y_pred in (first, second)]
-    return Interval(values[1] - values[0], float(low), float(high), unit)
-
-
-def _matrices(y_true: np.ndarray, y_pred: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
-    matrices = np.zeros((int(codes.max()) + 1, size, size))
-    np.add.at(matrices, (codes, y_true, y_pred), 1)
-    return matrices
-
-
 def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the mean negative log-probability of the true label."""
+    return float(log_losses(y_true, probabilities).mean())
+
+
+def log_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the negative log-probability of each row's true label, shape (n,)."""
     chosen = probabilities[np.arange(len(y_true)), y_true]
-    return float(-np.log(np.clip(chosen, 1e-12, None)).mean())
+    return np.asarray(-np.log(np.clip(chosen, 1e-12, None)))
 
 
-def ratio(
-    part: np.ndarray, whole: np.ndarray, groups: Sequence[str], *, resamples: int = 1000, random_state: int = 0
-) -> Interval:
-    """Return sum(part) / sum(whole) over rows, each of shape (n,), with its 95 % interval; 0 of 0 is 0."""
-    codes, weights, unit = resampling(groups, resamples, random_state)
-    draws = _ratio(weights @ np.bincount(codes, part), weights @ np.bincount(codes, whole))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(float(_ratio(np.sum(part), np.sum(whole))), float(low), float(high), unit)
-
-
-def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean squared distance between probabilities and the true label (Brier, 1950); 0 to 2."""
-    return float(_squares(y_true, probabilities).mean())
-
-
-def brier_interval(y_true: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]) -> Interval:
-    """Return the Brier score with its 95 % interval."""
-    return ratio(_squares(y_true, probabilities), np.ones(len(y_true)), groups)
-
-
-def _squares(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    return ((probabilities - np.eye(probabilities.shape[1])[y_true]) ** 2).sum(1)
+def squared_distances(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the squared distance between each row's probabilities and its true label, shape (n,); 0 to 2."""
+    return np.asarray(((probabilities - np.eye(probabilities.shape[1])[y_true]) ** 2).sum(1))
 
 
 @dataclass(frozen=True)
@@ -185,13 +86,13 @@ class Reliability:
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.rows))
 
 
-def reliability(y_true: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> Reliability:
+def reliability_curve(predictions: Predictions, bins: int = BINS) -> Reliability:
     """Compare confidence with accuracy in bins of equal mass."""
-    confidence, hit = probabilities.max(1), probabilities.argmax(1) == y_true
+    confidence, hits = predictions.confidence, predictions.hits
     parts = _bins(confidence, bins)
     return Reliability(
         np.array([confidence[part].mean() for part in parts]),
-        np.array([hit[part].mean() for part in parts]),
+        np.array([hits[part].mean() for part in parts]),
         np.array([len(part) for part in parts]),
     )
 
@@ -201,28 +102,158 @@ def _bins(confidence: np.ndarray, bins: int) -> list[np.ndarray]:
     return [part for part in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(part)]
 
 
-def ece_interval(
-    y_true: np.ndarray,
-    probabilities: np.ndarray,
-    groups: Sequence[str],
-    bins: int = 10,
-    *,
-    resamples: int = 1000,
-    random_state: int = 0,
-) -> Interval:
-    """Return the expected calibration error with an interval that holds the true one 95 % of the time or more.
+def _gaps(predictions: Predictions) -> np.ndarray:
+    """Return how much more confident each row is than right, in the column of its bin; shape (n, bins)."""
+    gaps = np.zeros((len(predictions), BINS))
+    for number, part in enumerate(_bins(predictions.confidence, BINS)):
+        gaps[part, number] = predictions.confidence[part] - predictions.hits[part]
+    return gaps
+
+
+def _total_gap(means: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(means).sum(-1))
+
+
+def _above_noise(means: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
+    """Return an interval of the calibration error that holds the true one 95 % of the time or more.
 
     Noise alone gives a perfectly calibrated model an error above 0, and each resample adds it once more. So the
     lower end takes off what noise could give (resampled gaps about their mean; the triangle inequality), and the
     upper end is as far above the value as the resamples spread above their own mean. Bins stay as they are.
     """
-    confidence, hit = probabilities.max(1), probabilities.argmax(1) == y_true
-    codes, weights, unit = resampling(groups, resamples, random_state)
-    gaps = np.zeros((weights.shape[1], bins))
-    for number, part in enumerate(_bins(confidence, bins)):
-        gaps[:, number] = np.bincount(codes[part], confidence[part] - hit[part], minlength=len(gaps))
-    rows = np.bincount(codes)
-    drawn, mean = weights @ gaps / (weights @ rows)[:, None], gaps.sum(0) / rows.sum()
-    value, draws = float(np.abs(mean).sum()), np.abs(drawn).sum(1)
-    noise = float(np.quantile(np.abs(drawn - mean).sum(1), 0.975))
-    return Interval(value, max(0.0, value - noise), value + float(np.quantile(draws, 0.975) - draws.mean()), unit)
+    value, draws = float(_total_gap(means)), _total_gap(drawn)
+    noise = float(np.quantile(_total_gap(drawn - means), 0.975))
+    return max(0.0, value - noise), value + float(np.quantile(draws, 0.975) - draws.mean())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that says how good predictions are.
+
+    It is a statistic of confusion matrices, shape (..., k, k) -> (...), or, where `of_rows` is given, of the means
+    over rows, shape (..., m) -> (...), of what that returns, shape (n, m); without a statistic the mean itself.
+    """
+
+    key: str  # in files and MLflow
+    title: str  # at the head of a column
+    meaning: str  # for readers: half a sentence
+    statistic: Callable[[np.ndarray], np.ndarray] = np.asarray
+    of_rows: Callable[[Predictions], np.ndarray] | None = None
+    higher_is_better: bool = True
+    # The ends of the interval from the means of all rows and those of the resamples; None: percentiles.
+    bounds: Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None = None
+
+    @property
+    def about_labels(self) -> bool:
+        """Whether it looks at the labels that are given alone, and at no probability."""
+        return self.of_rows is None
+
+    def summarize(self, predictions: Predictions, bootstrap: Bootstrap) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the statistic is taken of: for all rows, shape (...), and each resample, (resamples, ...)."""
+        if self.of_rows is not None:
+            values = np.asarray(self.of_rows(predictions), float)
+            return values.mean(0), bootstrap.means(values)
+        rows = predictions.y_true, predictions.y_pred, predictions.label_count
+        return confusion(*rows), bootstrap.matrices(*rows)
+
+
+MACRO_F1 = Metric("macro_f1", "macro-F1", "the mean over labels of F1, from 0 to 1", macro_f1)
+# In the order of columns; the first is the one that models are compared by.
+METRICS: tuple[Metric, ...] = (
+    MACRO_F1,
+    Metric(
+        "brier",
+        "Brier score",
+        "the mean squared distance of probabilities from the truth, from 0 to 2 (Brier, 1950)",
+        of_rows=lambda rows: squared_distances(rows.y_true, rows.probabilities),
+        higher_is_better=False,
+    ),
+    Metric(
+        "ece",
+        "ECE",
+        "expected calibration error: the mean gap between confidence and accuracy (Naeini et al., 2015)",
+        _total_gap,
+        of_rows=_gaps,
+        higher_is_better=False,
+        bounds=_above_noise,
+    ),
+)
+
+
+def positive_f1(label_names: Sequence[str], positive: Sequence[str]) -> Metric:
+    """Return the metric that is the mean F1 over some labels, as the official ones of stance detection are."""
+    labels = [label_names.index(name) for name in positive]
+    names = " and ".join(positive)
+    return Metric("positive_f1", f"F1 of {names}", f"the mean F1 of {names} alone", partial(macro_f1, labels=labels))
+
+
+def metrics_for(label_names: Sequence[str], positive: Sequence[str] = ()) -> tuple[Metric, ...]:
+    """Return all metrics of a model, with the F1 of its positive labels where some are named."""
+    own = (positive_f1(label_names, positive),) if positive else ()
+    return (METRICS[0], *own, *METRICS[1:])
+
+
+def measure(metric: Metric, predictions: Predictions, *, resamples: int = 1000, random_state: int = 0) -> Interval:
+    """Return a metric with its 95 % interval by a bootstrap over articles; `random_state` fixes the resamples."""
+    return measure_with(metric, predictions, Bootstrap(predictions.groups, resamples, random_state))
+
+
+def measure_with(metric: Metric, predictions: Predictions, bootstrap: Bootstrap) -> Interval:
+    """Return a metric with its 95 % interval by resamples that several metrics may share."""
+    whole, drawn = metric.summarize(predictions, bootstrap)
+    ends = metric.bounds(whole, drawn) if metric.bounds else percentiles(metric.statistic(drawn))
+    return Interval(float(metric.statistic(whole)), *ends, bootstrap.unit)
+
+
+def difference(
+    metric: Metric, before: Predictions, after: Predictions, *, resamples: int = 1000, random_state: int = 0
+) -> Interval:
+    """Return what a metric is more for the second model than for the first on the same rows, with its interval.
+
+    Paired: both are scored on the same resampled articles.
+    """
+    bootstrap = Bootstrap(before.groups, resamples, random_state)
+    (old, drawn_old), (new, drawn_new) = (metric.summarize(rows, bootstrap) for rows in (before, after))
+    ends = percentiles(metric.statistic(drawn_new) - metric.statistic(drawn_old))
+    return Interval(float(metric.statistic(new)) - float(metric.statistic(old)), *ends, bootstrap.unit)
+
+
+def interval(
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    groups: Sequence[str],
+    size: int,
+    *,
+    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
+    resamples: int = 1000,
+) -> Interval:
+    """Return a statistic of the confusion matrix with its 95 % interval."""
+    rows = Predictions(y_true, y_pred, np.eye(size)[y_pred], np.asarray(groups))
+    return measure(Metric("", "", "", statistic), rows, resamples=resamples)
+
+
+def paired_difference(
+    y_true: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: Sequence[str],
+    size: int,
+    *,
+    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
+    resamples: int = 1000,
+) -> Interval:
+    """Return a statistic of `second` minus that of `first` on the same rows, with its interval."""
+    before, after = (
+        Predictions(y_true, y_pred, np.eye(size)[y_pred], np.asarray(groups)) for y_pred in (first, second)
+    )
+    return difference(Metric("", "", "", statistic), before, after, resamples=resamples)
+
+
+def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean squared distance between probabilities and the true label (Brier, 1950); 0 to 2."""
+    return float(squared_distances(y_true, probabilities).mean())
+
+
+def reliability(y_true: np.ndarray, probabilities: np.ndarray) -> Reliability:
+    """Compare the likeliest label's confidence with its accuracy in bins of equal mass."""
+    return reliability_curve(likeliest(y_true, probabilities, np.zeros(len(y_true))))

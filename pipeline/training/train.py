@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import __version__, tracking
-from pipeline.bundle import Bundle, write_bundle
+from pipeline.bundle import write_bundle
 from pipeline.classifiers import create
 from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.classifiers.ensemble import ENSEMBLE
@@ -24,12 +24,10 @@ from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dic
 from pipeline.data.examples import join
 from pipeline.manifest import Manifest, Selection, TrainingData
 from pipeline.progress import ProgressCallback
-from pipeline.reporting import figures
-from pipeline.reporting.model_card import score_test, write_card
-from pipeline.scoring import metrics
-from pipeline.scoring.abstention import Abstention, find_threshold, risk_coverage
+from pipeline.reporting.model_card import write_card
+from pipeline.scoring.abstention import Abstention, find_threshold
 from pipeline.training import promotion
-from pipeline.training.gains import against_tfidf
+from pipeline.training.scores import against_tfidf, describe_scores, log_result, weak_slices
 from pipeline.training.selection import (
     LIBRARIES,
     CandidateResult,
@@ -101,7 +99,7 @@ def train(
             results[candidate.name] = result
             on_result(result)
             with tracking.run(candidate.name, nested=True, tags=tags) as child:
-                _log(child, result, config)
+                log_result(child, result, config)
                 children[candidate.name] = child
         for gain in against_tfidf(list(results.values()), config):
             children[gain.name].metrics({"gain_over_tfidf": gain.interval.value})
@@ -135,14 +133,14 @@ def train(
             exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, held_out),
             out_of_fold=_out_of_fold(selected, rows, config),
         )
-        _log(parent, selected, config)
+        log_result(parent, selected, config)
         parent.params({"selected": selected.candidate.name})
         test = dataset.part("test")
         with promotion.turn(config.output):
             challenger = promotion.challenger_of(config.output)
             stage = first_stage(exported, config.label_names)
             on_progress((steps - 0.3) / steps, "write the model card")
-            card = write_card(manifest, score_test(Bundle(manifest, exported, stage), test, config))
+            card = write_card(manifest, weak_slices(selected, config))
             write_bundle(challenger, exported, manifest, card, stage)
             on_progress((steps - 0.2) / steps, "compare with the standing champion")
             verdict = promotion.judge(config.output, test, config.evaluation, force=promote)
@@ -188,30 +186,6 @@ def _score(
     return cross_validate(candidate, rows, folds, config, on_progress)
 
 
-def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]:
-    """Return the few numbers of a result that are logged and stored, on rows that are new to it."""
-    real, unseen, resamples = result.real, result.held_out, config.selection.resamples
-    overall = result.macro_f1(unseen, resamples)
-    assert overall
-    y_true, y_pred, probabilities = result.y_true[unseen], result.y_pred[unseen], result.probabilities[unseen]
-    values = {
-        "macro_f1": overall.value,
-        "macro_f1_low": overall.low,
-        "macro_f1_high": overall.high,
-        "log_loss": metrics.log_loss(y_true, probabilities),
-        "ece": metrics.reliability(y_true, probabilities).ece,
-        "rows": float(unseen.sum()),
-        "seconds": result.seconds,
-    }
-    for name, rows in (("real", real & unseen), ("invented", ~real & unseen)):
-        if found := result.macro_f1(rows, resamples):
-            values[f"macro_f1_{name}"] = found.value
-    if config.positive and (found := result.macro_f1(unseen, resamples, config.positive_positions)):
-        values["positive_f1"] = found.value
-    scores = np.nan_to_num(metrics.f1(metrics.confusion(y_true, y_pred, len(config.label_names))))
-    return values | {f"f1_{name}": float(score) for name, score in zip(config.label_names, scores, strict=True)}
-
-
 def _describe(dataset: Dataset, config: Config) -> TrainingData:
     rows = Counter(f"{example.split}/{example.origin}/{example.label}" for example in dataset.examples)
     return TrainingData(digest=dataset.digest, rows=dict(sorted(rows.items())), invented=config.data.invented)
@@ -246,26 +220,6 @@ def _out_of_fold(selected: CandidateResult, rows: Sequence[Example], config: Con
         for example, row, real in zip(selected.examples, selected.probabilities, selected.real, strict=True)
         if real and example.id in train
     }
-
-
-def _log(run: tracking.Run, result: CandidateResult, config: Config) -> None:
-    y_true, y_pred = result.y_true[result.held_out], result.y_pred[result.held_out]
-    matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
-    probabilities = result.probabilities[result.held_out]
-    name = f"{result.candidate.name}, held out"
-    scores = describe_scores(result, config)
-    # MLflow's charts draw each key of each run: a dozen, with those of the test part, and no more.
-    told = {"held_out_rows": int(scores.pop("rows")), "seconds": round(scores.pop("seconds"), 1)}
-    run.params({"candidate": result.candidate.name, "kind": result.candidate.kind} | told | result.candidate.options)
-    run.metrics({name: score for name, score in scores.items() if name not in ("log_loss", "macro_f1_invented")})
-    run.figures(
-        {
-            "confusion": figures.draw_confusion(matrix, config.label_names, name),
-            "reliability": figures.draw_reliability(metrics.reliability(y_true, probabilities), name),
-            "coverage": figures.draw_coverage(risk_coverage(y_true, probabilities), name),
-            "classes": figures.draw_classes(matrix, config.label_names, name),
-        }
-    )
 
 
 def git_commit() -> str:

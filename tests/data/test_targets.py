@@ -17,8 +17,8 @@ from pipeline.data.dataset import Example, load_dataset
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.prediction import predict
-from pipeline.reporting.evaluation_page import publish
-from pipeline.reporting.findings import summary
+from pipeline.reporting.findings import summarize
+from pipeline.reporting.publishing import publish
 from pipeline.training import promotion
 from pipeline.training import train as training
 
@@ -234,7 +234,7 @@ def test_probabilities_of_texts_without_their_targets_are_refused(guests):
 
 def test_an_evaluation_says_what_was_not_tried(guests, stance):
     code, out, _ = stance("eval", "--model", "models/guests", "--config", "configs/guests.yaml")
-    assert code == 0 and "F1 of favor, against" in out and "keywords" not in out.splitlines()[0]
+    assert code == 0 and "F1 of favor and against" in out and "keywords" not in out.splitlines()[0]
     assert "Not tried, because the config names none: a keyword list, behaviour cases, a list of obvious words." in out
     assert "codebook" not in out
 
@@ -243,13 +243,13 @@ def test_an_evaluation_shows_both_metrics_and_the_targets(guests):
     config = read_config("configs/guests.yaml")
     found = evaluate(guests, config)
     page, _ = publish(found, guests, config)
-    score = found.tables[0].positive_f1
-    assert f"F1 of the positive labels alone: {score}" in summary(found)
+    score = found.scores["positive_f1"]
+    assert f"| F1 of favor and against | {score} |" in summarize(found)
     content = page.read_text()
-    assert "over favor and against alone" in content and "Stance of guests toward what is served" in content
+    assert "F1 of favor and against" in content and "Stance of guests toward what is served" in content
     assert "Korea" not in content and "CODEBOOK" not in content
     numbers = json.loads((page.parent / "evaluation.json").read_text())
-    assert numbers["tables"][0]["positive_f1"]["value"] == score.value
+    assert numbers["subsets"][0]["positive_f1"]["value"] == score.value
     assert {part["value"] for part in numbers["slices"] if part["dimension"] == "target"} == {"tea", "ice"}
 
 

@@ -33,24 +33,24 @@ def tried(cases):
 
 def test_a_sentence_must_get_its_label(cases):
     found = tried(cases("geese: [{text: Honk., label: neutral}, {text: Honk., label: pro-dialogue}]"))
-    assert [trial.passed for trial in found.trials] == [True, False]
+    assert [result.passed for result in found.results] == [True, False]
 
 
 def test_sentences_that_say_the_same_must_get_the_same_label(cases):
     found = tried(cases(f"geese:\n - same: [Honk., Honk!]\n - same: [Honk., {'Honk ' * 9}]"))
-    assert [trial.passed for trial in found.trials] == [True, False]
+    assert [result.passed for result in found.results] == [True, False]
 
 
 def test_a_change_must_move_the_probability(cases):
     found = tried(cases("geese:\n - {text: Honk honk., than: Honk., more: pro-sanctions}"))
-    assert found.trials[0].passed
-    assert not tried(cases("geese:\n - {text: Honk., than: Honk., more: pro-sanctions}")).trials[0].passed
+    assert found.results[0].passed
+    assert not tried(cases("geese:\n - {text: Honk., than: Honk., more: pro-sanctions}")).results[0].passed
 
 
 def test_rates_are_counted_by_capability(cases):
     found = tried(cases("a: [{text: Honk., label: neutral}]\nb: [{text: Honk., label: pro-dialogue}, {same: [x, y]}]"))
     assert found.capabilities == {"a": (1, 1), "b": (1, 2)} and found.rate == 2 / 3
-    assert [trial.case.wanted for trial in found.failures] == ["is pro-dialogue"]
+    assert [result.case.wanted for result in found.failures] == ["is pro-dialogue"]
 
 
 def test_no_case_is_no_suite(tmp_path):
@@ -65,7 +65,7 @@ def test_no_case_is_no_suite(tmp_path):
         ("geese: [Honk.]", "'geese', case 1: has the keys none"),
         ("geese: [{same: [Honk.]}]", "`same` holds 1 sentence; expected two or more"),
         ("geese: [{text: 7, label: neutral}]", "holds something that is no text"),
-        ("- Honk.", "mine.yaml: is no mapping"),
+        ("- Honk.", "mine.yaml: not a mapping"),
         ("geese: [", "mine.yaml: invalid YAML"),
     ],
 )
@@ -82,7 +82,7 @@ def test_the_shipped_cases_are_many_and_of_many_kinds():
     assert min(labels.values()) >= 30
 
 
-def test_no_shipped_sentence_stands_there_twice():
+def test_no_shipped_sentence_is_a_duplicate():
     texts = [case.texts[0] for case in read_cases(SHIPPED, LABEL_NAMES) if case.kind == "minimum"]
     assert len(texts) == len(set(texts))
 
@@ -91,3 +91,9 @@ def test_a_trained_model_passes_more_than_one_that_always_says_neutral(bundle):
     cases = read_cases(SHIPPED, LABEL_NAMES)
     always = try_cases(cases, lambda texts: np.tile([0.2, 0.2, 0.6], (len(texts), 1)), LABEL_NAMES)
     assert try_cases(cases, bundle.predict_proba, LABEL_NAMES).rate > always.rate
+
+
+def test_a_rule_of_the_model_decides_the_label(cases):
+    shy = cases("geese: [{text: Honk., label: pro-sanctions}]")
+    assert not try_cases(shy, by_length, LABEL_NAMES).results[0].passed
+    assert try_cases(shy, by_length, LABEL_NAMES, lambda probabilities: np.zeros(1, int)).results[0].passed

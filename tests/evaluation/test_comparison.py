@@ -11,12 +11,12 @@ from pipeline.bundle import Bundle
 from pipeline.config import Candidate, Config, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
-from pipeline.evaluation.comparison import compare, say_gain
-from pipeline.scoring import metrics
+from pipeline.evaluation.comparison import compare_models, describe_gain
+from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.decision import DecisionRule
-from pipeline.scoring.metrics import Interval
-from pipeline.training.gains import against_tfidf
+from pipeline.scoring.metrics import MACRO_F1, METRICS, difference
+from pipeline.training.scores import against_tfidf, predictions_of
 from pipeline.training.selection import CandidateResult
 
 NAMES = ("for", "against")
@@ -49,36 +49,45 @@ def rows(number, *wrong):
 
 
 def test_a_better_model_is_called_better():
-    found = compare(bundle("old"), bundle("new"), rows(300, ("old", 3), ("new", 50)))
+    found = compare_models(bundle("old"), bundle("new"), rows(300, ("old", 3), ("new", 50)))
     assert re.fullmatch(r"B is better by \d+\.\d points, 95 % interval \d+\.\d to \d+\.\d", found.verdict)
     assert found.p_value < 0.001
     assert found.only_second > found.only_first
 
 
 def test_a_worse_model_is_called_worse():
-    better = compare(bundle("new"), bundle("old"), rows(300, ("new", 3))).verdict
-    worse = compare(bundle("old"), bundle("new"), rows(300, ("new", 3))).verdict
+    better = compare_models(bundle("new"), bundle("old"), rows(300, ("new", 3))).verdict
+    worse = compare_models(bundle("old"), bundle("new"), rows(300, ("new", 3))).verdict
     assert worse.startswith("A is better by ") and worse[1:] == better[1:]
 
 
 def test_no_model_is_called_better_when_the_interval_says_otherwise():
-    found = compare(bundle("old"), bundle("new"), rows(60, ("old", 20), ("new", 30)))
+    found = compare_models(bundle("old"), bundle("new"), rows(60, ("old", 20), ("new", 30)))
     assert found.verdict.startswith("no difference is shown")
 
 
 def test_a_model_does_not_differ_from_itself():
-    found = compare(bundle("old"), bundle("old"), rows(60, ("old", 4)))
-    assert (found.gain.value, found.gain.low, found.gain.high, found.p_value) == (0, 0, 0, 1)
+    found = compare_models(bundle("old"), bundle("old"), rows(60, ("old", 4)))
+    assert {(gain.value, gain.low, gain.high) for gain in found.gains.values()} == {(0, 0, 0)} and found.p_value == 1
+
+
+def test_every_metric_is_compared():
+    found = compare_models(bundle("old"), bundle("new"), rows(300, ("old", 3), ("new", 50)))
+    assert list(found.gains) == [metric.key for metric in METRICS]
+    for metric, interval in found.first:
+        gain = found.gains[metric.key]
+        assert gain.value == pytest.approx(found.second[metric.key].value - interval.value)
+        assert (gain.low > 0) if metric.higher_is_better else (gain.high < 0)
 
 
 def test_labels_in_another_order_are_the_same_labels():
-    found = compare(bundle("old"), bundle("old", NAMES[::-1]), rows(60, ("old", 4)))
-    assert found.gain.value == 0
+    found = compare_models(bundle("old"), bundle("old", NAMES[::-1]), rows(60, ("old", 4)))
+    assert found.gains["macro_f1"].value == 0
 
 
 def test_models_of_other_labels_cannot_be_compared():
     with pytest.raises(InputError, match="knows yes, no; expected for, against"):
-        compare(bundle("old"), bundle("new", ("yes", "no")), rows(6))
+        compare_models(bundle("old"), bundle("new", ("yes", "no")), rows(6))
 
 
 def test_the_command_compares_two_folders(project, champion, capsys):
@@ -110,7 +119,7 @@ def test_the_command_compares_two_folders(project, champion, capsys):
     ],
 )
 def test_a_gain_is_said_in_plain_words(gain, words):
-    assert say_gain(gain, "B") == words
+    assert describe_gain(gain, "B") == words
 
 
 # Candidates against TF-IDF
@@ -140,14 +149,8 @@ def test_each_other_candidate_is_compared_with_tfidf_on_the_same_rows():
     low, best = against_tfidf(results, settings(real_rows=1000))
     assert (low.name, best.name, best.rows) == ("low", "best", 300)
     assert str(low).startswith("low is worse by ") and str(best).startswith("best is better by ")
-    direct = metrics.paired_difference(
-        results[1].y_true,
-        results[1].y_pred,
-        results[2].y_pred,
-        [row.group for row in results[1].examples],
-        2,
-        resamples=200,
-    )
+    every = np.ones(300, bool)
+    direct = difference(MACRO_F1, *(predictions_of(result, every) for result in results[1:]), resamples=200)
     assert best.interval == direct
 
 
@@ -174,5 +177,5 @@ def test_models_are_compared_by_the_labels_that_they_give():
     biased = bundle("none", order=NAMES[::-1])
     rule = DecisionRule((9.0, 0.0))  # always the second of NAMES
     biased = replace(biased, manifest=biased.manifest.model_copy(update={"decision": rule}))
-    found = compare(bundle("none"), biased, rows(300))
-    assert (found.first.value, found.only_first, found.only_second) == (1.0, 150, 0)
+    found = compare_models(bundle("none"), biased, rows(300))
+    assert (found.first["macro_f1"].value, found.only_first, found.only_second) == (1.0, 150, 0)

@@ -5,10 +5,16 @@ import pytest
 
 from pipeline.data.dataset import Example
 from pipeline.evaluation.slices import DIMENSIONS, FEWEST_ROWS, cut_rows, score_slices, weakest
+from pipeline.scoring.predictions import Predictions
 
 
 def example(text="The goose is late.", number=0, **fields):
     return Example(f"a{number}", 0, 0, len(text), text, "neutral", "test", f"a{number}", **fields)
+
+
+def predictions(y_true, y_pred):
+    """Each row an article of its own."""
+    return Predictions(y_true, y_pred, np.eye(3)[y_pred], np.array([f"a{n}" for n in range(len(y_true))]))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def test_the_year_is_found_in_any_way_to_write_a_date():
 def test_a_small_slice_has_no_number_to_believe():
     rows = [example(number=n, origin="big") for n in range(FEWEST_ROWS)] + [example(number=99, origin="tiny")]
     y = np.zeros(len(rows), int)
-    found = {part.value: part for part in score_slices(rows, y, y, 3) if part.dimension == "origin"}
+    found = {part.value: part for part in score_slices(rows, predictions(y, y)) if part.dimension == "origin"}
     assert found["big"].macro_f1.value == 1 and found["tiny"].macro_f1 is None
 
 
@@ -78,5 +84,5 @@ def test_the_weakest_slice_is_shown_to_be_weak_and_named_once():
     rows = [example(number=n, origin="good" if n < 30 else "bad", style="x" if n < 30 else "y") for n in range(60)]
     y_true = np.arange(60) % 2
     y_pred = np.where(np.arange(60) < 30, y_true, 1 - y_true)
-    found = weakest(score_slices(rows, y_true, y_pred, 2), overall=0.5)
+    found = weakest(score_slices(rows, predictions(y_true, y_pred)), overall=0.5)
     assert [(part.dimension, part.value, part.macro_f1.value) for part in found] == [("origin", "bad", 0)]

@@ -183,7 +183,7 @@ def test_the_parent_run_says_what_was_selected(ui, browser, parent):
 
 
 def test_a_child_shows_its_confusion_matrix(ui, browser, runs):
-    browser.open(f"{ui}/#/experiments/1/runs/{runs['tfidf']}/artifacts/confusion.png")
+    browser.open(f"{ui}/#/experiments/1/runs/{runs['tfidf']}/artifacts/confusion.svg")
     picture = browser.find("//img[contains(@src, 'blob:') or contains(@src, 'confusion')]")
     assert browser.driver.execute_script("return arguments[0].naturalWidth", picture) > 300
     browser.picture("confusion")
@@ -191,7 +191,7 @@ def test_a_child_shows_its_confusion_matrix(ui, browser, runs):
 
 def test_mistakes_are_shown_as_a_table(ui, browser, parent):
     browser.open(f"{ui}/#/experiments/1/runs/{parent}/artifacts/mistakes.json")
-    browser.words("sure and wrong")
+    browser.words("confident and wrong")
     browser.picture("mistakes")
 
 

@@ -1,3 +1,4 @@
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -5,17 +6,21 @@ import pytest
 
 from pipeline.reporting import charts
 from pipeline.reporting.charts import Mark
-from pipeline.scoring import metrics
+from pipeline.scoring.abstention import RiskCoverage
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import Reliability
+from pipeline.scoring.scores import LabelScores
 
 NASTY = "<script>alert('goose')</script> & \"honk\""
-HALF = metrics.Interval(0.5, 0.4, 0.6)
+HALF = Interval(0.5, 0.4, 0.6)
 DRAWN = {
     "intervals": charts.draw_intervals(
         [Mark(NASTY, HALF), Mark("few", note=NASTY), Mark("x", kind="head")], NASTY, 0.5
     ),
     "confusion": charts.draw_confusion(np.array([[3, 1], [0, 0]]), [NASTY, "b"], NASTY),
-    "reliability": charts.draw_reliability(metrics.reliability(np.array([0, 1]), np.array([[0.9, 0.1]] * 2)), NASTY),
-    "coverage": charts.draw_coverage(np.array([0.5, 1.0]), np.array([1.0, 0.5]), NASTY),
+    "reliability": charts.draw_reliability(Reliability(np.array([0.9]), np.array([0.5]), np.array([2])), NASTY),
+    "coverage": charts.draw_risk_coverage(RiskCoverage(*np.array([[0.5, 1.0], [1.0, 0.5], [0.9, 0.6]])), NASTY),
+    "classes": charts.draw_label_scores([LabelScores(NASTY, 0.8, 0.6, 0.7, 10), LabelScores("b", 0, 0, 0, 0)], NASTY),
     "rates": charts.draw_rates([(NASTY, 0, 3, None), ("b", 3, 3, 1)], NASTY),
 }
 every_chart = pytest.mark.parametrize("svg", DRAWN.values(), ids=DRAWN)
@@ -35,6 +40,57 @@ def test_a_chart_says_what_it_shows(svg):
 
 
 def test_a_dot_stands_where_its_value_is():
-    root = ElementTree.fromstring(charts.draw_intervals([Mark("a", HALF), Mark("b", metrics.Interval(1, 1, 1))], "t"))  # noqa: S314
+    root = ElementTree.fromstring(charts.draw_intervals([Mark("a", HALF), Mark("b", Interval(1, 1, 1))], "t"))  # noqa: S314
     first, second = (float(dot.get("cx")) for dot in root.iter("circle"))
     assert first == pytest.approx((236 + second) / 2)
+
+
+# A file of its own
+
+
+@every_chart
+def test_a_chart_can_stand_alone_with_its_colours(svg):
+    root = ElementTree.fromstring(charts.standalone(svg))  # noqa: S314 - our own text
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    style = root.findtext("{http://www.w3.org/2000/svg}style")
+    assert "prefers-color-scheme: dark" in style and "--own" in style
+    assert len(list(root.iter())) == len(list(ElementTree.fromstring(svg).iter())) + 2  # noqa: S314
+
+
+def used(svg):
+    """Classes of a chart's elements, and classes and colours that a style sheet knows."""
+    return {name for element in ElementTree.fromstring(svg).iter() for name in element.get("class", "").split()}  # noqa: S314
+
+
+def test_each_class_of_a_chart_has_its_rule_and_each_colour_its_value():
+    style = charts.STYLE.read_text()
+    classes = set().union(*map(used, DRAWN.values())) - {"chart", "own", "name"}
+    assert {name for name in classes if f".{name}" not in style} == set()
+    colours = set(re.findall(r"var\((--[a-z]+)\)", style))
+    assert colours and all(style.count(f"{colour}:") == 2 for colour in colours)  # light and dark
+
+
+def words(svg):
+    return [element.text for element in ElementTree.fromstring(svg).iter("text") if element.text]  # noqa: S314
+
+
+def test_the_confusion_says_counts_and_shares_of_the_true_label():
+    svg = charts.draw_confusion(np.array([[8, 1, 1], [0, 3, 2], [0, 0, 0]]), "abc", "soup")
+    cells = [word for word in words(svg) if word[0].isdigit()]
+    assert cells[:6] == ["8", "80%", "1", "10%", "1", "10%"] and cells[12:] == ["0", "0%"] * 3
+
+
+def test_each_label_shows_its_rows_and_its_three_scores():
+    shown = words(DRAWN["classes"])
+    assert f"{NASTY} (10)" in shown and [word for word in shown if "." in word][-6:] == [
+        *("0.80", "0.60", "0.70"),
+        *("0.00", "0.00", "0.00"),
+    ]
+
+
+def test_the_curve_runs_over_the_share_that_is_answered():
+    curve = RiskCoverage(np.arange(1, 101) / 100, np.linspace(1, 0.6, 100), np.linspace(1, 0.4, 100))
+    root = ElementTree.fromstring(charts.draw_risk_coverage(curve, "soup"))  # noqa: S314
+    points = [tuple(map(float, point.split(","))) for point in root.find("polyline").get("points").split()]
+    assert points == sorted(points) and points[-1][0] == 52 + 250  # to the right end, and down
+    assert points[0][1] < points[-1][1]

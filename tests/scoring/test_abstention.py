@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.scoring.abstention import Abstention, find_threshold, risk_coverage
+from pipeline.scoring.abstention import Abstention, find_threshold
+from pipeline.scoring.abstention import risk_coverage as order_by_confidence
+from pipeline.scoring.predictions import likeliest
 
 TRUTH = np.array([0, 0, 1, 0])
 SURE = np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3], [0.8, 0.2]])
@@ -17,6 +19,10 @@ def rows(number, *, random_state, honest=1.0):
     likely = confidence * honest
     right = rng.random(number) < likely
     return np.where(right, 0, 1), np.column_stack([confidence, 1 - confidence]), likely
+
+
+def risk_coverage(y_true, probabilities):
+    return order_by_confidence(likeliest(y_true, probabilities, np.arange(len(y_true))))
 
 
 def test_coverage_starts_with_the_most_confident_rows():

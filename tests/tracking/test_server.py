@@ -21,7 +21,7 @@ from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.reporting.evaluation_page import publish
+from pipeline.reporting.publishing import publish
 from pipeline.training import train as training
 
 POSTGRES = shutil.which("postgres")
@@ -142,7 +142,7 @@ def test_a_training_logs_everything_to_a_server_on_postgresql(project, tmp_path,
             assert publish(evaluate(bundle, config), bundle, config)[1] == ""
             client = mlflow.MlflowClient(team.address)
             files = {file.path for file in client.list_artifacts(outcome.run_id)}
-            assert {"confusion.png", "promotion.txt", "mistakes.json", "report"} <= files
+            assert {"confusion.svg", "promotion.txt", "mistakes.json", "report"} <= files
             version = client.get_model_version_by_alias("stance", "champion")
             assert version.run_id == outcome.run_id and "## On the test part" in version.description
             mlflow.set_tracking_uri(team.address)

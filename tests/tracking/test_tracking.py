@@ -5,13 +5,14 @@ from contextlib import chdir
 
 import mlflow
 import pytest
-from conftest import LABEL_NAMES, ROOT, write_project
+from conftest import ROOT, write_project
 
 from pipeline import tracking
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.reporting.evaluation_page import publish
+from pipeline.reporting.publishing import publish
+from pipeline.scoring.metrics import METRICS
 from pipeline.training import train as training
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
@@ -62,9 +63,12 @@ def test_the_card_in_the_folder_stands_on_the_registered_version(client, outcome
     assert described.startswith((outcome.folder / "README.md").read_text())
 
 
-def test_the_card_tells_the_test_score_of_the_export(client, outcome):
+def test_the_card_knows_held_out_rows_and_an_evaluation_adds_the_test_part(client, outcome):
     described = client.get_model_version_by_alias("stance", "champion").description
-    assert "| test part | 2 | 6 | " in described
+    card, _, added = described.partition("## On the test part")
+    assert "held out while candidates were compared" in card and "6 sentences of 2 articles:" not in card
+    assert added.strip().startswith("6 sentences of 2 articles:")
+    assert all(f"| {metric.title} | " in card and f"| {metric.title} | " in added for metric in METRICS)
 
 
 def test_an_evaluation_is_told_once_on_the_registered_version(client):
@@ -80,13 +84,22 @@ def test_runs_name_commit_data_and_config(runs):
     assert all(run.data.tags.keys() >= {"git_commit", "data_digest", "config"} for run in runs.values())
 
 
-def test_a_dozen_metric_keys_and_no_more(runs):
+def test_a_dozen_metric_keys_and_those_of_the_test_part(runs):
     keys = {key for run in runs.values() for key in run.data.metrics}
-    assert {"macro_f1", "test_macro_f1", "behaviour_rate"} <= keys and len(keys) <= 12
+    metrics = {metric.key for metric in METRICS}
+    assert keys == metrics | {f"test_{key}" for key in metrics} | {
+        *("macro_f1_low", "macro_f1_high", "macro_f1_real", "gain_over_tfidf"),
+        *("held_out_rows", "seconds", "behaviour_rate"),
+    }
+    assert all(sum(not key.startswith("test_") for key in run.data.metrics) <= 12 for run in runs.values())
+
+
+def test_a_run_says_the_options_that_were_left_to_their_defaults(runs):
+    assert runs["tfidf"].data.params.items() >= {"kind": "tfidf", "min_df": "1", "C": "0.3", "balanced": "True"}.items()
 
 
 def test_parent_and_children_compare_side_by_side(runs, outcome):
-    shared = {"macro_f1", "macro_f1_low", "macro_f1_high", "macro_f1_real", "ece", *(f"f1_{n}" for n in LABEL_NAMES)}
+    shared = {"macro_f1_low", "macro_f1_high", "macro_f1_real", "seconds", *(metric.key for metric in METRICS)}
     assert all(shared <= run.data.metrics.keys() for run in runs.values())
     children = [runs["majority"], runs["keywords"], runs["tfidf"]]
     assert all(run.data.tags["mlflow.parentRunId"] == outcome.run_id for run in children)
@@ -101,7 +114,7 @@ def test_mistakes_are_a_table_that_the_ui_shows(client, runs, outcome):
     experiment = runs["train default"].info.experiment_id
     table = client.load_table(experiment, "mistakes.json", run_ids=[outcome.run_id])
     assert {"text", "label", "predicted", "confidence", "p neutral", "words"} <= set(table.columns)
-    assert (table["why"] == "least sure").sum() == 6
+    assert (table["why"] == "least confident").sum() == 6
 
 
 def test_the_ui_opens_on_the_runs(client):

@@ -14,9 +14,9 @@ from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.reporting.evaluation_page import publish
+from pipeline.reporting.publishing import publish
 from pipeline.training import train as training
-from pipeline.training.gains import against_tfidf
+from pipeline.training.scores import against_tfidf
 
 SMOKE = """\
 label_names: [pro-sanctions, pro-dialogue, neutral]
@@ -73,7 +73,7 @@ def test_a_training_exports_registers_and_tracks(store):
     assert all(len(child.data.metrics) <= 12 for child in children.values())
     assert [entry.dataset.name for entry in parent.inputs.dataset_inputs] == ["smoke-train", "smoke-test"]
     artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(children["tfidf"].info.run_id)}
-    assert artifacts == {"confusion.png", "reliability.png", "classes.png", "coverage.png"}
+    assert artifacts == {"confusion.svg", "reliability.svg", "classes.svg", "coverage.svg"}
 
 
 def test_each_other_candidate_says_what_it_gains_over_tfidf(store):
@@ -181,32 +181,31 @@ def test_two_trainings_on_a_fresh_store_both_succeed(store):
     assert len(runs()) == 2
 
 
-def test_evaluation_scores_the_exported_folder_beside_the_floors(store):
+def test_evaluation_scores_the_exported_folder_beside_the_baselines(store):
     outcome, _ = train()
     config = read_config("configs/smoke.yaml")
     bundle = load_bundle(outcome.folder)
     found = evaluate(bundle, config)
-    tables = found.tables
     publish(found, bundle, config)
-    assert tables[0].rows == 6
-    assert set(tables[0].baselines) == {"majority", "keywords", "tfidf"}
+    assert found.scores.rows == 6
+    assert set(found.subsets[0].baselines) == {"majority", "keywords", "tfidf"}
     assert "test_macro_f1" in mlflow.MlflowClient().get_run(outcome.run_id).data.metrics
 
 
 def test_real_text_of_the_train_part_is_scored_out_of_fold(store):
     outcome, _ = train()
     found = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"))
-    tables = {table.name.strip(): table for table in found.tables}
+    scores = {subset.name: subset.scores for subset in found.subsets}
     # Nothing in the small project is invented: 6 test rows and 18 of the train part.
-    assert tables["real text, test and out of fold"].rows == 24
+    assert scores["real text, test and out of fold"].rows == 24
 
 
 def test_people_can_score_the_model_on_their_own_labels(store):
     outcome, _ = train()
     rows = [{"id": i, "text": f"Talk to them, {i}.", "label": "pro-dialogue", "source": "ab"[i % 2]} for i in range(4)]
     (store / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    tables = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"), store / "mine.jsonl").tables
-    assert [(table.name, table.rows) for table in tables] == [("mine.jsonl", 4), ("  a", 2), ("  b", 2)]
+    found = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"), store / "mine.jsonl")
+    assert [(s.name, s.scores.rows) for s in found.subsets] == [("mine.jsonl", 4), ("a", 2), ("b", 2)]
 
 
 def test_a_class_with_too_few_examples_stops_before_any_run(store):

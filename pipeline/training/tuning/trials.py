@@ -13,8 +13,8 @@ from pipeline.config import Candidate, Config
 from pipeline.data.dataset import Example
 from pipeline.progress import ProgressCallback
 from pipeline.scoring import metrics
+from pipeline.training.scores import tracked_scores
 from pipeline.training.selection import ALWAYS, CandidateResult, cross_validate
-from pipeline.training.train import describe_scores
 from pipeline.training.tuning.space import Search
 from pipeline.training.tuning.study import Study
 
@@ -145,7 +145,7 @@ def _try(wanted: Search, study: Study, course: Course, on_progress: ProgressCall
                     child.params({"ended": ended})
                     break
             else:
-                child.metrics(describe_scores(result, course.config))
+                child.metrics(tracked_scores(result, course.config))
     except ValueError as error:
         ended = f"failed: {(str(error).splitlines() or [repr(error)])[0][:200]}"
     found = {"options": options, "macro_f1": asdict(score) if score and not ended else None, "ended": ended}

@@ -1,0 +1,96 @@
+"""The rows that an evaluation scores, and what the model and the baselines say of them: each is asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.bundle import Bundle
+from pipeline.classifiers import Classifier, create, index_labels
+from pipeline.config import Candidate, Config
+from pipeline.data.dataset import Dataset, Example, read_labelled
+from pipeline.errors import InputError
+from pipeline.progress import ignore_progress
+from pipeline.scoring.calibration import softmax
+from pipeline.scoring.predictions import Predictions, likeliest
+
+BASELINES = ("majority", "keywords", "tfidf")
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Rows, and what was said of them; arrays run over `examples`."""
+
+    examples: tuple[Example, ...]
+    predictions: Predictions
+    baselines: dict[str, Predictions]
+    first_stage: np.ndarray  # which rows the first stage answered, shape (n,)
+
+    def of_origins(self, origins: Collection[str]) -> ScoredRows:
+        """Return the rows whose articles come from these places."""
+        return self.take([row for row, example in enumerate(self.examples) if example.origin in origins])
+
+    def of_other_origins(self, origins: Collection[str]) -> ScoredRows:
+        """Return the rows whose articles come from elsewhere."""
+        return self.take([row for row, example in enumerate(self.examples) if example.origin not in origins])
+
+    def take(self, rows: Sequence[int]) -> ScoredRows:
+        """Return some of the rows, by position."""
+        kept = np.array(rows, int)
+        baselines = {name: predictions.take(kept) for name, predictions in self.baselines.items()}
+        examples = tuple(self.examples[row] for row in kept)
+        return ScoredRows(examples, self.predictions.take(kept), baselines, self.first_stage[kept])
+
+
+def check_labels(bundle: Bundle, config: Config, then: str = "") -> None:
+    """Check that a config is about the labels of a model; InputError names both, and what to pass."""
+    if set(bundle.label_names) != set(config.label_names):
+        names, expected = ", ".join(bundle.label_names), ", ".join(config.label_names)
+        own = f"pass --model {config.output}, or --config with the model's own config, {bundle.manifest.config}"
+        raise InputError("the model", f"knows {names}", expected=f"{expected} (config {config.name})", then=then or own)
+
+
+def read_rows(dataset: Dataset, config: Config, data: Path | None = None) -> tuple[Example, ...]:
+    """Return the test part, or the rows of a labelled file; InputError where there is none."""
+    if data:
+        return tuple(read_labelled(data, config.label_names))
+    if test := dataset.part("test"):
+        return test
+    empty, then = config.data.seeds / "index.csv", "label more articles and run `stance split`"
+    if config.data.source:
+        empty, then = Path(config.data.source), "score a labelled file with --data"
+    raise InputError(empty, "no labelled sentence is in the test part", then=then)
+
+
+def fit_baselines(train: Sequence[Example], label_names: Sequence[str], config: Config) -> dict[str, Classifier]:
+    """Fit the baselines on the train part; without a lexicon there is no keyword list."""
+    options: dict[str, dict[str, Any]] = {kind: {} for kind in BASELINES}
+    if config.evaluation.lexicon:
+        options["keywords"] = {"lexicon": str(config.evaluation.lexicon)}
+    else:
+        del options["keywords"]
+    candidates = [Candidate(name=kind, kind=kind, options=own) for kind, own in options.items()]
+    baselines = {candidate.name: create(candidate, config.random_state) for candidate in candidates}
+    for baseline in baselines.values():
+        baseline.fit(train, label_names, ignore_progress)
+    return baselines
+
+
+def predict_rows(bundle: Bundle, baselines: Mapping[str, Classifier], examples: Sequence[Example]) -> ScoredRows:
+    """Ask the model, as `stance predict` does, and the baselines for what they say of rows."""
+    y_true, groups = index_labels(examples, bundle.label_names), np.array([row.article_id for row in examples])
+    probabilities, first_stage = bundle.predict_in_stages(bundle.read_examples(examples))
+    inputs = [row.input for row in examples]
+    return ScoredRows(
+        tuple(examples),
+        Predictions(y_true, bundle.decide(probabilities), probabilities, groups),
+        {
+            name: likeliest(y_true, softmax(baseline.decision_function(inputs)), groups)
+            for name, baseline in baselines.items()
+        },
+        first_stage,
+    )

@@ -1,0 +1,126 @@
+"""What candidates score on held-out rows: for the table, the manifest and MLflow, and against plain TF-IDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from pipeline import tracking
+from pipeline.classifiers import create
+from pipeline.config import Candidate, Config
+from pipeline.evaluation.attribution import read_obvious
+from pipeline.evaluation.comparison import describe_gain
+from pipeline.evaluation.slices import Slice, score_slices, weakest
+from pipeline.reporting import charts
+from pipeline.reporting.publishing import draw_scores
+from pipeline.scoring.abstention import risk_coverage
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import MACRO_F1, difference, measure, metrics_for, reliability_curve
+from pipeline.scoring.predictions import Predictions, likeliest
+from pipeline.scoring.scores import Scores, score
+from pipeline.training.selection import CandidateResult, selection_mask
+
+
+def predictions_of(result: CandidateResult, rows: np.ndarray) -> Predictions:
+    """Return what a candidate says of some held-out rows, by a mask of shape (n,)."""
+    groups = np.array([example.group for example in result.examples])
+    return likeliest(result.y_true, result.probabilities, groups).take(rows)
+
+
+def score_result(result: CandidateResult, config: Config) -> Scores:
+    """Score a candidate on the rows that are new to it."""
+    metrics = metrics_for(config.label_names, config.positive)
+    return score(predictions_of(result, result.held_out), metrics, resamples=config.selection.resamples)
+
+
+def score_kinds_of_text(result: CandidateResult, config: Config) -> dict[str, Interval]:
+    """Return macro-F1 on real and on invented text, of rows that are new to the candidate, where there are some."""
+    kinds = {"real": result.real & result.held_out, "invented": ~result.real & result.held_out}
+    return {
+        kind: measure(MACRO_F1, predictions_of(result, rows), resamples=config.selection.resamples)
+        for kind, rows in kinds.items()
+        if rows.any()
+    }
+
+
+def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]:
+    """Return what the manifest holds: each metric with the ends of its interval, and the F1 of each label."""
+    scores = score_result(result, config)
+    values = {"rows": float(scores.rows), "articles": float(scores.articles), "seconds": result.seconds}
+    for metric, interval in scores:
+        ends = {f"{metric.key}_low": interval.low, f"{metric.key}_high": interval.high}
+        values |= {metric.key: interval.value} | ends
+    return values | {f"f1_{label.name}": label.f1 for label in scores.by_label(config.label_names)}
+
+
+def weak_slices(result: CandidateResult, config: Config) -> list[Slice]:
+    """Return the slices of the rows new to a candidate that are shown to be weaker than the whole."""
+    examples = [example for example, kept in zip(result.examples, result.held_out, strict=True) if kept]
+    predictions = predictions_of(result, result.held_out)
+    slices = score_slices(examples, predictions, read_obvious(config.evaluation.obvious))
+    return weakest(slices, measure(MACRO_F1, predictions).value)
+
+
+def tracked_scores(result: CandidateResult, config: Config) -> dict[str, float]:
+    """Return what MLflow holds: a dozen keys, for it draws a chart of each, and none that a label names."""
+    scores, headline = score_result(result, config), MACRO_F1.key
+    values = {metric.key: interval.value for metric, interval in scores}
+    values |= {f"{headline}_low": scores[headline].low, f"{headline}_high": scores[headline].high}
+    kinds = score_kinds_of_text(result, config)
+    values |= {f"{headline}_real": kinds["real"].value} if "real" in kinds else {}
+    return values | {"held_out_rows": float(scores.rows), "seconds": result.seconds}
+
+
+def log_result(run: tracking.Run, result: CandidateResult, config: Config) -> None:
+    """Log a candidate's options, with those it has by default, its scores, and charts of them."""
+    candidate = result.candidate
+    run.params({"candidate": candidate.name, "kind": candidate.kind} | effective_options(candidate))
+    run.metrics(tracked_scores(result, config))
+    scores = score_result(result, config)
+    title = f"{result.candidate.name}, held out"
+    predictions = predictions_of(result, result.held_out)
+    drawn = {
+        "reliability": charts.draw_reliability(reliability_curve(predictions), title),
+        "coverage": charts.draw_risk_coverage(risk_coverage(predictions), title),
+    }
+    files = draw_scores(scores, config.label_names, title)
+    for name, chart in (files | {name: charts.standalone(svg) for name, svg in drawn.items()}).items():
+        run.text(chart, f"{name}.svg")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a candidate scores more than the TF-IDF candidate, in macro-F1 on the same held-out rows."""
+
+    name: str
+    rows: int
+    interval: Interval
+
+    def __str__(self) -> str:
+        """Say it in plain words."""
+        return describe_gain(self.interval, self.name)
+
+
+def effective_options(candidate: Candidate) -> dict[str, Any]:
+    """Return the options of a candidate by name, with those that are left to their defaults."""
+    classifier = create(candidate)
+    names = [field.name for field in fields(classifier) if field.init]  # type: ignore[arg-type]
+    return {name: getattr(classifier, name) for name in names if name != "random_state"}  # the config's, for all
+
+
+def against_tfidf(results: Sequence[CandidateResult], config: Config) -> list[Gain]:
+    """Compare each candidate with the first TF-IDF one: paired bootstrap over articles on the rows they share."""
+    reference = next((result for result in results if result.candidate.kind == "tfidf"), None)
+    if reference is None:
+        return []
+    gains = []
+    for result in results:
+        if result is not reference:
+            rows = selection_mask([reference, result], config)
+            before, after = predictions_of(reference, rows), predictions_of(result, rows)
+            interval = difference(MACRO_F1, before, after, resamples=config.selection.resamples)
+            gains.append(Gain(result.candidate.name, len(before), interval))
+    return gains
