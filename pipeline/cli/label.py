@@ -15,7 +15,7 @@ from pipeline.cli.console import out, table
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.data.articles import Reject, Row
+    from pipeline.data.formats.rows import Reject, Row
     from pipeline.labelling.agreement import Agreement
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
 
 # The annotator whose word ends a disagreement, and its name in files of version 0.1.
 ADJUDICATED, FORMERLY = "adjudicated", "settled"
+FIELDS = {"article_id": str, "start": int, "end": int, "text": str, "label": str, "annotator": str}
 # What a row may say beside the annotation itself.
 OPTIONAL = ("codebook", "time", "note", "sampling")
 RANDOM = "random"  # the sampling of rows that were drawn blindly
@@ -47,46 +49,43 @@ def read_labels(folder: Path, label_names: Sequence[str]) -> list[Annotation]:
         raise InputError(folder, "holds no labels", expected="*.jsonl", then="see labels/README.md")
     annotations: list[Annotation] = []
     problems: list[str] = []
-    for file in files:
-        for number, line in enumerate(file.read_bytes().splitlines(), 1):
-            if line.strip():
-                try:
-                    annotations.append(_annotation(line, f"{file}:{number}", label_names))
-                except InputError as error:
-                    problems.append(str(error))
+    for row in (row for file in files for row in read_rows(file)):
+        try:
+            annotations.append(_annotation(row, label_names))
+        except InputError as error:
+            problems.append(str(error))
+    raise_problems(problems + _duplicates(annotations))
+    return annotations
+
+
+def _annotation(row: Row | Reject, label_names: Sequence[str]) -> Annotation:
+    if isinstance(row, Reject):
+        raise InputError(row.where, row.why)
+    for name, kind in FIELDS.items():
+        if name not in row.fields:
+            raise InputError(row.where, f"no field {name!r}", expected=", ".join(FIELDS))
+        if type(row.fields[name]) is not kind:
+            raise InputError(
+                row.where, f"`{name}` is {row.fields[name]!r}", expected=f"a value of type {kind.__name__}"
+            )
+    if row.fields["label"] not in label_names:
+        raise InputError(row.where, f"unknown label {row.fields['label']!r}", expected=", ".join(label_names))
+    extra = {name: row.fields[name] for name in OPTIONAL if row.fields.get(name) is not None}
+    for name, value in extra.items():
+        if not isinstance(value, str):
+            raise InputError(row.where, f"`{name}` is {value!r}", expected="a text")
+    annotation = Annotation(**{name: row.fields[name] for name in FIELDS}, where=row.where, **extra)
+    return replace(annotation, annotator=ADJUDICATED) if annotation.annotator == FORMERLY else annotation
+
+
+def _duplicates(annotations: Iterable[Annotation]) -> list[str]:
     first: dict[tuple[object, ...], Annotation] = {}
+    problems = []
     for row in annotations:
         earlier = first.setdefault((*row.span, row.annotator), row)
         if earlier is not row:
             problems.append(f"{row.where}: {row.annotator} annotated this span already at {earlier.where}")
-    raise_problems(problems)
-    return annotations
-
-
-def _annotation(line: bytes, where: str, label_names: Sequence[str]) -> Annotation:
-    try:
-        row = json.loads(line.decode("utf-8"))
-        fields = {name: row[name] for name in ("article_id", "start", "end", "text", "label", "annotator")}
-    except UnicodeDecodeError as error:
-        raise InputError(where, f"broken UTF-8 at byte {error.start}") from None
-    except ValueError as error:
-        raise InputError(where, f"is no JSON ({error})") from None
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            where, f"no field {error}", expected="article_id, start, end, text, label, annotator"
-        ) from None
-    if fields["label"] not in label_names:
-        raise InputError(where, f"unknown label {fields['label']!r}", expected=", ".join(label_names))
-    for name, kind in (("article_id", str), ("start", int), ("end", int), ("text", str), ("annotator", str)):
-        if type(fields[name]) is not kind:
-            raise InputError(where, f"`{name}` is {fields[name]!r}", expected=f"a value of type {kind.__name__}")
-    extra = {name: row[name] for name in OPTIONAL if row.get(name) is not None}
-    for name, value in extra.items():
-        if not isinstance(value, str):
-            raise InputError(where, f"`{name}` is {value!r}", expected="a text")
-    if fields["annotator"] == FORMERLY:
-        fields["annotator"] = ADJUDICATED
-    return Annotation(**fields, where=where, **extra)
+    return problems
 
 
 def check_spans(annotations: Iterable[Annotation], texts: dict[str, str]) -> None:
@@ -97,9 +96,9 @@ def check_spans(annotations: Iterable[Annotation], texts: dict[str, str]) -> Non
         if article is None:
             problems.append(f"{row.where}: no article {row.article_id!r}; add it to the seeds or remove the row")
         elif article[row.start : row.end] != row.text or not 0 <= row.start < row.end <= len(article):
-            found = article[row.start : row.end][:40] if 0 <= row.start < len(article) else ""
+            there = article[row.start : row.end][:40] if 0 <= row.start < len(article) else ""
             problems.append(
-                f"{row.where}: span {row.start}:{row.end} of {row.article_id} is {found!r}; "
+                f"{row.where}: span {row.start}:{row.end} of {row.article_id} is {there!r}; "
                 f"expected {row.text[:40]!r}; label the article's present text"
             )
     raise_problems(problems)

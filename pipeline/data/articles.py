@@ -1,4 +1,4 @@
-"""Articles from files people have: txt, html, jsonl, csv, parquet, folders of them, standard input.
+"""Articles from files people have: documents, tables, folders of them, standard input.
 
 Reading yields articles in order and a `Reject` for each one that cannot be read; it never stops
 at a bad one among many, and it holds one article at a time.
@@ -14,30 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline.data import tables
-from pipeline.data.documents import decode, decode_page, extract
-from pipeline.data.tables import TABLES, ByteCounter, Reject, Row, read_jsonl, read_rows
+from pipeline.data.formats import SUFFIXES, find_format, jsonl
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import ByteCounter, read_file
 from pipeline.errors import InputError
 
-__all__ = [
-    "DOCUMENTS",
-    "SUFFIXES",
-    "TABLES",
-    "Article",
-    "ByteCounter",
-    "Reject",
-    "Row",
-    "Source",
-    "decode",
-    "find_files",
-    "find_sources",
-    "read_articles",
-    "read_rows",
-    "read_source",
-]
-
-DOCUMENTS = (".txt", ".html", ".htm")
-SUFFIXES = DOCUMENTS + TABLES
+NEEDED = ("id", "text")
 
 
 @dataclass(frozen=True)
@@ -72,10 +54,10 @@ def find_files(path: Path) -> Iterator[tuple[str, Path]]:
     a folder that cannot be listed it is yielded itself, and is a reject for who reads it.
     """
     try:
-        found = path.exists()
+        exists = path.exists()
     except OSError as error:
         raise InputError(path, error.strerror or "cannot be read", expected="a file or folder to read") from None
-    if not found:
+    if not exists:
         raise InputError(path, "no such file or folder", expected=f"a folder or {', '.join(SUFFIXES)}")
     if not path.is_dir():
         yield path.name, path
@@ -118,19 +100,20 @@ def find_sources(inputs: Iterable[str | Path], without: Collection[str] = ()) ->
 def read_articles(inputs: Iterable[str | Path]) -> Iterator[Article | Reject]:
     """Read files, folders and `-` in the order given.
 
-    A `.txt` or `.html` file is one article whose id is its name; in the other forms each row is
-    one, with the columns `id` and `text`, and `title`, `date`, `outlet` where there are such.
+    A document is one article whose id is its name; each row of a table is one, with the columns
+    `id` and `text`, and `title`, `date`, `outlet` where there are such.
     """
     for source in find_sources(inputs):
         yield from read_source(source)
 
 
-def read_source(source: Source, meter: ByteCounter | None = None) -> Iterator[Article | Reject]:
-    """Read the articles of one file or of standard input; the meter counts the bytes of files."""
-    file, meter = source.file, meter or ByteCounter()
+def read_source(source: Source, counter: ByteCounter | None = None) -> Iterator[Article | Reject]:
+    """Read the articles of one file or of standard input; the counter counts the bytes of files."""
+    file = source.file
     if file is None:
-        yield from _articles(read_jsonl(_standard_input(), "standard input"), "standard input")
+        yield from _articles(jsonl.read(_standard_input(), "standard input"), "standard input")
         return
+    form = find_format(source.name)
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -138,10 +121,13 @@ def read_source(source: Source, meter: ByteCounter | None = None) -> Iterator[Ar
             yield Reject(str(file), "is a link to a folder, which is not followed; name the folder as an input")
         elif not stat.S_ISREG(mode):
             yield Reject(str(file), "is no regular file")
-        elif source.name.lower().endswith(TABLES):
-            yield from _articles(read_rows(file, ("text", "id"), meter), str(file))
+        elif form is None:
+            yield Reject(str(file), f"unknown kind of file; expected {', '.join(SUFFIXES)}")
+        elif form.is_table:
+            yield from _articles(read_file(file, form, NEEDED, counter), str(file))
         else:
-            yield _read_document(source.name, file, meter)
+            for row in read_file(file, form, counter=counter):
+                yield _article(Row(row.where, {"id": source.name} | row.fields) if isinstance(row, Row) else row)
     except OSError as error:
         yield Reject(str(file), error.strerror or "cannot be read")
 
@@ -152,20 +138,6 @@ def _standard_input() -> IO[bytes]:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     except OSError:
         return sys.stdin.buffer
-
-
-def _read_document(name: str, file: Path, meter: ByteCounter) -> Article | Reject:
-    if not name.lower().endswith(DOCUMENTS):
-        return Reject(str(file), f"unknown kind of file; expected {', '.join(SUFFIXES)}")
-    with meter.open(file) as stream:
-        content = stream.read(tables.MOST_BYTES + 1)
-    if len(content) > tables.MOST_BYTES:
-        return Reject(str(file), f"is larger than {tables.MOST_BYTES:,} bytes, so it is no article")
-    try:
-        fields = {"text": decode(content)} if name.lower().endswith(".txt") else extract(decode_page(content))
-    except ValueError as error:
-        return Reject(str(file), str(error))
-    return _article(Row(str(file), {"id": name, **fields}))
 
 
 def _articles(rows: Iterable[Row | Reject], where: str) -> Iterator[Article | Reject]:

@@ -6,7 +6,6 @@ belong to others and stay out of the repository; they are fetched once into a gi
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import html
 import http.client
@@ -22,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.articles import Reject, read_rows
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
 from pipeline.progress import ProgressCallback
 
@@ -73,8 +73,9 @@ def read_external(folder: Path, label_names: Sequence[str]) -> list[dict[str, An
 
 def read_split(folder: Path) -> dict[str, str]:
     """Return the part of each external document: train, validation or test."""
-    with (folder / "split.csv").open(encoding="utf-8", newline="") as stream:
-        return {row["article"]: row["split"] for row in csv.DictReader(stream)}
+    rows = list(read_rows(folder / "split.csv", ("article", "split")))
+    raise_problems([str(row) for row in rows if isinstance(row, Reject)])
+    return {row.fields["article"]: row.fields["split"] for row in rows if isinstance(row, Row)}
 
 
 def normalize(content: str, path: str) -> str:

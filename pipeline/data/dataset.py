@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import os
 from collections import Counter, defaultdict
@@ -17,9 +16,12 @@ from typing import TYPE_CHECKING
 from pipeline.config import Config
 from pipeline.data import splitting
 from pipeline.data.annotations import Annotation, adjudicate, check_spans, find_overlaps, read_labels
-from pipeline.data.articles import DOCUMENTS, TABLES, Article, Reject, read_articles, read_rows
+from pipeline.data.articles import Article, read_articles
 from pipeline.data.examples import Example
+from pipeline.data.formats import SUFFIXES, find_format
+from pipeline.data.formats.rows import Reject
 from pipeline.data.labelled import PARTS, read_labelled, read_source, to_examples
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
 
 if TYPE_CHECKING:
@@ -180,7 +182,7 @@ def _limited(spans: Iterable[str], index: dict[str, dict[str, str]], limit: int)
 def list_seeds(folder: Path) -> list[Path]:
     """Return the files of a folder that hold articles, in the order of their names; none where there is no folder."""
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return [folder / name for name in names if name.endswith(DOCUMENTS + TABLES) and name != INDEX]
+    return [folder / name for name in names if find_format(name) and name != INDEX]
 
 
 def read_seeds(folder: Path) -> dict[str, Article]:
@@ -197,7 +199,7 @@ def read_seeds(folder: Path) -> dict[str, Article]:
         else:
             articles[found.id] = found
     if not articles and not problems:
-        problems.append(f"{folder}: holds no article; expected {', '.join(DOCUMENTS + TABLES)}")
+        problems.append(f"{folder}: holds no article; expected {', '.join(SUFFIXES)}")
     raise_problems(problems)
     return articles
 
@@ -209,24 +211,23 @@ def read_index(folder: Path, articles: dict[str, Article]) -> dict[str, dict[str
         raise InputError(file, "no such file", expected=",".join(INDEX_COLUMNS), then="run `stance split`")
     index: dict[str, dict[str, str]] = {}
     problems = []
-    try:
-        rows = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
-    except UnicodeDecodeError as error:
-        raise InputError(file, f"broken UTF-8 at byte {error.start}", then="store it as UTF-8") from None
-    if tuple(rows.fieldnames or ()) != INDEX_COLUMNS:
-        raise InputError(f"{file}:1", f"columns {rows.fieldnames}", expected=",".join(INDEX_COLUMNS))
-    for row in rows:
-        where = f"{file}:{rows.line_num}"
-        if None in row or None in row.values():
-            problems.append(f"{where}: another number of columns; expected {len(INDEX_COLUMNS)}")
-        elif row["article_id"] in index:
-            problems.append(f"{where}: duplicate article_id {row['article_id']}; remove one row")
-        elif row["article_id"] not in articles:
-            problems.append(f"{where}: no article {row['article_id']!r} in {folder}; remove the row")
-        elif row["split"] not in SPLITS:
-            problems.append(f"{where}: split {row['split']!r}; expected {' or '.join(SPLITS)}")
+    for row in read_rows(file):
+        if isinstance(row, Reject):
+            problems.append(str(row))
+            continue
+        fields = row.fields
+        if tuple(fields) != INDEX_COLUMNS:
+            raise InputError(f"{file}:1", f"columns {', '.join(fields)}", expected=",".join(INDEX_COLUMNS))
+        if None in fields.values():
+            problems.append(f"{row.where}: fewer columns than the first line")
+        elif fields["article_id"] in index:
+            problems.append(f"{row.where}: duplicate article_id {fields['article_id']}; remove one row")
+        elif fields["article_id"] not in articles:
+            problems.append(f"{row.where}: no article {fields['article_id']!r} in {folder}; remove the row")
+        elif fields["split"] not in SPLITS:
+            problems.append(f"{row.where}: split {fields['split']!r}; expected {' or '.join(SPLITS)}")
         else:
-            index[row["article_id"]] = row
+            index[fields["article_id"]] = fields
     raise_problems(problems)
     return index
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Data
-from pipeline.data.articles import TABLES, Reject, Row, read_rows
 from pipeline.data.examples import Example
+from pipeline.data.formats import TABLES
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
 
 PARTS = ("train", "validation", "test")

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.articles import Reject, Row, decode, read_rows
 from pipeline.data.files import write_whole
+from pipeline.data.formats.encoding import decode
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling import labelstudio, workbook
 from pipeline.labelling.rows import COLUMNS
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl", ".json")
 NEEDED = ("article_id", "start", "end", "text", "label")
-LONGEST_CELL = 1_000_000  # characters
 # What a spreadsheet takes for a formula; an apostrophe in front makes it text.
 FORMULA = r"[=+\-@\t\r]"
 
@@ -137,24 +138,14 @@ def read_batch(file: Path) -> list[Row]:
 
 
 def _read_csv(file: Path) -> Iterator[Row | Reject]:
-    try:
-        text = decode(file.read_bytes())
-    except ValueError as error:
-        raise InputError(file, str(error), then="save it as CSV in UTF-8") from None
-    header = text.partition("\n")[0]
-    csv.field_size_limit(LONGEST_CELL)
-    # Strict, because a quote that is never closed would swallow all later rows without a word.
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
-    try:
-        reader.fieldnames = workbook.check_columns([name.strip() for name in reader.fieldnames or ()], file)
-        for fields in reader:
-            where = f"{file}:{reader.line_num}"
-            if None in fields or None in fields.values():
-                yield Reject(where, "another number of columns than the first line")
-            elif any(fields.values()):
-                yield from labelstudio.flat(Row(where, {name: _unshield(value) for name, value in fields.items()}))
-    except csv.Error as error:
-        yield Reject(f"{file}:{reader.line_num + 1}", f"the rest cannot be read ({error})")
+    for row in read_rows(file):
+        if isinstance(row, Row) and None in row.fields.values():
+            yield Reject(row.where, "another number of columns than the first line")
+        elif isinstance(row, Row) and any(row.fields.values()):
+            fields = {name: _unshield(value) for name, value in row.fields.items()}
+            yield from labelstudio.flat(Row(row.where, fields))
+        elif isinstance(row, Reject):
+            yield row
 
 
 def _read_jsonl(file: Path) -> Iterator[Row | Reject]:

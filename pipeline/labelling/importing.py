@@ -10,7 +10,8 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.data.annotations import OPTIONAL, Annotation, decide, find_overlaps, group_by_span
-from pipeline.data.articles import Article, Reject, Row
+from pipeline.data.articles import Article
+from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.exchange import write_file
 from pipeline.labelling.matching import Matcher, Missing, read_number

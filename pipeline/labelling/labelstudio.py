@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pipeline.data.articles import Reject, Row
+from pipeline.data.formats.rows import Reject, Row
 
 # What a task carries along, so that an answer finds its sentence again.
 DATA = ("article_id", "start", "end", "previous", "text", "sampling", "codebook", "title", "date", "outlet")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.data.annotations import Annotation, read_labels
-from pipeline.data.articles import Article, Reject, read_articles
+from pipeline.data.articles import Article, read_articles
 from pipeline.data.dataset import INDEX, Example, list_seeds, read_corpora, read_index, read_seeds
+from pipeline.data.formats.rows import Reject
 from pipeline.errors import InputError
 
 

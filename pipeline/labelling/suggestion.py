@@ -12,7 +12,8 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 from pipeline.config import Config
-from pipeline.data.articles import Article, Reject
+from pipeline.data.articles import Article
+from pipeline.data.formats.rows import Reject
 from pipeline.data.sentences import Sentence, cut
 from pipeline.data.splitting import near_duplicates, normalize
 from pipeline.errors import InputError

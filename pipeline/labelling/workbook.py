@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.articles import Reject, Row
+from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError
 from pipeline.labelling.rows import COLUMNS
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.bundle import Bundle
-from pipeline.data.articles import ByteCounter, find_sources
+from pipeline.data.articles import find_sources
+from pipeline.data.tables import ByteCounter
 from pipeline.errors import InputError
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal

@@ -9,8 +9,10 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Generic, NamedTuple, TypeVar
 
-from pipeline.data.articles import Article, ByteCounter, Reject, Source, read_source
+from pipeline.data.articles import Article, Source, read_source
+from pipeline.data.formats.rows import Reject
 from pipeline.data.sentences import Sentence, cut
+from pipeline.data.tables import ByteCounter
 from pipeline.errors import InputError
 
 T = TypeVar("T")

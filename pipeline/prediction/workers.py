@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import load_bundle
-from pipeline.data.articles import Article, ByteCounter, Source
+from pipeline.data.articles import Article, Source
 from pipeline.data.sentences import Sentence
+from pipeline.data.tables import ByteCounter
 from pipeline.prediction import CHUNK, columns_of, score
 from pipeline.prediction.forms import encode, schema
 from pipeline.prediction.reading import Chunk, Cursor, read_chunks

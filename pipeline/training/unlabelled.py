@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import Candidate, Config
-from pipeline.data.articles import Reject, read_articles
+from pipeline.data.articles import read_articles
 from pipeline.data.dataset import Example
+from pipeline.data.formats.rows import Reject
 from pipeline.data.sentences import cut
 from pipeline.data.splitting import normalize
 from pipeline.errors import InputError

@@ -62,14 +62,14 @@ def test_a_folder_without_labels_is_named(tmp_path):
     ("row", "why"),
     [
         (ROW | {"label": "hungry"}, "unknown label 'hungry'; expected pro-sanctions, pro-dialogue, neutral"),
-        (ROW | {"label": None}, "unknown label None"),
+        (ROW | {"label": None}, "`label` is None; expected a value of type str"),
         (ROW | {"start": "0"}, "`start` is '0'; expected a value of type int"),
         (ROW | {"end": True}, "`end` is True; expected a value of type int"),
         (ROW | {"article_id": 38}, "`article_id` is 38; expected a value of type str"),
         ({"article_id": "soup"}, "no field 'start'; expected article_id, start, end, text, label, annotator"),
-        (["soup"], "no field"),
+        (["soup"], "is no JSON object"),
         (b"{soup", "is no JSON"),
-        (b'{"text": "\xff"}', "broken UTF-8 at byte 10"),
+        (b'{"text": "\xff"}', "is no JSON in UTF-8 ('utf-8' codec can't decode byte"),
     ],
 )
 def test_a_broken_row_is_named_by_file_and_line(tmp_path, read, row, why):

@@ -10,18 +10,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from pipeline.data.articles import (
-    Article,
-    ByteCounter,
-    Reject,
-    decode,
-    find_files,
-    find_sources,
-    read_articles,
-    read_rows,
-    read_source,
-    tables,
-)
+from pipeline.data.articles import Article, find_files, find_sources, read_articles, read_source
+from pipeline.data.formats import rows
+from pipeline.data.formats.encoding import decode
+from pipeline.data.formats.rows import Reject
+from pipeline.data.tables import ByteCounter, read_rows
 from pipeline.errors import InputError
 
 SANCTIONS, TALKS = "Sanctions are a slow dinner.", "Talks are a long one."
@@ -130,6 +123,33 @@ def test_parquet_is_read(write):
 def test_a_dash_is_jsonl_on_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines({"id": "a", "text": TALKS}, [1]).encode())))
     assert list(read_articles(["-"])) == [Article("a", TALKS), Reject("standard input:2", "is no JSON object")]
+
+
+@pytest.mark.parametrize("delimiter", ",;\t")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_csv_is_read_as_programs_store_it(read, delimiter, encoding):
+    content = f' id{delimiter}text \r\na{delimiter}"“Talk{delimiter} now”"\r\n'.encode(encoding)
+    assert read("soup.csv", content) == [Article("a", f"“Talk{delimiter} now”")]
+
+
+def test_a_csv_is_streamed_and_its_bytes_count_once(write):
+    path = write("soup.csv", "id,text\n" + "".join(f"{n},Soup number {n}.\n" for n in range(100_000)))
+    counter = ByteCounter()
+    assert sum(1 for _ in read_rows(path, counter=counter)) == 100_000
+    assert counter.read == path.stat().st_size > 2_000_000
+
+
+@pytest.mark.parametrize("name", ["soup.txt.gz", "SOUP.TXT.GZ"])
+def test_a_compressed_document_has_the_name_of_its_file(read, name):
+    assert read(name, gzip.compress(TALKS.encode())) == [Article(name, TALKS)]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_any_table_may_be_compressed(read, tmp_path, suffix):
+    table = tmp_path / f"plain{suffix}"
+    pyarrow_table = pyarrow.table({"id": ["a"], "text": [TALKS]})
+    parquet.write_table(pyarrow_table, table) if suffix == ".parquet" else table.write_text(f"id,text\na,{TALKS}\n")
+    assert read(f"soup{suffix}.gz", gzip.compress(table.read_bytes())) == [Article("a", TALKS)]
 
 
 # Order
@@ -280,12 +300,13 @@ def test_a_page_that_declares_what_it_is_not_is_read_all_the_same(read, encoding
         ("soup.jsonl.gz", b"no gzip", "cannot be read to its end (Not a gzipped file"),
         ("soup.csv", "", "holds no row; expected columns id, text"),
         ("soup.csv", "id,text\n", "holds no row; expected columns id, text"),
-        ("soup.csv", "id;text\na;Soup.\n", "no `text`; expected columns id, text"),
+        ("soup.csv", "id,text,text\na,Soup.,Salt.\n", "duplicate column `text`; remove one"),
         ("soup.csv", "id,title\na,Soup\n", "no `text`; expected columns id, text"),
         ("soup.csv", "id,text\na\n", "`text` is empty"),
         ("soup.csv", "id,text\na,Soup, and salt.\n", "more columns than the first line"),
         ("soup.csv", 'id,text\na,"Soup\nb,Salt\n', "the rest cannot be read (unexpected end of data)"),
-        ("soup.csv", "id,text\na,café\n".encode("cp1252"), "the rest cannot be read ('utf-8' codec can't decode"),
+        ("soup.csv", "id,text\na,제재 café\n".encode()[:-2], "the rest cannot be read ('utf-8' codec can't decode"),
+        ("soup.csv", "id,text\na,제재\n".encode() + b"b,caf\xe9\n", "broken UTF-8 at byte 22"),
         ("soup.parquet", b"", "the rest is no parquet"),
         ("soup.parquet", b"PAR1 is not enough PAR1", "the rest is no parquet"),
     ],
@@ -358,7 +379,7 @@ def test_a_compressed_file_with_a_flipped_byte_is_rejected(read):
 
 
 def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(monkeypatch, read):
-    monkeypatch.setattr(tables, "MOST_BYTES", 60)
+    monkeypatch.setattr(rows, "MOST_BYTES", 60)
     found = read("soup.jsonl", lines({"id": "a", "text": "soup " * 100}, {"id": "b", "text": TALKS}))
     assert whys(found) == ["is longer than 60 bytes"] and ids(found) == ["b"]
 
@@ -381,23 +402,23 @@ def test_a_line_of_200_megabytes_is_a_reject_and_never_in_memory(tmp_path, name)
     assert peak < 110_000_000
 
 
-def test_the_meter_counts_the_bytes_of_all_files(tmp_path, write):
+def test_the_counter_counts_the_bytes_of_all_files(tmp_path, write):
     row = lines({"id": "a", "text": TALKS}).encode()
     files = {"a.txt": TALKS.encode(), "b.jsonl": row, "c.jsonl.gz": gzip.compress(row), "d.csv": b"id,text\nd,Soup.\n"}
-    meter = ByteCounter()
+    counter = ByteCounter()
     for name, content in files.items():
         write(name, content)
-    assert len([found for source in find_sources([tmp_path]) for found in read_source(source, meter)]) == 4
-    assert meter.read == sum(map(len, files.values()))
+    assert len([found for source in find_sources([tmp_path]) for found in read_source(source, counter)]) == 4
+    assert counter.read == sum(map(len, files.values()))
 
 
 def test_a_document_that_is_too_long_is_rejected(monkeypatch, read):
-    monkeypatch.setattr(tables, "MOST_BYTES", 60)
+    monkeypatch.setattr(rows, "MOST_BYTES", 60)
     assert whys(read("soup.txt", "soup " * 100)) == ["is larger than 60 bytes, so it is no article"]
 
 
 def test_a_csv_field_that_is_too_long_is_rejected(monkeypatch, read):
-    monkeypatch.setattr(tables, "MOST_BYTES", 60)
+    monkeypatch.setattr(rows, "MOST_BYTES", 60)
     before = csv.field_size_limit()
     try:
         assert "larger than field limit (60)" in whys(read("soup.csv", 'id,text\na,"' + "soup\n" * 100))[0]
@@ -406,7 +427,7 @@ def test_a_csv_field_that_is_too_long_is_rejected(monkeypatch, read):
 
 
 def test_a_csv_line_that_is_too_long_is_rejected(monkeypatch, read):
-    monkeypatch.setattr(tables, "MOST_BYTES", 60)
+    monkeypatch.setattr(rows, "MOST_BYTES", 60)
     before = csv.field_size_limit()
     try:
         found = read("soup.csv", "id,text\na,Talks.\nb," + "soup," * 100)
@@ -423,7 +444,7 @@ def test_a_file_name_that_is_no_utf8_is_rejected(tmp_path):
 
 
 def test_rows_are_read_from_tables_alone(write):
-    with pytest.raises(InputError, match=r"unknown kind of file; expected \.jsonl, \.jsonl\.gz, \.csv, \.parquet"):
+    with pytest.raises(InputError, match=r"unknown kind of file; expected \.jsonl, \.csv, \.parquet"):
         list(read_rows(write("soup.txt", TALKS)))
 
 

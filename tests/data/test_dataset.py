@@ -209,8 +209,8 @@ def test_an_article_without_a_row_in_the_index_is_named(project):
         ("letter-1,letter,train,,,,", "duplicate article_id letter-1; remove one row"),
         ("lunch.txt,letter,train,,,,", "no article 'lunch.txt' in seeds; remove the row"),
         ("letter-7,letter,dinner,,,,", "split 'dinner'; expected train or test"),
-        ("letter-7,letter,train", "another number of columns; expected 7"),
-        ("letter-7,letter,train,,,,,,", "another number of columns; expected 7"),
+        ("letter-7,letter,train", "fewer columns than the first line"),
+        ("letter-7,letter,train,,,,,,", "more columns than the first line"),
     ],
 )
 def test_a_broken_row_of_the_index_is_named_by_file_and_line(project, row, why):
@@ -221,12 +221,12 @@ def test_a_broken_row_of_the_index_is_named_by_file_and_line(project, row, why):
 
 
 def test_an_index_with_other_columns_is_refused(project):
-    INDEX.write_text("article,split\n")
-    assert refusal().startswith("seeds/index.csv:1: columns ['article', 'split']; expected article_id,origin,split")
+    INDEX.write_text("article,split\nletter-1,train\n")
+    assert refusal().startswith("seeds/index.csv:1: columns article, split; expected article_id,origin,split")
 
 
 def test_an_index_that_is_no_utf8_is_refused(project):
-    INDEX.write_bytes(INDEX.read_bytes() + b"caf\xe9,letter,train,,,,\n")
+    INDEX.write_bytes(INDEX.read_bytes() + "제재".encode() + b"caf\xe9,letter,train,,,,\n")
     assert "broken UTF-8 at byte" in refusal()
 
 

@@ -10,8 +10,9 @@ from conftest import ROOT
 
 from pipeline.config import read_config
 from pipeline.data.annotations import ADJUDICATED, read_labels
-from pipeline.data.articles import Article, Row
+from pipeline.data.articles import Article
 from pipeline.data.dataset import load_dataset
+from pipeline.data.formats.rows import Row
 from pipeline.errors import InputError
 from pipeline.labelling.adjudication import annotation_rows, conflicts, estimate_shares, example_rows
 from pipeline.labelling.importing import import_batch
