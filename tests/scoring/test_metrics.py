@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import f1_score, matthews_corrcoef, precision_score, recall_score
 
 from pipeline.scoring.metrics import (
     METRICS,
@@ -10,6 +10,7 @@ from pipeline.scoring.metrics import (
     f1,
     log_loss,
     macro_f1,
+    matthews,
     measure,
     metrics_for,
     precision,
@@ -97,6 +98,17 @@ def test_f1_is_that_of_scikit_learn(rows):
 @given(ROWS)
 def test_macro_f1_is_that_of_scikit_learn(rows):
     assert macro_f1(confusion(*rows, 3)) == pytest.approx(f1_score(*rows, average="macro"))
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@given(ROWS)
+def test_matthews_correlation_is_that_of_scikit_learn(rows):
+    assert float(matthews(confusion(*rows, 3))) == pytest.approx(matthews_corrcoef(*rows))
+
+
+@pytest.mark.parametrize(("y_pred", "expected"), [([0, 1, 2, 0], 1), ([0, 0, 0, 0], 0)])
+def test_matthews_correlation_goes_from_all_right_to_chance(y_pred, expected):
+    assert matthews(confusion(np.array([0, 1, 2, 0]), np.array(y_pred), 3)) == pytest.approx(expected)
 
 
 # Probabilities
