@@ -51,6 +51,11 @@ def macro_f1(matrix: np.ndarray, labels: Sequence[int] | None = None) -> np.ndar
     return _ratio(np.nansum(scores, -1), np.sum(~np.isnan(scores), -1))
 
 
+def accuracy(matrix: np.ndarray) -> np.ndarray:
+    """Return the share of rows that is right, shape (...)."""
+    return _ratio(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum((-2, -1)))
+
+
 def matthews(matrix: np.ndarray) -> np.ndarray:
     """Return the Matthews correlation of labels and predictions, shape (...); 0 where one label is given to all.
 
@@ -172,6 +177,7 @@ MACRO_F1 = Metric("macro_f1", "macro-F1", "the mean over labels of F1, from 0 to
 # In the order of columns; the first is the one that models are compared by.
 METRICS: tuple[Metric, ...] = (
     MACRO_F1,
+    Metric("accuracy", "accuracy", "the share of rows that is right", accuracy),
     Metric("mcc", "MCC", "Matthews correlation of labels and predictions, from -1 to 1; 0 is chance", matthews),
     Metric(
         "brier",

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, matthews_corrcoef, precision_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
 
 from pipeline.scoring.metrics import (
     METRICS,
+    accuracy,
     confusion,
     f1,
     log_loss,
@@ -98,6 +99,11 @@ def test_f1_is_that_of_scikit_learn(rows):
 @given(ROWS)
 def test_macro_f1_is_that_of_scikit_learn(rows):
     assert macro_f1(confusion(*rows, 3)) == pytest.approx(f1_score(*rows, average="macro"))
+
+
+@given(ROWS)
+def test_accuracy_is_that_of_scikit_learn(rows):
+    assert float(accuracy(confusion(*rows, 3))) == pytest.approx(accuracy_score(*rows))
 
 
 @pytest.mark.filterwarnings("ignore:A single label was found")
