@@ -180,6 +180,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("accuracy", "accuracy", "the share of rows that is right", accuracy),
     Metric("mcc", "MCC", "Matthews correlation of labels and predictions, from -1 to 1; 0 is chance", matthews),
     Metric(
+        "log_loss",
+        "log-loss",
+        "the mean negative logarithm of the true label's probability; 0 is best",
+        of_rows=lambda rows: log_losses(rows.y_true, rows.probabilities),
+        higher_is_better=False,
+    ),
+    Metric(
         "brier",
         "Brier score",
         "the mean squared distance of probabilities from the truth, from 0 to 2 (Brier, 1950)",

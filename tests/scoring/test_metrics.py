@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
+from sklearn.metrics import log_loss as sklearn_log_loss
 
 from pipeline.scoring.metrics import (
     METRICS,
@@ -134,6 +135,12 @@ def test_log_loss_of_a_certain_error_is_finite():
 def measured(key, y_true, probabilities):
     (metric,) = (metric for metric in METRICS if metric.key == key)
     return measure(metric, likeliest(y_true, probabilities, np.arange(len(y_true)))).value
+
+
+def test_the_log_loss_of_the_list_is_that_of_scikit_learn():
+    probabilities = np.random.default_rng(7).dirichlet((1, 1, 1), 50)
+    y_true = np.arange(50) % 3
+    assert measured("log_loss", y_true, probabilities) == pytest.approx(sklearn_log_loss(y_true, probabilities))
 
 
 def test_brier_is_the_mean_squared_distance():
