@@ -9,7 +9,7 @@ import sys
 import typer
 from rich.console import Console
 
-from pipeline.cli import data, evaluation, label, prediction, tracking, training
+from pipeline.cli import coverage, data, evaluation, label, prediction, tracking, training
 from pipeline.errors import InputError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     "texts argue for toward any target, and label new ones.",
     epilog="Examples:\n\n  stance train\n\n  stance eval\n\n  stance predict articles/ --output rows.csv",
 )
-for group in (data, training, evaluation, prediction, tracking):
+for group in (data, training, evaluation, prediction, coverage, tracking):
     app.add_typer(group.app)
 app.add_typer(label.app, name="label")
 

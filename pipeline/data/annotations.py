@@ -43,8 +43,8 @@ class Annotation:
 
 
 def read_labels(folder: Path, label_names: Sequence[str]) -> list[Annotation]:
-    """Read every `*.jsonl` of a folder; InputError lists all broken rows with file and line."""
-    files = sorted(folder.glob("*.jsonl"))
+    """Read every `*.jsonl` of a folder, or one such file; InputError lists all broken rows with file and line."""
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.jsonl"))
     if not files:
         raise InputError(folder, "holds no labels", expected="*.jsonl", then="see labels/README.md")
     annotations: list[Annotation] = []

@@ -1,0 +1,127 @@
+"""What a batch of articles argues for: `stance coverage`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.console import out
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, stoppable
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.bundle import Bundle
+    from pipeline.coverage.measure import Labelled
+    from pipeline.coverage.rows import Batch, Span
+
+app = typer.Typer()
+ROWS = "rows.jsonl"
+
+
+@app.command(
+    epilog="Examples: stance coverage rows.csv --output page/    "
+    "stance coverage articles/ --output page/ --by outlet,quarter --labels labels/"
+)
+def coverage(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Rows of `stance predict`, or articles, which it predicts.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the page and its tables.")],
+    by: Annotated[str, typer.Option(help="What to group by: outlet, target, week, month, quarter, year.")] = (
+        "month,outlet"
+    ),
+    labels: Annotated[
+        Path | None, typer.Option(help="Labelled sentences, a file or folder; those drawn at random correct the model.")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Say how much of the coverage takes which side, when and where, and how sure that is: a page and its tables."""
+    from pipeline.coverage.measure import measure
+    from pipeline.coverage.periods import check_dimensions
+    from pipeline.coverage.rows import find_rows, read_batch
+    from pipeline.progress import Bar
+    from pipeline.reporting.coverage_page import write_page
+    from pipeline.reporting.coverage_words import Source, answer
+
+    dimensions = check_dimensions(by)
+    if output.exists() and not output.is_dir():
+        raise InputError(output, "is a file", expected="a folder")
+    label_names, sides, bundle = _model(model, config)
+    files = find_rows(inputs, label_names) or [_predict(inputs, output / ROWS, bundle, model)]
+    wanted, texts = _read_labels(labels, label_names)
+    with Bar() as bar:
+        batch = read_batch(files, label_names, bar.update, texts)
+    labelled = _labelled(batch, wanted, bundle)
+    found = measure(batch, labelled, dimensions, sides)
+    rejected = [file.with_name(f"{file.name}.rejected.jsonl") for file in files]
+    lost = sum(len(file.read_bytes().splitlines()) for file in rejected if file.is_file())
+    names = ", ".join(map(str, files))
+    page = write_page(found, batch, Source(names, str(model) if bundle else "unknown", len(wanted), lost), output)
+    if batch.rejects:
+        sys.stderr.write(f"{batch.rejects.total():,} rows do not count; the first: {batch.first_reject}\n")
+    out.print(answer(found), markup=False)
+    out.print(f"Page: {page}", markup=False)
+
+
+def _model(model: Path, config: Path) -> tuple[tuple[str, ...], tuple[str, ...], Bundle | None]:
+    """Return the labels and the two sides, of the model or, where none was trained here, of the config."""
+    from pipeline.bundle import load_bundle
+    from pipeline.config import read_config
+
+    settings = read_config(config) if config != DEFAULT_CONFIG or config.exists() else None
+    if settings and model == DEFAULT_MODEL and not model.exists():
+        return settings.label_names, settings.positive, None
+    bundle = load_bundle(model)
+    sides = bundle.manifest.positive
+    if not sides and settings and set(settings.label_names) == set(bundle.label_names):
+        sides = settings.positive  # the model was exported before they were named
+    return bundle.label_names, sides, bundle
+
+
+def _predict(inputs: list[str], rows: Path, bundle: Bundle | None, model: Path) -> Path:
+    """Predict articles first; goes on where an earlier run was stopped."""
+    from pipeline.bundle import load_bundle
+    from pipeline.prediction import predict
+    from pipeline.progress import Bar
+
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    with stoppable("the same command goes on from there"), Bar() as bar:
+        predict(
+            inputs,
+            rows,
+            bundle or load_bundle(model),
+            on_progress=lambda done: bar.update(
+                done.share, f"{done.articles:,} articles, {done.sentences:,} sentences"
+            ),
+        )
+    return rows
+
+
+def _read_labels(path: Path | None, label_names: tuple[str, ...]) -> tuple[dict[Span, str], dict[Span, str]]:
+    """Return the labels, and the texts, of the sentences that were drawn at random."""
+    from pipeline.data.annotations import RANDOM, adjudicate, read_labels
+
+    if path is None:
+        return {}, {}
+    rows = [row for row in read_labels(path, label_names) if row.sampling == RANDOM]
+    if not rows:
+        raise InputError(path, f"holds no sentence with `sampling: {RANDOM}`", expected="some drawn by `label suggest`")
+    return adjudicate(rows), {row.span: row.text for row in rows}
+
+
+def _labelled(batch: Batch, labels: dict[Span, str], bundle: Bundle | None) -> Labelled | None:
+    """Return what corrects the model: the person's own labels, or else what ships with it."""
+    from pipeline.coverage.held_out import find_held_out
+    from pipeline.coverage.measure import from_held_out, from_own_labels
+
+    own = from_own_labels(batch, labels)
+    if labels:
+        sys.stderr.write(f"{own.sentences:,} of {len(labels):,} sentences labelled at random stand in these rows\n")
+    if own.enough or bundle is None:
+        return own
+    facts = find_held_out(batch.label_names, bundle.predict_proba)
+    return from_held_out(facts) if facts else own

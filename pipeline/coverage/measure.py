@@ -1,0 +1,206 @@
+"""What a batch says: shares of labels and of the two sides, overall and by group, with what stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.coverage.held_out import HeldOut
+from pipeline.coverage.periods import PERIODS, fill_gaps, name_period
+from pipeline.coverage.rows import Batch, Span
+from pipeline.coverage.shares import Shares, Sums, add_up, estimate, fit_correction
+from pipeline.scoring.bootstrap import Interval
+
+# Fewer articles than this say too little of a group: it gets no estimate.
+FEWEST_ARTICLES = 5
+# An interval that covers half of all that could be is shown in grey: it says next to nothing.
+USEFUL_WIDTH = 0.5
+# Labelled articles and sentences that a correction needs (benchmarks/coverage.py shows what fewer do).
+FEWEST_LABELLED = (30, 100)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled sentences, added up by article; n articles."""
+
+    kind: str  # "own": drawn from this batch; "held-out": of other articles
+    sums: Sums
+    labels: np.ndarray  # shape (n, k)
+    outlets: Sequence[str]
+    dates: Sequence[str]
+    targets: Sequence[str]
+    positions: np.ndarray  # of the articles in the batch, shape (n,); -1 where they are others
+
+    @property
+    def sentences(self) -> int:
+        """Labelled sentences."""
+        return int(self.sums.sentences.sum())
+
+    @property
+    def enough(self) -> bool:
+        """Whether a correction can be fitted to them."""
+        return len(self.labels) >= FEWEST_LABELLED[0] and self.sentences >= FEWEST_LABELLED[1]
+
+
+def from_own_labels(batch: Batch, labels: Mapping[Span, str]) -> Labelled:
+    """Gather the labelled sentences that stand in the batch."""
+    spans = [span for span in batch.spans if span in labels]
+    codes = np.array([batch.spans[span][0] for span in spans], dtype=np.int64)
+    size = len(batch.label_names)
+    probabilities = np.array([batch.spans[span][1] for span in spans]).reshape(-1, size)
+    truth = np.eye(size)[[batch.label_names.index(labels[span]) for span in spans]].reshape(-1, size)
+    positions, own = np.unique(codes, return_inverse=True)
+    return Labelled(
+        kind="own",
+        sums=Sums.of(probabilities, own, len(positions)),
+        labels=add_up(truth, own, len(positions)),
+        outlets=[batch.outlets[i] for i in positions],
+        dates=[batch.dates[i] for i in positions],
+        targets=[batch.targets[i] for i in positions],
+        positions=positions,
+    )
+
+
+def from_held_out(facts: HeldOut) -> Labelled:
+    """Add up the held-out facts of a pretrained model."""
+    n, size = len(facts.ids), facts.probabilities.shape[1]
+    sums, labels = Sums.of(facts.probabilities, facts.article, n), add_up(np.eye(size)[facts.label], facts.article, n)
+    return Labelled("held-out", sums, labels, facts.outlets, facts.dates, [""] * n, np.full(n, -1))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some articles of the batch: an outlet, a month, or all; values in the order of the labels."""
+
+    name: str  # empty: what the articles do not say
+    articles: int = 0
+    sentences: int = 0
+    counts: tuple[int, ...] = ()  # labels as predicted, `uncertain` last
+    means: tuple[float, ...] = ()  # of the probabilities
+    shares: tuple[Interval, ...] = ()  # corrected; none where there is no correction or too few articles
+    side: Interval | None = None  # of the first side among sentences that take one
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether it stands for a time without articles."""
+        return self.articles == 0
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether the interval of its side says something."""
+        return self.side is not None and self.side.high - self.side.low <= USEFUL_WIDTH
+
+    @property
+    def balance(self) -> Interval | None:
+        """The first side minus the second, over both: -1 to 1."""
+        side = self.side
+        return side and Interval(2 * side.value - 1, 2 * side.low - 1, 2 * side.high - 1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All groups of one kind: periods in order with their gaps, outlets by their sentences."""
+
+    dimension: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a batch says, and what its correction was fitted to."""
+
+    label_names: tuple[str, ...]
+    sides: tuple[str, ...]  # two labels, or none
+    overall: Group
+    tables: tuple[Table, ...]
+    labelled: Labelled | None
+
+
+def measure(
+    batch: Batch, labelled: Labelled | None, dimensions: Sequence[str] = (), sides: Sequence[str] = ()
+) -> Coverage:
+    """Estimate shares overall and by each dimension.
+
+    Args:
+        batch: what was predicted.
+        labelled: what the correction is fitted to; None, or too few, leaves the shares uncorrected.
+        dimensions: of `periods.DIMENSIONS`.
+        sides: the two labels that are weighed against each other; none unless there are two.
+
+    """
+    usable = labelled if labelled is not None and labelled.enough else None
+    pair = tuple(sides) if len(sides) == 2 else ()
+    everything = ["all"] * len(batch.ids)
+    overall = _groups(batch, usable, everything, ["all"] * len(usable.labels) if usable else [], pair)[0]
+    tables = []
+    for dimension in dimensions:
+        keys = _keys(batch.outlets, batch.dates, batch.targets, dimension)
+        others = _keys(usable.outlets, usable.dates, usable.targets, dimension) if usable else []
+        groups = {group.name: group for group in _groups(batch, usable, keys, others, pair)}
+        tables.append(Table(dimension, tuple(_in_order(groups, dimension))))
+    return Coverage(batch.label_names, pair, overall, tuple(tables), usable)
+
+
+def _keys(outlets: Sequence[str], dates: Sequence[str], targets: Sequence[str], dimension: str) -> list[str]:
+    """Return the group of each article, empty where it is not known."""
+    if dimension in PERIODS:
+        return [name_period(day, dimension) for day in dates]
+    return list({"outlet": outlets, "target": targets}[dimension])
+
+
+def _in_order(groups: dict[str, Group], dimension: str) -> list[Group]:
+    unknown = [groups[""]] if "" in groups else []
+    known = {name: group for name, group in groups.items() if name}
+    if dimension in PERIODS:
+        return [known.get(name) or Group(name) for name in fill_gaps(list(known), dimension)] + unknown
+    return sorted(known.values(), key=lambda group: (-group.sentences, group.name)) + unknown
+
+
+def _groups(
+    batch: Batch, labelled: Labelled | None, keys: Sequence[str], others: Sequence[str], sides: tuple[str, ...]
+) -> list[Group]:
+    """Return the groups of a batch, whose articles have these keys; the labelled ones have the others."""
+    names, codes = np.unique([*keys, *others], return_inverse=True)
+    own, theirs = codes[: len(keys)], codes[len(keys) :]
+    sums, counts = batch.sums.by(own, len(names)), add_up(batch.counts, own, len(names))
+    articles = np.bincount(own, minlength=len(names))
+    # What the labelled articles do not say is no group of its own.
+    theirs = np.where([bool(key) for key in others], theirs, -1)
+    intervals = _intervals(_estimate(sums, labelled, own, theirs), batch, sides) if labelled else []
+    return [
+        Group(
+            str(names[i]),
+            int(articles[i]),
+            int(sums.sentences[i]),
+            tuple(counts[i].astype(int).tolist()),
+            tuple((sums.probabilities[i] / sums.sentences[i]).tolist()),
+            **(intervals[i] if intervals and articles[i] >= FEWEST_ARTICLES else {}),
+        )
+        for i in np.flatnonzero(articles).tolist()
+    ]
+
+
+def _estimate(sums: Sums, labelled: Labelled, own: np.ndarray, theirs: np.ndarray) -> Shares:
+    """Estimate the shares of groups, given the codes of the batch's articles and of the labelled ones."""
+    size = len(sums.sentences)
+    correction = fit_correction(labelled.sums, labelled.labels, theirs, size)
+    # Labelled sentences of the batch are known; what is estimated is the rest.
+    inside = labelled.positions >= 0
+    codes = own[labelled.positions[inside]]
+    known = add_up(labelled.labels[inside], codes, size)
+    return estimate(correction, sums - labelled.sums[inside].by(codes, size), known)
+
+
+def _intervals(shares: Shares, batch: Batch, sides: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return each group's `shares` and `side`."""
+    low, high = shares.intervals()
+    ends = np.stack([shares.values, low, high], -1).tolist()
+    found: list[dict[str, Any]] = [{"shares": tuple(Interval(v, a, b) for v, a, b in group)} for group in ends]
+    if sides:
+        first, second = (batch.label_names.index(name) for name in sides)
+        for group, (value, a, b) in zip(found, np.stack(shares.side(first, second), -1).tolist(), strict=True):
+            group["side"] = Interval(value, a, b) if np.isfinite(value) else None
+    return found

@@ -1,0 +1,61 @@
+"""What articles are grouped by: outlet, target, or the week, month, quarter or year of their date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from pipeline.errors import InputError
+
+PARTS = {"month": 12, "quarter": 4, "year": 1}  # of a year
+PERIODS = ("week", *PARTS)
+DIMENSIONS = ("outlet", "target", *PERIODS)
+
+
+def check_dimensions(words: str) -> list[str]:
+    """Return what `outlet,month` names; InputError where there is no such thing to group by."""
+    names = list(dict.fromkeys(filter(None, (word.strip() for word in words.split(",")))))
+    if unknown := [name for name in names if name not in DIMENSIONS]:
+        raise InputError("--by", f"unknown {unknown[0]!r}", expected=", ".join(DIMENSIONS))
+    return names
+
+
+def name_period(day: str, dimension: str) -> str:
+    """Return the period that an ISO day or month lies in; empty where the date does not say."""
+    number = _number(day, dimension)
+    return "" if number is None else _name(number, dimension)
+
+
+def fill_gaps(names: Sequence[str], dimension: str) -> list[str]:
+    """Return periods in order, and between them the name of each gap: its first and last period."""
+    numbers = {_number(_first_day(name, dimension), dimension): name for name in names}
+    known = sorted(number for number in numbers if number is not None)
+    filled: list[str] = []
+    for number, previous in zip(known, [None, *known], strict=False):
+        if previous is not None and number > previous + 1:
+            ends = dict.fromkeys((_name(previous + 1, dimension), _name(number - 1, dimension)))
+            filled.append(" to ".join(ends))
+        filled.append(numbers[number])
+    return filled
+
+
+def _number(day: str, dimension: str) -> int | None:
+    """Count periods from the year 0 on, or weeks from the first Monday of the calendar on."""
+    if dimension == "week":
+        try:
+            return (date.fromisoformat(day).toordinal() - 1) // 7
+        except ValueError:
+            return None
+    return (int(day[:4]) * 12 + int(day[5:7]) - 1) * PARTS[dimension] // 12 if day else None
+
+
+def _name(number: int, dimension: str) -> str:
+    if dimension == "week":
+        return date.fromordinal(number * 7 + 1).isoformat()
+    year, part = divmod(number, PARTS[dimension])
+    return {"month": f"{year:04}-{part + 1:02}", "quarter": f"{year:04}-Q{part + 1}", "year": f"{year:04}"}[dimension]
+
+
+def _first_day(name: str, dimension: str) -> str:
+    """Return the first day, or month, of a period by its name."""
+    return {"quarter": f"{name[:4]}-{3 * int(name[-1]) - 2:02}", "year": f"{name}-01"}.get(dimension, name)

@@ -1,0 +1,230 @@
+"""Predicted rows, added up article by article while they are read: what is kept grows with articles, not with rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import probability_column
+from pipeline.coverage.shares import Sums, add_up
+from pipeline.data.articles import TABLES, ByteCounter, Reject, Row, find_files, read_rows
+from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback
+from pipeline.scoring.abstention import UNCERTAIN
+
+NEEDED = ("article_id", "sentence_index", "start", "end", "label")
+BUFFER = 20_000  # rows that are added up together
+LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
+# Probabilities may have been rounded to four digits.
+TOLERANCE = 0.005
+DATE = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?(?!\d)")
+
+Span = tuple[str, int, int]  # article, start, end
+
+
+@dataclass
+class Batch:
+    """Articles as rows describe them, n of them; labels in the order of `label_names`."""
+
+    label_names: tuple[str, ...]
+    ids: list[str] = field(default_factory=list)
+    outlets: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)  # ISO, a month or a day; empty where there is none
+    targets: list[str] = field(default_factory=list)
+    sums: Sums = Sums(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0, 0)))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # labels as predicted, `uncertain` last
+    rejects: Counter[str] = field(default_factory=Counter)  # why -> rows
+    first_reject: str = ""
+    spans: dict[Span, tuple[int, np.ndarray]] = field(default_factory=dict)  # asked for: article, probabilities
+
+    def reject(self, error: InputError) -> None:
+        """Count a row that is left out."""
+        self.first_reject = self.first_reject or str(error)
+        self.rejects[error.what] += 1
+
+    @property
+    def rows(self) -> int:
+        """Sentences that count."""
+        return int(self.sums.sentences.sum())
+
+
+def find_rows(inputs: Iterable[str | Path], label_names: Sequence[str]) -> list[Path]:
+    """Return the files of predicted rows among the inputs; empty if they are articles.
+
+    InputError if they are both, or rows of other labels.
+    """
+    entries = [Path(entry) for entry in inputs if str(entry) != "-"]
+    files = [file for entry in entries for _, file in find_files(entry)]
+    found = [file for file in files if _is_predicted(file, label_names)]
+    if found and (len(found) < len(files) or len(entries) < len(list(inputs))):
+        other = next((file for file in files if file not in found), "-")
+        raise InputError(
+            other, f"holds no predicted rows, though {found[0]} does", expected="rows or articles, not both"
+        )
+    return found
+
+
+def _is_predicted(file: Path, label_names: Sequence[str]) -> bool:
+    """Say whether the first row that can be read is a predicted one."""
+    if not file.name.lower().endswith(TABLES):
+        return False
+    row = next((row for row in read_rows(file) if isinstance(row, Row)), None)
+    if row is None or not {"article_id", "confidence"} & set(row.fields):
+        return False
+    wanted = {probability_column(name) for name in label_names}
+    known = {name for name in row.fields if name.startswith("p_")}
+    if known != wanted:
+        what = f"its probabilities are {', '.join(sorted(known)) or 'missing'}"
+        raise InputError(file, what, expected=", ".join(sorted(wanted)), then="name the model that made them: --model")
+    if missing := [name for name in NEEDED if name not in row.fields]:
+        raise InputError(file, f"no column `{missing[0]}`", expected="the columns that `stance predict` writes")
+    return True
+
+
+def read_batch(
+    files: Sequence[Path],
+    label_names: Sequence[str],
+    on_progress: ProgressCallback,
+    wanted: Mapping[Span, str] | None = None,
+) -> Batch:
+    """Add up predicted rows by article; InputError if not one row counts.
+
+    Args:
+        files: of `find_rows`.
+        label_names: of the model that made the rows.
+        on_progress: told how far it is.
+        wanted: sentences whose probabilities are kept one by one, and their texts.
+
+    """
+    reader = _Reader(tuple(label_names), wanted or {})
+    meter, total = ByteCounter(), sum(file.stat().st_size for file in files) or 1
+    for file in files:
+        rows = read_rows(file, NEEDED, meter)
+        while part := list(islice(rows, BUFFER)):
+            reader.add(part)
+            articles = f"{len(reader.batch.ids):,} articles"
+            on_progress(min(meter.read / total, 1.0), articles)
+    batch = reader.finish()
+    if not batch.ids:
+        raise InputError(files[0], f"not one row counts; {batch.first_reject or 'it holds none'}")
+    return batch
+
+
+class _Reader:
+    """Adds rows to a batch, some thousands at once."""
+
+    def __init__(self, label_names: tuple[str, ...], wanted: Mapping[Span, str]) -> None:
+        self.batch = Batch(label_names)
+        self._columns = [probability_column(name) for name in label_names]
+        self._labels = {name: position for position, name in enumerate((*label_names, UNCERTAIN))}
+        self._codes: dict[str, int] = {}
+        self._seen: list[int] = []  # of each article, its sentences as bits
+        self._wanted, self._wanted_articles = wanted, {span[0] for span in wanted}
+
+    def add(self, rows: Sequence[Row | Reject]) -> None:
+        """Check rows one by one, and add up those that count."""
+        read = []
+        for row in rows:
+            try:
+                read.append(self._read(row))
+            except InputError as error:
+                self.batch.reject(error)
+        if not read:
+            return
+        codes, labels, values = (np.array(column) for column in zip(*read, strict=True))
+        first, size = int(codes.min()), int(codes.max()) + 1 - int(codes.min())
+        probabilities = values / values.sum(1, keepdims=True)
+        counts = add_up(np.eye(len(self._labels))[labels], codes - first, size)
+        self._merge(first, Sums.of(probabilities, codes - first, size), counts)
+
+    def _read(self, row: Row | Reject) -> tuple[int, int, list[float]]:
+        """Return article, label and probabilities of a row; InputError where it cannot count."""
+        if isinstance(row, Reject):
+            raise InputError(row.where, row.why)
+        fields = row.fields
+        try:
+            index, values = int(fields["sentence_index"]), [float(fields[name]) for name in self._columns]
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise InputError(row.where, "`sentence_index` or a probability is no number") from None
+        label = fields.get("label")
+        if not isinstance(label, str) or label not in self._labels:
+            raise InputError(row.where, "its label is none of this model's")
+        # Comparisons with NaN are false.
+        if not (abs(sum(values) - 1) <= TOLERANCE and min(values) >= 0):
+            raise InputError(row.where, "its probabilities do not add up to 1")
+        if not 0 <= index < LONGEST_ARTICLE:
+            raise InputError(row.where, "`sentence_index` cannot be")
+        code = self._article(row)
+        if self._seen[code] >> index & 1:
+            raise InputError(row.where, "a second row of the same sentence")
+        self._seen[code] |= 1 << index
+        if self.batch.ids[code] in self._wanted_articles:
+            self._keep(code, fields, values)
+        return code, self._labels[label], values
+
+    def _article(self, row: Row) -> int:
+        """Return the position of a row's article, which may be new."""
+        fields, batch = row.fields, self.batch
+        key, target = fields.get("article_id"), " ".join(str(fields.get("target") or "").split())
+        if key is None or key == "":
+            raise InputError(row.where, "no `article_id`")
+        code = self._codes.setdefault(f"{key}\n{target}", len(self._codes))
+        if code == len(batch.ids):
+            batch.ids.append(str(key))
+            batch.outlets.append(" ".join(str(fields.get("outlet") or "").split()))
+            batch.dates.append(read_date(fields.get("date")))
+            batch.targets.append(target)
+            self._seen.append(0)
+        return code
+
+    def _keep(self, code: int, fields: dict[str, Any], values: list[float]) -> None:
+        """Keep the probabilities of a sentence that is asked for, if it is the same sentence."""
+        try:
+            span = self.batch.ids[code], int(fields["start"]), int(fields["end"])
+        except (TypeError, ValueError):
+            return
+        if span in self._wanted and self._wanted[span] == fields.get("text"):
+            self.batch.spans[span] = code, np.array(values) / sum(values)
+
+    def _merge(self, first: int, sums: Sums, counts: np.ndarray) -> None:
+        """Add sums of articles that stand side by side, some of which may go on from earlier rows."""
+        batch, last = self.batch, first + len(counts)
+        if last > len(batch.counts):
+            # Twice as much room each time, so that adding stays cheap.
+            room = max(last, 2 * len(batch.counts))
+            batch.sums = Sums(*(_grow(values, room, new) for values, new in _pairs(batch.sums, sums)))
+            batch.counts = _grow(batch.counts, room, counts)
+        for mine, new in (*_pairs(batch.sums, sums), (batch.counts, counts)):
+            mine[first:last] += new
+
+    def finish(self) -> Batch:
+        """Return the batch, cut to its articles."""
+        batch, n = self.batch, len(self.batch.ids)
+        batch.sums, batch.counts = batch.sums[:n], batch.counts[:n]
+        return batch
+
+
+def _pairs(mine: Sums, other: Sums) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(zip(vars(mine).values(), vars(other).values(), strict=True))
+
+
+def _grow(values: np.ndarray, room: int, like: np.ndarray) -> np.ndarray:
+    """Return values in an array of `room` rows shaped as those of another."""
+    grown = np.zeros((room, *like.shape[1:]))
+    grown[: len(values)] = values.reshape(len(values), *like.shape[1:])
+    return grown
+
+
+def read_date(value: object) -> str:
+    """Return the day or month that an ISO date names; empty for anything else."""
+    match = DATE.match(str(value or "").strip())
+    if not match or not 1 <= int(match[2]) <= 12 or not 1 <= int(match[3] or 1) <= 31:
+        return ""
+    return match[0]
