@@ -70,7 +70,7 @@ def read_file(
     except ValueError as error:
         yield Reject(str(file), str(error))
     except (OSError, EOFError, zlib.error) as error:
-        yield Reject(str(file), f"cannot be read to its end ({getattr(error, 'strerror', None) or error})")
+        yield Reject(str(file), getattr(error, "strerror", None) or f"cannot be read to its end ({error})")
 
 
 def _unpack(stream: IO[bytes], file: Path) -> Any:

@@ -51,6 +51,22 @@ def macro_f1(matrix: np.ndarray, labels: Sequence[int] | None = None) -> np.ndar
     return _ratio(np.nansum(scores, -1), np.sum(~np.isnan(scores), -1))
 
 
+def accuracy(matrix: np.ndarray) -> np.ndarray:
+    """Return the share of rows that is right, shape (...)."""
+    return _ratio(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum((-2, -1)))
+
+
+def matthews(matrix: np.ndarray) -> np.ndarray:
+    """Return the Matthews correlation of labels and predictions, shape (...); 0 where one label is given to all.
+
+    For several labels it is that of Gorodkin (2004), as scikit-learn has it.
+    """
+    true, predicted = np.asarray(matrix.sum(-1), float), np.asarray(matrix.sum(-2), float)
+    rows, hits = true.sum(-1), np.trace(matrix, axis1=-2, axis2=-1)
+    spread = (rows**2 - (true**2).sum(-1)) * (rows**2 - (predicted**2).sum(-1))
+    return _ratio(hits * rows - (true * predicted).sum(-1), np.sqrt(spread))
+
+
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
@@ -161,6 +177,15 @@ MACRO_F1 = Metric("macro_f1", "macro-F1", "the mean over labels of F1, from 0 to
 # In the order of columns; the first is the one that models are compared by.
 METRICS: tuple[Metric, ...] = (
     MACRO_F1,
+    Metric("accuracy", "accuracy", "the share of rows that is right", accuracy),
+    Metric("mcc", "MCC", "Matthews correlation of labels and predictions, from -1 to 1; 0 is chance", matthews),
+    Metric(
+        "log_loss",
+        "log-loss",
+        "the mean negative logarithm of the true label's probability; 0 is best",
+        of_rows=lambda rows: log_losses(rows.y_true, rows.probabilities),
+        higher_is_better=False,
+    ),
     Metric(
         "brier",
         "Brier score",

@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
+from sklearn.metrics import log_loss as sklearn_log_loss
 
 from pipeline.scoring.metrics import (
     METRICS,
+    accuracy,
     confusion,
     f1,
     log_loss,
     macro_f1,
+    matthews,
     measure,
     metrics_for,
     precision,
@@ -99,6 +102,22 @@ def test_macro_f1_is_that_of_scikit_learn(rows):
     assert macro_f1(confusion(*rows, 3)) == pytest.approx(f1_score(*rows, average="macro"))
 
 
+@given(ROWS)
+def test_accuracy_is_that_of_scikit_learn(rows):
+    assert float(accuracy(confusion(*rows, 3))) == pytest.approx(accuracy_score(*rows))
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@given(ROWS)
+def test_matthews_correlation_is_that_of_scikit_learn(rows):
+    assert float(matthews(confusion(*rows, 3))) == pytest.approx(matthews_corrcoef(*rows))
+
+
+@pytest.mark.parametrize(("y_pred", "expected"), [([0, 1, 2, 0], 1), ([0, 0, 0, 0], 0)])
+def test_matthews_correlation_goes_from_all_right_to_chance(y_pred, expected):
+    assert matthews(confusion(np.array([0, 1, 2, 0]), np.array(y_pred), 3)) == pytest.approx(expected)
+
+
 # Probabilities
 
 SURE = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
@@ -116,6 +135,12 @@ def test_log_loss_of_a_certain_error_is_finite():
 def measured(key, y_true, probabilities):
     (metric,) = (metric for metric in METRICS if metric.key == key)
     return measure(metric, likeliest(y_true, probabilities, np.arange(len(y_true)))).value
+
+
+def test_the_log_loss_of_the_list_is_that_of_scikit_learn():
+    probabilities = np.random.default_rng(7).dirichlet((1, 1, 1), 50)
+    y_true = np.arange(50) % 3
+    assert measured("log_loss", y_true, probabilities) == pytest.approx(sklearn_log_loss(y_true, probabilities))
 
 
 def test_brier_is_the_mean_squared_distance():
