@@ -14,7 +14,10 @@ import numpy as np
 
 from pipeline.config import probability_column
 from pipeline.coverage.shares import Sums, add_up
-from pipeline.data.articles import TABLES, ByteCounter, Reject, Row, find_files, read_rows
+from pipeline.data.articles import find_files
+from pipeline.data.formats import find_format
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import ByteCounter, read_rows
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
 from pipeline.scoring.abstention import UNCERTAIN
@@ -73,7 +76,8 @@ def find_rows(inputs: Iterable[str | Path], label_names: Sequence[str]) -> list[
 
 def _is_predicted(file: Path, label_names: Sequence[str]) -> bool:
     """Say whether the first row that can be read is a predicted one."""
-    if not file.name.lower().endswith(TABLES):
+    form = find_format(file.name)
+    if form is None or not form.is_table:
         return False
     row = next((row for row in read_rows(file) if isinstance(row, Row)), None)
     if row is None or not {"article_id", "confidence"} & set(row.fields):
