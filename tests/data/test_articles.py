@@ -132,6 +132,12 @@ def test_a_csv_is_read_as_programs_store_it(read, delimiter, encoding):
     assert read("soup.csv", content) == [Article("a", f"“Talk{delimiter} now”")]
 
 
+def test_a_tsv_is_divided_by_tabs_alone(read):
+    assert read("soup.tsv", "id\ttext\na\tSalt, soup; bread, and butter.\n") == [
+        Article("a", "Salt, soup; bread, and butter.")
+    ]
+
+
 def test_a_csv_is_streamed_and_its_bytes_count_once(write):
     path = write("soup.csv", "id,text\n" + "".join(f"{n},Soup number {n}.\n" for n in range(100_000)))
     counter = ByteCounter()
@@ -444,7 +450,7 @@ def test_a_file_name_that_is_no_utf8_is_rejected(tmp_path):
 
 
 def test_rows_are_read_from_tables_alone(write):
-    with pytest.raises(InputError, match=r"unknown kind of file; expected \.jsonl, \.csv, \.parquet"):
+    with pytest.raises(InputError, match=r"unknown kind of file; expected \.jsonl, \.csv, \.tsv, \.parquet"):
         list(read_rows(write("soup.txt", TALKS)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Protocol
 
 from pipeline.data.formats import delimited, jsonl, page, parquet, text
@@ -32,6 +33,7 @@ FORMATS = (
     Format((".html", ".htm"), page.read, is_table=False),
     Format((".jsonl",), jsonl.read, same_columns=False),
     Format((".csv",), delimited.read),
+    Format((".tsv",), partial(delimited.read, delimiters="\t")),
     Format((".parquet",), parquet.read),
 )
 COMPRESSED = ".gz"  # may stand behind each suffix
