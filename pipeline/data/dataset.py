@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Example", "digest", "load_dataset", "read_corpora", "read_labelled", "to_dataset_dict"]
 
 INDEX = "index.csv"
+NO_ARTICLES = (INDEX, "README.md")  # files among the seeds that say something about them
 INDEX_COLUMNS = ("article_id", "origin", "split", "title", "outlet", "date", "style")
 SPLITS = ("train", "test")
 
@@ -182,7 +183,7 @@ def _limited(spans: Iterable[str], index: dict[str, dict[str, str]], limit: int)
 def list_seeds(folder: Path) -> list[Path]:
     """Return the files of a folder that hold articles, in the order of their names; none where there is no folder."""
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return [folder / name for name in names if find_format(name) and name != INDEX]
+    return [folder / name for name in names if find_format(name) and name not in NO_ARTICLES]
 
 
 def read_seeds(folder: Path) -> dict[str, Article]:

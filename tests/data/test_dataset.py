@@ -14,6 +14,7 @@ from pipeline.data.dataset import (
     extend_index,
     load_dataset,
     read_labelled,
+    read_seeds,
     to_dataset_dict,
 )
 from pipeline.data.sentences import cut
@@ -218,6 +219,12 @@ def test_a_broken_row_of_the_index_is_named_by_file_and_line(project, row, why):
     with INDEX.open("a") as stream:
         stream.write(row + "\n")
     assert refusal() == f"seeds/index.csv:{2 + len(ARTICLES)}: {why}"
+
+
+def test_a_seed_may_have_its_suffix_in_capitals_and_a_readme_is_none(project):
+    (Path("seeds") / "Report.TXT").write_text(GOSSIP)
+    (Path("seeds") / "README.md").write_text("# What lies here")
+    assert "Report.TXT" in read_seeds(Path("seeds")) and "README.md" not in read_seeds(Path("seeds"))
 
 
 def test_an_index_with_other_columns_is_refused(project):
