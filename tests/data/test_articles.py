@@ -82,6 +82,43 @@ def test_a_page_gives_title_date_and_outlet(read):
     assert (article.title, article.date, article.outlet) == ("Envoys agree on soup", "2019-02-28", "The Daily Parley")
 
 
+MARKDOWN = """---
+mood: sour
+---
+# Envoys agree on *soup*
+
+The envoys of **six** nations agreed on [Tuesday](https://parley.example/soup)
+that the soup &amp; the bread were better. ![A spoon](spoon.png)
+
+> Talks<br>should go on.
+
+- Salt is a measure.
+- Pepper is `none`.
+
+| dish | heat |
+|------|------|
+| soup | none |
+
+<p>The host <b>bowed</b>.</p>
+
+```
+sanction(soup)
+```
+"""
+
+
+def test_markdown_gives_its_text_without_the_markup(read):
+    (article,) = read("soup.md", MARKDOWN.replace("\n", "\r\n"))
+    assert [" ".join(line.split()) for line in article.text.split("\n\n")] == [
+        "Envoys agree on soup",
+        "The envoys of six nations agreed on Tuesday that the soup & the bread were better.",
+        "Talks should go on.",
+        "Salt is a measure.",
+        "Pepper is none.",
+        "The host bowed .",
+    ]
+
+
 def test_each_line_of_jsonl_is_an_article(read):
     found = read("soup.jsonl", lines({"id": "a", "text": SANCTIONS}, {"id": "b", "text": TALKS}))
     assert found == [Article("a", SANCTIONS), Article("b", TALKS)]
@@ -287,6 +324,7 @@ def test_a_page_that_declares_what_it_is_not_is_read_all_the_same(read, encoding
         ("soup", "Soup.", "unknown kind of file; expected .txt, .html,"),
         ("soup.html", "<html><body></body></html>", "the page holds no article"),
         ("soup.html", "", "the page holds no article"),
+        ("soup.md", "![A spoon](spoon.png)", "`text` is empty"),
         ("soup.jsonl", "{soup\n", "is no JSON in UTF-8 (Expecting property name"),
         ("soup.jsonl", b'{"id": "a", "text": "\xff"}\n', "is no JSON in UTF-8 ('utf-8' codec can't decode"),
         ("soup.jsonl", "[" * 100_000, "is no JSON in UTF-8 (maximum recursion depth"),

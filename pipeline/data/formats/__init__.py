@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Protocol
 
-from pipeline.data.formats import delimited, jsonl, page, parquet, text
+from pipeline.data.formats import delimited, jsonl, markdown, page, parquet, text
 from pipeline.data.formats.rows import Reject, Row
 
 
@@ -31,6 +31,7 @@ class Format:
 FORMATS = (
     Format((".txt",), text.read, is_table=False),
     Format((".html", ".htm"), page.read, is_table=False),
+    Format((".md",), markdown.read, is_table=False),
     Format((".jsonl",), jsonl.read, same_columns=False),
     Format((".csv",), delimited.read),
     Format((".tsv",), partial(delimited.read, delimiters="\t")),
