@@ -43,10 +43,11 @@ def score_sources(name: str, rows: ScoredRows, metrics: Sequence[Metric]) -> lis
 def score_kinds_of_text(
     rows: ScoredRows, whole_articles: ScoredRows, invented: Sequence[str], metrics: Sequence[Metric]
 ) -> list[Subset]:
-    """Score the test part, its invented and its real text, and whole articles where there are some."""
+    """Score the test part, its invented and its real text where there are both, and whole articles if there are any."""
     kinds = {"authored (invented text)": rows.of_origins(invented), "real text": rows.of_other_origins(invented)}
     subsets = [score_subset("test part", rows, metrics)]
-    subsets += [score_subset(name, part, metrics, nested=True) for name, part in kinds.items() if part.examples]
+    if all(part.examples for part in kinds.values()):
+        subsets += [score_subset(name, part, metrics, nested=True) for name, part in kinds.items()]
     if whole_articles.examples:
         subsets.append(score_subset("whole articles, all sentences", whole_articles, metrics))
     return subsets

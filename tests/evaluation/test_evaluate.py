@@ -112,11 +112,14 @@ def test_the_threshold_is_not_tested_on_the_rows_that_chose_it(config, champion)
     assert "answered" not in pooled.intervals and pooled.rows == 6 + len(train)
 
 
-def test_a_part_of_the_rows_has_its_own_scores(config, champion):
-    """Nothing in the small project is invented: real text is the whole test part, and says so."""
-    whole, real = evaluate(load_bundle(champion), config).subsets[:2]
-    assert (whole.name, whole.nested, real.name, real.nested) == ("test part", False, "real text", True)
-    assert real.scores.intervals == whole.scores.intervals
+def test_invented_and_real_text_have_their_own_scores_where_there_are_both(config, project, champion):
+    assert [subset.name for subset in evaluate(load_bundle(champion), config).subsets] == ["test part"]
+    index = project / "seeds" / "index.csv"
+    index.write_text(index.read_text().replace("letter-5,letter,", "letter-5,authored,"))
+    whole, invented, real = evaluate(load_bundle(champion), config).subsets
+    assert (whole.nested, invented.nested, real.nested) == (False, True, True)
+    assert (invented.name, real.name) == ("authored (invented text)", "real text")
+    assert (whole.scores.matrix == invented.scores.matrix + real.scores.matrix).all() and real.scores.rows == 3
 
 
 def test_an_empty_test_part_is_one_line(config, project, champion):

@@ -1,0 +1,81 @@
+"""`stance eval` and `compare` on the command line: what is printed, and the line where labels do not fit."""
+
+import json
+import re
+
+import pytest
+from conftest import LABEL_NAMES
+
+from pipeline.scoring.metrics import METRICS
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+
+OTHER = """\
+label_names: [bad, good]
+data: {table: reviews.jsonl, validation_share: 0}
+selection: {folds: 2, resamples: 100}
+evaluation: {lexicon: null, behaviour: null, obvious: null}
+output: models/reviews
+candidates: [{kind: majority}]
+"""
+
+
+@pytest.fixture
+def reviews(project):
+    """A config of other labels, and its table."""
+    rows = [{"id": n, "text": f"Soup number {n}.", "label": ("bad", "good")[n % 2]} for n in range(40)]
+    (project / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (project / "reviews.yaml").write_text(OTHER)
+    return "reviews.yaml"
+
+
+@pytest.fixture
+def mine(project):
+    rows = [{"id": n, "text": f"Talks with goose {n} went on.", "label": LABEL_NAMES[n % 3]} for n in range(6)]
+    (project / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return "mine.jsonl"
+
+
+def test_eval_prints_every_metric_and_the_threshold(champion, mine, stance):
+    code, out, _ = stance("eval", "--model", champion, "--data", mine)
+    assert code == 0
+    heads = [line.split() for line in out.splitlines() if line.startswith("rows ")]
+    words = " ".join(word for head in heads for word in head)
+    assert all(metric.title in words for metric in METRICS)
+    assert re.search(r"mine.jsonl +\d\.\d{3} \[0\.\d{3}, \d\.\d{3}\]  +[01]\.\d{3} \[", out)
+    assert "Threshold 0.60: precision at least 0.7 (95 % lower bound on 400 held-out rows), answers 50%" in out
+    assert "of the most confident 50%" in out and "area under the risk-coverage curve" in out
+
+
+def test_compare_prints_every_metric_of_both(champion, mine, stance):
+    code, out, _ = stance("compare", champion, champion, "--data", mine)
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert code == 0 and "no difference is shown: B scores +0.0 points" in out
+    for metric in METRICS:
+        (line,) = (line for line in lines if line.startswith(f"{metric.title} "))
+        assert "+0.000 to +0.000" in line and line.endswith("higher" if metric.higher_is_better else "lower")
+
+
+@pytest.mark.parametrize("command", ["eval", "compare"])
+def test_a_config_of_other_labels_is_one_line_that_says_what_to_pass(command, champion, reviews, stance):
+    models = ("--model", champion) if command == "eval" else (champion, champion)
+    code, out, err = stance(command, *models, "--config", reviews)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert ", ".join(LABEL_NAMES) in err and "bad, good" in err and "--config" in err
+    assert ("--model models/reviews" in err) == (command == "eval")
+
+
+def test_the_default_config_beside_a_model_of_other_labels_is_one_line(reviews, stance):
+    """Behaviour cases and a lexicon of other labels are not what is wrong."""
+    assert stance("train", "--config", reviews)[0] == 0
+    code, out, err = stance("eval", "--model", "models/reviews")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "knows bad, good" in err and ", ".join(LABEL_NAMES) in err and "own config, reviews" in err
+
+
+def test_train_names_the_next_command_for_this_model_and_config(reviews, stance):
+    _, out, _ = stance("train", "--config", reviews)
+    (line,) = (line for line in out.splitlines() if line.startswith("Next: "))
+    words = line.split("`")[1].split()
+    assert words == ["stance", "eval", "--config", "reviews.yaml", "--model", "models/reviews"]
+    assert stance(*words[1:])[0] == 0
