@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup train eval predict ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling adapter clean
+.PHONY: setup lock train eval predict ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling adapter clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make train | eval | predict IN=... OUT=... | ui | data | test | lint | bench | bench-accuracy | bench-labelling | adapter"
+	@echo "make train | eval | predict IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | adapter"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
@@ -19,6 +19,14 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 setup: $(READY)
+
+# Newer versions of everything: a fresh environment with all extras, and what is then in it.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check ".[dev,ray,spark,bench]"
+	echo "# The versions that are tested together; \`make\` installs exactly these. Made by \`make lock\`." > constraints.txt
+	build/lock/bin/python -m pip freeze --exclude stance-pipeline | sed 's/+.*//' >> constraints.txt
 
 train: $(READY)
 	$(STANCE) train --config $(CONFIG)

@@ -49,7 +49,7 @@ def ours(kind: str, **options: Any) -> System:
 
 CHEAP = {
     "majority": ours("majority"),
-    "keywords": ours("keywords"),
+    "keywords": ours("keywords", lexicon="configs/lexicon.yaml"),
     "TF-IDF": ours("tfidf"),
     "frozen MiniLM + LR": ours("embedding"),
     "hybrid": ours("hybrid"),

@@ -103,11 +103,11 @@ class Selection(Section):
 
 
 class EvaluationSettings(Section):
-    """What a model is tried on beside its test part; null where there is none for these labels."""
+    """What a model is tried on beside its test part, where there is something for its labels."""
 
-    lexicon: Path | None = Path("configs/lexicon.yaml")  # of the keyword list that it should beat
-    behaviour: Path | None = Path("configs/behaviour")  # sentences whose answer is beyond doubt
-    obvious: Path | None = Path("configs/obvious.yaml")  # words that anybody would search for
+    lexicon: Path | None = None  # of the keyword list that it should beat
+    behaviour: Path | None = None  # a folder of sentences whose answer is beyond doubt
+    obvious: Path | None = None  # words that anybody would search for
 
 
 class Abstain(Section):
@@ -227,7 +227,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not path.exists():
         beside = sorted(path.parent.glob("*.yaml")) if path.parent != Path() else []
         known = ", ".join(map(str, beside or sorted(Path("configs").glob("*.yaml"))))
-        raise InputError(path, "No such file or directory", then=f"there are: {known}")
+        then = f"there are: {known}" if known else "give one with --config; the README shows how to write it"
+        raise InputError(path, "No such file or directory", then=then)
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(path, "is no mapping", expected="keys such as `candidates:`")

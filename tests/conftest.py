@@ -108,9 +108,11 @@ CONFIG = """\
 label_names: [pro-sanctions, pro-dialogue, neutral]
 random_state: 13
 selection: {folds: 2, resamples: 100}
+evaluation: {lexicon: configs/lexicon.yaml}
 candidates:
   - kind: majority
   - kind: keywords
+    lexicon: configs/lexicon.yaml
 """
 
 

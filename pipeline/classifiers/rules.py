@@ -52,7 +52,7 @@ class Keywords:
     when no phrase, or equally many of each side, are found.
     """
 
-    lexicon: Path = Path("configs/lexicon.yaml")
+    lexicon: Path
     random_state: int = 0
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
+from importlib.metadata import requires
 
 import typer
 from rich.console import Console
@@ -36,6 +38,10 @@ def main() -> None:
             sys.stdout.flush()
     except InputError as error:
         _refuse(str(error))
+    except ModuleNotFoundError as error:
+        if not (extra := extra_of(error.name or "")):
+            raise
+        _refuse(f'the package {error.name} is missing; install it with: pip install "stance-pipeline[{extra}]"')
     except OSError as error:
         # A file that cannot be written is named by its error; standard output has no name.
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
@@ -45,6 +51,15 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; what was finished is kept, the same command goes on from there\n")
         sys.exit(130)
+
+
+def extra_of(module: str) -> str:
+    """Return the extra of this package that brings a module; empty where none does."""
+    for line in requires("stance-pipeline") or ():
+        distribution, _, extra = line.partition("extra ==")
+        if re.split(r"[^\w-]", distribution)[0].replace("-", "_") == module.partition(".")[0]:
+            return extra.strip(" '\"")
+    return ""
 
 
 def _refuse(words: str) -> None:

@@ -63,11 +63,8 @@ def _scores(y_true: np.ndarray, probabilities: np.ndarray, order: str) -> np.nda
     """Return how believable each label is, shape (n,); low is dubious."""
     if order == "confidence":
         return np.take_along_axis(probabilities, y_true[:, None], axis=1)[:, 0]
-    try:
-        from cleanlab.rank import get_label_quality_scores
-    except ModuleNotFoundError:
-        then = "install it with `pip install 'stance-pipeline[review]'`"
-        raise InputError("--order cleanlab", "the package cleanlab is missing", then=then) from None
+    from cleanlab.rank import get_label_quality_scores
+
     return np.asarray(get_label_quality_scores(y_true, probabilities, method="normalized_margin"))
 
 

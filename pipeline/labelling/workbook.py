@@ -17,20 +17,12 @@ WIDTHS = {"previous": 50, "text": 80, "label": 16, "note": 30}
 HIDDEN = ("guess", "confidence", "sampling", "codebook", "start", "end", "time")
 
 
-def _openpyxl(file: object) -> Any:
-    try:
-        import openpyxl
-    except ModuleNotFoundError:
-        then = "install it with `pip install 'stance-pipeline[label]'`, or use .csv"
-        raise InputError(file, "workbooks need the package openpyxl", then=then) from None
-    return openpyxl
-
-
 def encode(rows: Iterable[dict[str, Any]], label_names: Sequence[str]) -> bytes:
-    """Return a workbook of rows; InputError where openpyxl is not installed."""
-    book = _openpyxl("--output").Workbook()
+    """Return a workbook of rows."""
+    from openpyxl import Workbook
     from openpyxl.styles import Font
 
+    book = Workbook()
     sheet = book.active
     sheet.title = "batch"
     sheet.append(list(COLUMNS))
@@ -72,7 +64,7 @@ def _offer(sheet: Any, letter: str, label_names: Sequence[str]) -> None:
 
 
 def read(file: Path) -> Iterator[Row | Reject]:
-    """Read the rows of a workbook's first sheet; InputError if it is none, or has no openpyxl to read it."""
+    """Read the rows of a workbook's first sheet; InputError if it is none."""
     values, formulas = (_cells(file, data_only) for data_only in (True, False))
     names = check_columns([str(name or "").strip() for name in values[0]] if values else [], file)
     for number, (row, written) in enumerate(zip(values[1:], formulas[1:], strict=True), 2):
@@ -86,8 +78,10 @@ def read(file: Path) -> Iterator[Row | Reject]:
 
 
 def _cells(file: Path, data_only: bool) -> list[tuple[Any, ...]]:
+    from openpyxl import load_workbook
+
     try:
-        book = _openpyxl(file).load_workbook(file, read_only=True, data_only=data_only)
+        book = load_workbook(file, read_only=True, data_only=data_only)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # other programs write the size wrong
         rows = list(sheet.iter_rows(values_only=True))

@@ -110,12 +110,9 @@ def _cluster(address: str | None) -> Iterator[Any]:
         expected = "HOST:PORT of the head of a cluster, or auto"
         raise InputError(where, f"cannot be reached ({error})", expected=expected) from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers
-    try:
-        import ray
-        import ray.data
-    except ModuleNotFoundError:
-        then = "install it with `pip install 'stance-pipeline[ray]'`"
-        raise InputError("--engine ray", "the package ray is missing", then=then) from None
+    import ray
+    import ray.data
+
     started = not ray.is_initialized()
     if started:
         before = signal.getsignal(signal.SIGTERM)

@@ -236,8 +236,7 @@ def _digest(candidate: Candidate, inside: Sequence[Example], outside: Sequence[E
     for file in sorted([*package.glob("classifiers/*.py"), *package.glob("pretrained/*/*")]):
         total.update(file.read_bytes())
     for source in sources(candidate):
-        lexicon = Path(source.options.get("lexicon", "configs/lexicon.yaml"))
-        if source.kind == "keywords" and lexicon.exists():
+        if source.kind == "keywords" and (lexicon := Path(source.options["lexicon"])).exists():
             total.update(lexicon.read_bytes())
     names = [candidate.kind, candidate.options, config.random_state, config.label_names]
     names += [version(library) for library in LIBRARIES]

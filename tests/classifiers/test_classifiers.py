@@ -14,7 +14,11 @@ TEXTS = [
     "Talks are soup for the soul of diplomacy.",
     "The radish was bought on a Monday.",
 ]
-OPTIONS = {"majority": {}, "keywords": {}, "tfidf": {"min_df": 1, "character_ngrams": [3, 4]}}
+OPTIONS = {
+    "majority": {},
+    "keywords": {"lexicon": "configs/lexicon.yaml"},
+    "tfidf": {"min_df": 1, "character_ngrams": [3, 4]},
+}
 
 
 def make(kind, **options):

@@ -33,7 +33,6 @@ label_names: [against, none, favor]
 positive: [favor, against]
 data: {table: guests.jsonl}
 selection: {folds: 2, resamples: 100, prefer_simple: false, metric: positive_f1}
-evaluation: {lexicon: null, behaviour: null, obvious: null}
 output: models/guests
 candidates:
   - kind: majority

@@ -1,13 +1,11 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 import zipfile
 
 import openpyxl
 import pytest
-from conftest import LABEL_NAMES, ROOT
+from conftest import LABEL_NAMES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -106,16 +104,6 @@ def test_a_workbook_takes_text_with_control_characters(tmp_path):
 def test_a_broken_workbook_is_refused(tmp_path):
     (tmp_path / "batch.xlsx").write_bytes(b"no zip")
     assert "is no workbook" in refusal(tmp_path / "batch.xlsx")
-
-
-def test_without_openpyxl_a_line_says_what_to_install(tmp_path):
-    code = (
-        "import sys; sys.modules['openpyxl'] = None; from pathlib import Path\n"
-        "from pipeline.labelling.exchange import write_batch\n"
-        f"write_batch(Path({str(tmp_path / 'batch.xlsx')!r}), [], ['neutral'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert "pip install 'stance-pipeline[label]'" in done.stderr and not (tmp_path / "batch.xlsx").exists()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])

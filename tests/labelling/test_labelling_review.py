@@ -1,10 +1,8 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import LABEL_NAMES, ROOT
+from conftest import LABEL_NAMES
 
 from pipeline.config import read_config
 from pipeline.errors import InputError
@@ -87,12 +85,3 @@ def test_an_option_that_is_unknown_is_refused(flocks, option, value):
 def test_a_candidate_that_is_unknown_is_refused(project):
     with pytest.raises(InputError, match="no candidate 'oracle'; expected tfidf, majority, keywords"):
         find_candidate(read_config("configs/default.yaml"), "oracle")
-
-
-def test_without_cleanlab_a_line_says_what_to_install():
-    code = (
-        "import sys; sys.modules['cleanlab'] = None; sys.modules['cleanlab.rank'] = None; import numpy as np\n"
-        "from pipeline.labelling.review import _scores\n_scores(np.array([0]), np.ones((1, 1)), 'cleanlab')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert "pip install 'stance-pipeline[review]'" in done.stderr

@@ -120,12 +120,6 @@ def test_a_restart_replaces_nothing_but_rows(champion):
     assert Path("photos/lunch.png").read_bytes() == b"soup"
 
 
-def test_a_missing_ray_is_one_line(champion, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    message = refusal(["news"], Path("rows"), champion)
-    assert message == "--engine ray: the package ray is missing; install it with `pip install 'stance-pipeline[ray]'`"
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "soup", "127.0.0.1:99999999"])
 def test_an_address_that_nobody_answers_is_one_line(champion, address):
     message = refusal(["news"], Path("rows"), champion, address=address)

@@ -22,9 +22,11 @@ SMOKE = """\
 label_names: [pro-sanctions, pro-dialogue, neutral]
 random_state: 13
 selection: {folds: 2, resamples: 100}
+evaluation: {lexicon: configs/lexicon.yaml}
 candidates:
   - kind: majority
   - kind: keywords
+    lexicon: configs/lexicon.yaml
   - kind: tfidf
     min_df: 1
   - kind: ensemble

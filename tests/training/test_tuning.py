@@ -29,6 +29,7 @@ random_state: 13
 selection: {folds: 3, resamples: 100, prefer_simple: false}
 candidates:
   - kind: keywords
+    lexicon: configs/lexicon.yaml
   - name: soup
     kind: tfidf
     min_df: 1
@@ -449,13 +450,6 @@ def test_a_place_that_cannot_be_written_is_one_line(kitchen):
     Path("soup").write_text("")
     with pytest.raises(InputError, match="^soup/tuned.yaml: .*choose another --output$"):
         tune(read_space(Path("configs/tune/soup.yaml")), Path("soup/tuned.yaml"), silent, silent)
-
-
-def test_without_optuna_it_says_what_to_install(kitchen, monkeypatch):
-    monkeypatch.setattr("pipeline.training.tuning.space.find_spec", lambda name: None)
-    assert (
-        refusal() == "stance tune: the package optuna is missing; install it with `pip install 'stance-pipeline[tune]'`"
-    )
 
 
 # What is tried

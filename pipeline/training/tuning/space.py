@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,9 +99,6 @@ class Space:
 
 def read_space(path: Path) -> Space:
     """Read and check a search space and its config; InputError names the key that is wrong."""
-    if find_spec("optuna") is None:
-        then = "install it with `pip install 'stance-pipeline[tune]'`"
-        raise InputError("stance tune", "the package optuna is missing", then=then)
     content = read_mapping(path)
     try:
         file = _File(**content)
