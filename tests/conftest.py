@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 import sys
@@ -146,6 +147,16 @@ def write_project(folder: Path) -> None:
         csv.writer(stream, lineterminator="\n").writerows([INDEX_COLUMNS, *index])
     (configs / "default.yaml").write_text(CONFIG, encoding="utf-8")
     shutil.copy(ROOT / "configs" / "lexicon.yaml", configs)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of optional data, ../shared; a test that needs it fails where STANCE_SHARED names it and it is not."""
+    folder = Path(os.environ.get("STANCE_SHARED") or ROOT.parent / "shared")
+    if not (folder / "corpora").is_dir():
+        stop = pytest.fail if os.environ.get("STANCE_SHARED") else pytest.skip
+        stop(f"the optional data are not in {folder}; STANCE_SHARED names their folder")
+    return folder
 
 
 @pytest.fixture

@@ -3,21 +3,15 @@
 import json
 import re
 import subprocess
-from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"
-needs_shared = pytest.mark.skipif(not (SHARED / "corpora").is_dir(), reason="the optional ../shared is not here")
+from conftest import ROOT
 
 
 def normalize(text):
     return re.sub(r"\W+", " ", text.lower()).strip()
 
 
-@needs_shared
-def test_no_sentence_of_the_corpora_stands_in_the_history():
+def test_no_sentence_of_the_corpora_stands_in_the_history(shared):
     """Every version of every text file that any commit holds, against every real sentence."""
     listed = subprocess.run(
         ["git", "-C", ROOT, "rev-list", "--all", "--objects"], capture_output=True, text=True, check=True
@@ -32,10 +26,10 @@ def test_no_sentence_of_the_corpora_stands_in_the_history():
     words = normalize(content.decode("utf-8", "ignore")).split()
     size = 8
     history = {hash(tuple(words[i : i + size])) for i in range(len(words) - size + 1)}
-    seeds = normalize(" ".join(file.read_text(encoding="utf-8") for file in SHARED.glob("seeds/*.txt")))
+    seeds = normalize(" ".join(file.read_text(encoding="utf-8") for file in shared.glob("seeds/*.txt")))
     found = []
-    for file in ("real/sentences.jsonl", "tweeteval_stance/train_validation.jsonl"):
-        for line in (SHARED / "corpora" / file).read_text(encoding="utf-8").splitlines():
+    for file in ("real/sentences.jsonl", "real/more.jsonl", "tweeteval_stance/train_validation.jsonl"):
+        for line in (shared / "corpora" / file).read_text(encoding="utf-8").splitlines():
             sentence = normalize(json.loads(line)["text"])
             parts = sentence.split()
             runs = [tuple(parts[i : i + size]) for i in range(len(parts) - size + 1)]
@@ -45,7 +39,6 @@ def test_no_sentence_of_the_corpora_stands_in_the_history():
     assert not found
 
 
-@needs_shared
-def test_the_seed_documents_are_as_they_came():
-    for file in (SHARED / "seeds").glob("*.txt"):
+def test_the_seed_documents_are_as_they_came(shared):
+    for file in (shared / "seeds").glob("*.txt"):
         assert (ROOT / "seeds" / file.name).read_bytes() == file.read_bytes()

@@ -79,12 +79,12 @@ def read_split(folder: Path) -> dict[str, str]:
 
 
 def normalize(content: str, path: str) -> str:
-    """Return the text that locators count in: the article's field or the page's words, single spaces."""
+    """Return the text that locators count in: an article's field, or a page without its tags; in single spaces."""
     if path.endswith(".json"):
         content = json.loads(content)["content_original"]
     elif path.endswith(".md"):
-        content = html.unescape(re.sub(r"<[^>]+>", "", content))
-    return re.sub(r"\s+", " ", content)
+        content = html.unescape(re.sub(r"<[^>]+>", " ", content))
+    return " ".join(content.split())
 
 
 def fetch_texts(

@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+from conftest import ROOT
 
 from pipeline.data import corpora
 from pipeline.data.dataset import read_corpora
@@ -71,8 +72,13 @@ def test_a_json_article_is_its_field_with_single_spaces():
     assert corpora.normalize(ARTICLE, "x.json") == "The bill passed. Its sponsor wants a tighter squeeze on Pyongyang."
 
 
-def test_a_markdown_page_loses_tags_and_entities():
-    assert "talk & listen. Sanctions can wait." in corpora.normalize(PAGE, "x.md")
+def test_a_markdown_page_has_a_space_for_each_tag_and_no_entities():
+    assert corpora.normalize(PAGE, "x.md") == "Remarks The envoy said: talk & listen. Sanctions can wait."
+    assert corpora.normalize("<p>Talk.</p><p>Then &nbsp;eat.</p>", "x.md") == "Talk. Then eat."
+
+
+def test_plain_text_has_single_spaces_and_none_at_the_ends():
+    assert corpora.normalize("\n Talk.\r\n\u2028 <b>Eat</b>. \n", "x.txt") == "Talk. <b>Eat</b>."
 
 
 def test_sentences_are_downloaded_and_checked(server, tmp_path):
@@ -189,13 +195,22 @@ def test_broken_label_rows_are_listed_by_line(tmp_path):
 
 
 def test_the_labels_in_the_repository_are_sound():
-    from pathlib import Path
-
-    folder = Path(__file__).parents[2] / "labels" / "external"
+    folder = ROOT / "labels" / "external"
     rows, split = corpora.read_external(folder, LABELS), corpora.read_split(folder)
     assert len(rows) > 6000
     assert all(split[row["article"]] in ("train", "validation", "test") for row in rows)
     assert not any("text" in row for row in rows)
+
+
+def test_the_real_files_give_nearly_all_of_their_sentences(shared, stance, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    output = tmp_path / "corpora.jsonl"
+    code, out, err = stance("corpora", "--from", shared / "corpora" / "sources", "--output", output)
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    wanted = {row["id"]: row for row in corpora.read_external(ROOT / "labels" / "external", LABELS)}
+    assert code == 0 and "missing: " not in err
+    assert len(wanted) - 20 <= len(rows) < len(wanted)
+    assert all(hashlib.sha1(row["text"].encode()).hexdigest() == wanted[row["id"]]["sha1"] for row in rows)
 
 
 def test_whole_articles_are_a_part_of_their_own_unless_they_are_trained_on(tmp_path):
