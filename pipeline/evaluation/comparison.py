@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.bundle import Bundle
-from pipeline.classifiers import index_labels
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.evaluation.rows import predict
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.metrics import MACRO_F1, difference, metrics_for
-from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.scores import Scores, score
 
 
@@ -59,7 +58,7 @@ def compare_models(first: Bundle, second: Bundle, examples: Sequence[Example]) -
     names = first.label_names
     if set(names) != set(second.label_names):
         raise InputError("the second model", f"knows {', '.join(second.label_names)}", expected=", ".join(names))
-    a, b = (_predict(model, examples, names) for model in (first, second))
+    (a, _), (b, _) = (predict(model, examples, names) for model in (first, second))
     metrics = metrics_for(names, first.manifest.positive)
     only_a, only_b = int(np.sum(a.hits & ~b.hits)), int(np.sum(b.hits & ~a.hits))
     return Comparison(
@@ -69,16 +68,4 @@ def compare_models(first: Bundle, second: Bundle, examples: Sequence[Example]) -
         only_first=only_a,
         only_second=only_b,
         p_value=float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
-    )
-
-
-def _predict(model: Bundle, examples: Sequence[Example], names: Sequence[str]) -> Predictions:
-    """Return what a model says, its labels in the order of `names`."""
-    probabilities = model.predict_proba(model.read_examples(examples))
-    own = np.array([names.index(name) for name in model.label_names])  # its labels by their place in names
-    return Predictions(
-        y_true=index_labels(examples, names),
-        y_pred=own[model.decide(probabilities)],
-        probabilities=probabilities[:, np.argsort(own)],
-        groups=np.array([example.group for example in examples]),
     )

@@ -18,7 +18,7 @@ from pipeline.evaluation.behaviour import Case, Suite, read_cases, try_cases
 from pipeline.evaluation.mistakes import ExplainedRow, select_errors
 from pipeline.evaluation.rows import ScoredRows, check_labels, fit_baselines, predict_rows, read_rows
 from pipeline.evaluation.slices import Slice, score_slices, weakest
-from pipeline.evaluation.subsets import Subset, score_kinds_of_text, score_sources, score_with_out_of_fold
+from pipeline.evaluation.subsets import Subset, score_parts, score_subset, score_with_out_of_fold
 from pipeline.progress import ProgressCallback, ignore_progress
 from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage, threshold_metrics
 from pipeline.scoring.bootstrap import Interval
@@ -133,7 +133,7 @@ def evaluate(
     return Evaluation(
         label_names=names,
         rows=rows,
-        subsets=tuple(_score_subsets(rows, whole_articles, train, bundle, config, data)),
+        subsets=tuple(_score_subsets(rows, whole_articles, train, bundle, config, data.name if data else "")),
         abstention=bundle.abstention,
         slices=tuple(score_slices(rows.examples, rows.predictions, obvious)),
         behaviour=behaviour,
@@ -153,22 +153,22 @@ def _try_keywords(cases: Sequence[Case], keywords: Classifier | None, label_name
 
 
 def _score_subsets(
-    rows: ScoredRows,
-    whole_articles: ScoredRows,
-    train: Sequence[Example],
-    bundle: Bundle,
-    config: Config,
-    data: Path | None,
+    rows: ScoredRows, whole_articles: ScoredRows, train: Sequence[Example], bundle: Bundle, config: Config, name: str
 ) -> list[Subset]:
+    """Score a file of this name by its sources, or the test part by kinds of text."""
     metrics = metrics_for(bundle.label_names, bundle.manifest.positive)
     threshold = bundle.abstention.confidence
     tested = metrics if threshold is None else (*metrics, *threshold_metrics(threshold))
-    if data:
-        return score_sources(data.name, rows, tested)
-    invented = config.data.invented
-    subsets = score_kinds_of_text(rows, whole_articles, invented, tested)
+    origins = sorted({example.origin for example in rows.examples})
+    if name:
+        return score_parts(name, rows, {origin: [origin] for origin in origins}, tested)
+    invented, real = config.data.invented, [origin for origin in origins if origin not in config.data.invented]
+    subsets = score_parts("test part", rows, {"authored (invented text)": invented, "real text": real}, tested)
+    if whole_articles.examples:
+        subsets.append(score_subset("whole articles, all sentences", whole_articles, tested))
     # The threshold was found on the rows out of fold: these cannot test it.
-    return subsets + score_with_out_of_fold(rows, train, bundle, invented, metrics)
+    known = [example for example in train if example.origin not in invented]
+    return subsets + score_with_out_of_fold(rows.of_origins(real), known, bundle, metrics)
 
 
 def _first_stage_cost(bundle: Bundle, texts: Sequence[str], rows: ScoredRows) -> FirstStageCost | None:

@@ -34,10 +34,6 @@ class ScoredRows:
         """Return the rows whose articles come from these places."""
         return self.take([row for row, example in enumerate(self.examples) if example.origin in origins])
 
-    def of_other_origins(self, origins: Collection[str]) -> ScoredRows:
-        """Return the rows whose articles come from elsewhere."""
-        return self.take([row for row, example in enumerate(self.examples) if example.origin not in origins])
-
     def take(self, rows: Sequence[int]) -> ScoredRows:
         """Return some of the rows, by position."""
         kept = np.array(rows, int)
@@ -80,17 +76,19 @@ def fit_baselines(train: Sequence[Example], label_names: Sequence[str], config: 
     return baselines
 
 
-def predict_rows(bundle: Bundle, baselines: Mapping[str, Classifier], examples: Sequence[Example]) -> ScoredRows:
-    """Ask the model, as `stance predict` does, and the baselines for what they say of rows."""
-    y_true, groups = index_labels(examples, bundle.label_names), np.array([row.article_id for row in examples])
+def predict(bundle: Bundle, examples: Sequence[Example], label_names: Sequence[str]) -> tuple[Predictions, np.ndarray]:
+    """Return what `stance predict` would say, with labels in this order, and which rows the first stage answered."""
     probabilities, first_stage = bundle.predict_in_stages(bundle.read_examples(examples))
-    inputs = [row.input for row in examples]
-    return ScoredRows(
-        tuple(examples),
-        Predictions(y_true, bundle.decide(probabilities), probabilities, groups),
-        {
-            name: likeliest(y_true, softmax(baseline.decision_function(inputs)), groups)
-            for name, baseline in baselines.items()
-        },
-        first_stage,
-    )
+    places = np.array([label_names.index(name) for name in bundle.label_names])
+    y_pred, probabilities = places[bundle.decide(probabilities)], probabilities[:, np.argsort(places)]
+    groups = np.array([example.group for example in examples])
+    return Predictions(index_labels(examples, label_names), y_pred, probabilities, groups), first_stage
+
+
+def predict_rows(bundle: Bundle, baselines: Mapping[str, Classifier], examples: Sequence[Example]) -> ScoredRows:
+    """Ask the model and the baselines for what they say of rows."""
+    own, first_stage = predict(bundle, examples, bundle.label_names)
+    inputs = [example.input for example in examples]
+    scores = {name: softmax(baseline.decision_function(inputs)) for name, baseline in baselines.items()}
+    others = {name: likeliest(own.y_true, probabilities, own.groups) for name, probabilities in scores.items()}
+    return ScoredRows(tuple(examples), own, others, first_stage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,36 +33,24 @@ def score_subset(name: str, rows: ScoredRows, metrics: Sequence[Metric], *, nest
     return Subset(name, score(rows.predictions, metrics), baselines, nested)
 
 
-def score_sources(name: str, rows: ScoredRows, metrics: Sequence[Metric]) -> list[Subset]:
-    """Score all rows of a labelled file, and those of each source where there are several."""
-    origins = sorted({row.origin for row in rows.examples})
-    parts = [score_subset(origin, rows.of_origins([origin]), metrics, nested=True) for origin in origins]
-    return [score_subset(name, rows, metrics), *(parts if len(parts) > 1 else [])]
-
-
-def score_kinds_of_text(
-    rows: ScoredRows, whole_articles: ScoredRows, invented: Sequence[str], metrics: Sequence[Metric]
+def score_parts(
+    name: str, rows: ScoredRows, origins_of: Mapping[str, Collection[str]], metrics: Sequence[Metric]
 ) -> list[Subset]:
-    """Score the test part, its invented and its real text where there are both, and whole articles if there are any."""
-    kinds = {"authored (invented text)": rows.of_origins(invented), "real text": rows.of_other_origins(invented)}
-    subsets = [score_subset("test part", rows, metrics)]
-    if all(part.examples for part in kinds.values()):
-        subsets += [score_subset(name, part, metrics, nested=True) for name, part in kinds.items()]
-    if whole_articles.examples:
-        subsets.append(score_subset("whole articles, all sentences", whole_articles, metrics))
-    return subsets
+    """Score all rows, and those of each part, which is named by its origins, where there are several."""
+    parts = {part: rows.of_origins(origins) for part, origins in origins_of.items()}
+    nested = [score_subset(part, own, metrics, nested=True) for part, own in parts.items() if own.examples]
+    return [score_subset(name, rows, metrics), *(nested if len(nested) > 1 else [])]
 
 
 def score_with_out_of_fold(
-    rows: ScoredRows, train: Sequence[Example], bundle: Bundle, invented: Sequence[str], metrics: Sequence[Metric]
+    real: ScoredRows, train: Sequence[Example], bundle: Bundle, metrics: Sequence[Metric]
 ) -> list[Subset]:
-    """Score the real text of rows together with that of the train part, by predictions from out of its folds."""
-    real, stored = rows.of_other_origins(invented), bundle.manifest.out_of_fold
-    folded = [row for row in train if row.id in stored and row.origin not in invented]
+    """Score rows together with those of the train part that the model has predictions for from out of its folds."""
+    stored = bundle.manifest.out_of_fold
+    folded = [row for row in train if row.id in stored]
     if not real.examples or not folded:
         return []
-    probabilities = np.array([stored[row.id] for row in folded])
-    groups = np.array([row.article_id for row in folded])
+    probabilities, groups = np.array([stored[row.id] for row in folded]), np.array([row.group for row in folded])
     y_true = index_labels(folded, bundle.label_names)
     out_of_fold = Predictions(y_true, bundle.decide(probabilities), probabilities, groups)
     scores = score(pool(real.predictions, out_of_fold), metrics)
