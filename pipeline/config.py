@@ -36,7 +36,28 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [getattr(value, "name", value) for value in values]
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ValueError(f"duplicate {', '.join(duplicates)}")
+    return values
+
+
+def _check_columns(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each label has a column of its own, also where capitals do not count."""
+    columns: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        columns[probability_column(label).casefold()].append(label)
+    for column, same in columns.items():
+        if len(same) > 1:
+            raise ValueError(f"{' and '.join(map(repr, same))} would share the column {column}; rename one")
+    return labels
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
+Unique = AfterValidator(_check_unique)
+LabelNames = Annotated[tuple[Name, ...], Field(min_length=2), Unique, AfterValidator(_check_columns)]
 
 
 class Section(BaseModel):
@@ -148,29 +169,17 @@ class Config(Section):
 
     name: Name
     topic: str = "stance"  # what the model card and the report say it is about
-    label_names: tuple[Name, ...] = Field(min_length=2)
+    label_names: LabelNames
     # The labels that count where a metric leaves one out, as the official ones of stance detection do.
-    positive: tuple[str, ...] = ()
+    positive: Annotated[tuple[str, ...], Unique] = ()
     random_state: int = Field(default=0, ge=0, lt=2**32)
     data: Data = Data()
     selection: Selection = Selection()
     evaluation: EvaluationSettings = EvaluationSettings()
     abstain: Abstain = Abstain()
-    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1), Unique]
     output: Path = Path("models/champion")
     cache: Path = Path(".cache")
-
-    @field_validator("label_names")
-    @classmethod
-    def _have_columns(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Check that each label has a column of its own, also where capitals do not count."""
-        columns: dict[str, list[str]] = defaultdict(list)
-        for name in names:
-            columns[probability_column(name).casefold()].append(name)
-        for column, same in columns.items():
-            if len(set(same)) > 1:
-                raise ValueError(f"{' and '.join(map(repr, same))} would share the column {column}; rename one")
-        return names
 
     @field_validator("output")
     @classmethod
@@ -178,15 +187,6 @@ class Config(Section):
         if output.name in ("", "..") or output.suffix in (".previous", ".challenger"):
             raise ValueError(f"{str(output)!r} cannot be the model's folder; expected one such as models/champion")
         return output
-
-    @field_validator("label_names", "candidates", "positive")
-    @classmethod
-    def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        names = [getattr(value, "name", value) for value in values]
-        duplicates = sorted({name for name in names if names.count(name) > 1})
-        if duplicates:
-            raise ValueError(f"duplicate {', '.join(duplicates)}")
-        return values
 
     @model_validator(mode="after")
     def _known_positives(self) -> Config:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline.config import Candidate, Section
+from pipeline.config import Candidate, LabelNames, Section
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.decision import DecisionRule
@@ -54,7 +54,7 @@ class Manifest(Facts):
     format: Literal[2] = 2
     topic: str = "stance"
     source: str = ""  # the table that was the whole data source
-    label_names: tuple[str, ...] = Field(min_length=2)
+    label_names: LabelNames
     positive: tuple[str, ...] = ()  # the labels that count where a metric leaves one out
     targets: tuple[str, ...] = ()  # what the stances of the training were about
     metric: Literal["macro_f1", "positive_f1"] = "macro_f1"  # candidates were compared by it
@@ -79,8 +79,6 @@ class Manifest(Facts):
     @model_validator(mode="after")
     def _agrees_with_its_labels(self) -> Manifest:
         size = len(self.label_names)
-        if len(set(self.label_names)) < size:
-            raise ValueError("label_names: a label is a duplicate")
         if unknown := set(self.positive) - set(self.label_names):
             raise ValueError(f"positive: {min(unknown)!r} is no label")
         lengths = {"calibration.bias": len(self.calibration.bias) or size}

@@ -130,6 +130,8 @@ CHANGES = {
     "fewer labels": lambda m: m.update(label_names=["a", "b"], out_of_fold={}, positive=[]),
     "more labels": lambda m: m.update(label_names=[*LABEL_NAMES, "d"]),
     "a label twice": lambda m: m.update(label_names=[*LABEL_NAMES[:2], LABEL_NAMES[0]]),
+    "a label that no column can hold": lambda m: m.update(label_names=["<b>\x1b[2J", "=1+1", "p"]),
+    "labels with one column": lambda m: m.update(label_names=["a b", "a-b", "c"], positive=[]),
     "a positive label that is none": lambda m: m.update(positive=["soup"]),
     "out of fold, too short": lambda m: m.update(out_of_fold={"a": [1.0]}),
     "half a first stage": lambda m: m.update(first_stage={"step": 1}),
