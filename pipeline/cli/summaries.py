@@ -1,4 +1,4 @@
-"""What a stage found, as it is printed: tables that align, then sentences."""
+"""What comes of a stage, as it is printed: tables that align, then sentences."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def show_data(dataset: Dataset, settings: Config) -> None:
     out.print(table)
     if dataset.unlabelled:
         out.print(f"{dataset.unlabelled} articles have no label yet")
-    found = measure_agreement(dataset.annotations, settings.label_names, random_state=settings.random_state)
-    if found:
+    agreement = measure_agreement(dataset.annotations, settings.label_names, random_state=settings.random_state)
+    if agreement:
         out.print(
-            f"\nAgreement of annotators: Krippendorff's alpha {found.alpha:.3f} "
-            f"[{found.low:.3f}, {found.high:.3f}] over {found.spans} sentences annotated twice; "
-            f"{found.differ} differed and were adjudicated."
+            f"\nAgreement of annotators: Krippendorff's alpha {agreement.alpha:.3f} "
+            f"[{agreement.low:.3f}, {agreement.high:.3f}] over {agreement.spans} sentences annotated twice; "
+            f"{agreement.differ} differed and were adjudicated."
         )
     out.print(
         f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
@@ -140,8 +140,8 @@ def show_batch(summary: Summary, output: Path) -> None:
 def describe_trial(trial: Trial, total: int) -> str:
     """Return the line that tells how a trial ended."""
     options = ", ".join(f"{name} {value}" for name, value in trial.options.items())
-    found = trial.ended or f"macro-F1 {trial.macro_f1}"
-    return f"{trial.candidate} trial {trial.number} of {total}: {found}; {options}"
+    end = trial.ended or f"macro-F1 {trial.macro_f1}"
+    return f"{trial.candidate} trial {trial.number} of {total}: {end}; {options}"
 
 
 def show_tuning(outcome: TuningResult, output: Path) -> None:

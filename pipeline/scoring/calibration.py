@@ -51,7 +51,7 @@ def fit_calibration(scores: np.ndarray, y_true: np.ndarray, folds: np.ndarray) -
     Args:
         scores: out-of-fold scores, shape (n, k).
         y_true: label indices, shape (n,).
-        folds: the fold that each row belongs to, shape (n,); a fold is judged by a fit on the others.
+        folds: the fold that each row belongs to, shape (n,); a fold is scored by a fit on the others.
 
     """
     losses = []
@@ -74,8 +74,7 @@ def _fit(scores: np.ndarray, y_true: np.ndarray, biased: bool) -> Calibration:
         bias = (*map(float, values[1:]), 0.0) if biased else ()
         return Calibration(float(np.exp(values[0])), bias)
 
-    spread = float(np.std(scores)) or 1.0
-    start = np.zeros(size if biased else 1)
-    start[0] = np.log(spread)
-    found = minimize(lambda values: log_loss(y_true, build(values).apply(scores)), start, method="L-BFGS-B")
-    return build(found.x)
+    first = np.zeros(size if biased else 1)
+    first[0] = np.log(float(np.std(scores)) or 1.0)
+    best = minimize(lambda values: log_loss(y_true, build(values).apply(scores)), first, method="L-BFGS-B")
+    return build(best.x)

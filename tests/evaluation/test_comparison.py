@@ -132,10 +132,19 @@ def candidate(name, right, *, kind="majority", unseen=True):
     y_true = np.array([NAMES.index(row.label) for row in examples])
     y_pred = np.where(rng.random(300) < right, y_true, 1 - y_true)
     real = np.arange(300) % 2 == 0
-    told = Candidate(name=name, kind=kind)
     fresh = np.ones(300, bool) if unseen else real
     return CandidateResult(
-        *(told, examples, y_true, np.zeros(300, int), 3.0 * np.eye(2)[y_pred], Calibration(), 1.0), real, fresh
+        *(
+            Candidate(name=name, kind=kind),
+            examples,
+            y_true,
+            np.zeros(300, int),
+            3.0 * np.eye(2)[y_pred],
+            Calibration(),
+            1.0,
+        ),
+        real,
+        fresh,
     )
 
 
@@ -159,7 +168,7 @@ def test_a_candidate_that_is_as_good_is_not_called_better():
     assert str(against_tfidf(results, settings())[0]).startswith("no difference is shown: alike! scores")
 
 
-def test_real_text_alone_is_judged_by_where_there_is_enough_of_it():
+def test_real_text_alone_counts_where_there_is_enough_of_it():
     results = [candidate("tfidf", 0.8, kind="tfidf"), candidate("other", 0.9)]
     assert against_tfidf(results, settings(real_rows=150))[0].rows == 150
 
