@@ -179,6 +179,8 @@ class Config(Section):
     abstain: Abstain = Abstain()
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1), Unique]
     output: Path = Path("models/champion")
+    # Names the registered model and the experiment in MLflow; its aliases are named after `output`.
+    registered_model: str = Field(default="stance", pattern=r"^[\w-]{1,100}$")
     cache: Path = Path(".cache")
 
     @field_validator("output")

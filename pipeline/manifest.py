@@ -72,7 +72,7 @@ class Manifest(Facts):
     data: TrainingData
     selection: Selection
     exported_form: dict[str, float] = {}  # how far it labels as the trained form does; nothing where both are one
-    out_of_fold: dict[str, tuple[Probability, ...]] = {}  # of the train part's real text, by the example's id
+    out_of_fold: dict[str, tuple[Probability, ...]] = {}  # predictions on held-out rows, by the example's key
     sha256: dict[FileName, Sha256] = {}
     checksum: str = ""  # of all the rest
 

@@ -38,8 +38,8 @@ def evaluate(
 
 @app.command(epilog="Example: stance compare models/champion models/full --data held-out.jsonl")
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="An exported model.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="An exported model.", callback=settle)],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.", callback=settle)],
     data: Annotated[Path | None, typer.Option(help="A labelled table; else the test part.")] = None,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:

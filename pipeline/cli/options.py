@@ -11,8 +11,22 @@ from typing import Annotated
 
 import typer
 
+from pipeline.errors import InputError
+
+
+def settle(model: Path) -> Path:
+    """Finish a change of champion that was killed; a registry that cannot be told yet keeps no model from use."""
+    from pipeline.training.champion import recover
+
+    try:
+        recover(model)
+    except InputError as error:
+        sys.stderr.write(f"stance: {error}\n")
+    return model
+
+
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says what to do.")]
-Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.")]
+Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.", callback=settle)]
 DEFAULT_CONFIG, DEFAULT_MODEL = Path("configs/default.yaml"), Path("models/champion")
 
 

@@ -77,9 +77,9 @@ def show_training(outcome: TrainingResult, settings: Config, config: Path) -> No
             out.print(f"  {gain} (on {gain.rows:,} rows)")
     out.print(f"\n* selected: {outcome.reason}.")
     out.print(f"{str(outcome.abstention).capitalize()}.")
-    alias = outcome.folder.name if outcome.verdict.promoted else "challenger"
     out.print(f"{outcome.verdict}", markup=False)
-    out.print(f"Exported to {outcome.folder}/, registered as models:/stance/{outcome.model_version} ({alias}).")
+    registered = f"models:/{settings.registered_model}/{outcome.model_version} ({outcome.alias})"
+    out.print(f"Exported to {outcome.folder}/, registered as {registered}.")
     if not outcome.verdict.promoted:
         out.print(f"{settings.output}/ is unchanged; `stance train --promote` would replace it all the same.")
     evaluate = shlex.join(["stance", "eval", "--config", str(config), "--model", str(outcome.folder)])

@@ -7,22 +7,30 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
+from pipeline.cli.options import DEFAULT_MODEL
 
 app = typer.Typer()
 
 
 @app.command(epilog="Example: stance ui --port 5001")
-def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000) -> None:
+def ui(
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000,
+    experiment: Annotated[str, typer.Option(help="The one to open: a config's `registered_model`.")] = "stance",
+) -> None:
     """Open the MLflow UI on this project's runs."""
     from pipeline.tracking import runs_page, serve_ui
+    from pipeline.training.champion import recover
 
-    out.print(f"MLflow's UI: {runs_page(port)} (Ctrl-C stops it)")
+    recover(DEFAULT_MODEL)
+    out.print(f"MLflow's UI: {runs_page(port, experiment)} (Ctrl-C stops it)")
     serve_ui(port)
 
 
 @app.command(epilog="Example: MLFLOW_TRACKING_URI=http://tracking:5000 stance sync")
 def sync() -> None:
     """Send the runs that a tracking server did not take when it was down."""
-    from pipeline.tracking import sync as send
+    from pipeline.tracking import send, tracking_uri
+    from pipeline.training.champion import mirror, recover
 
-    out.print(f"{send()} runs sent")
+    recover(DEFAULT_MODEL)
+    out.print(f"{send(tracking_uri(), mirror)} runs sent")

@@ -11,7 +11,6 @@ import typer
 from pipeline.cli.console import out
 from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, stoppable
 from pipeline.cli.summaries import describe_trial, show_training, show_tuning
-from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.training.selection import CandidateResult
@@ -100,17 +99,11 @@ def adapt(
 @app.command(epilog="Example: stance rollback")
 def rollback(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Return to the champion before this one; a second time comes back."""
-    from pipeline import tracking
     from pipeline.config import read_config
-    from pipeline.training import promotion
+    from pipeline.training import champion
 
-    folder = read_config(config).output
-    now, before = promotion.rollback(folder)
-    try:
-        version = tracking.set_alias(tracking.CHAMPION, now)
-        tracking.set_alias(tracking.PREVIOUS, before)
-    except InputError:
-        promotion.rollback(folder)  # folder and registry name the same champion, or nothing has happened
-        raise
-    registered = f"models:/stance/{version} (champion)" if version else "not registered in this store"
-    out.print(f"{folder}/ is the model of run {now} again, {registered}.")
+    settings = read_config(config)
+    place = champion.Place(settings.output)
+    run_id, version = champion.rollback(place, settings.registered_model)
+    registered = f"models:/{settings.registered_model}/{version} ({place.alias('champion')})" if version else ""
+    out.print(f"{place.folder}/ is the model of run {run_id} again, {registered or 'not registered in this store'}.")

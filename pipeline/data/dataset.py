@@ -282,8 +282,8 @@ def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
     )
 
 
-def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict:
-    """Return train, test, and validation where there is one, as a DatasetDict; `label` is a ClassLabel."""
+def to_dataset_dict(dataset: Dataset, label_names: Sequence[str], parts: Sequence[str] = PARTS) -> DatasetDict:
+    """Return those of the parts that are not empty as a DatasetDict; `label` is a ClassLabel."""
     import datasets
 
     features = datasets.Features(
@@ -298,7 +298,7 @@ def to_dataset_dict(dataset: Dataset, label_names: Sequence[str]) -> DatasetDict
             split: datasets.Dataset.from_list(
                 [asdict(e) | {"id": e.id} for e in dataset.part(split)], features=features
             )
-            for split in PARTS
+            for split in parts
             if dataset.part(split)
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 # What may stand between a target and a text, and in neither of them: their white space is single blanks.
@@ -31,6 +32,11 @@ class Example:
     def id(self) -> str:
         """Name the sentence by article and span."""
         return f"{self.article_id}:{self.start}-{self.end}"
+
+    @property
+    def key(self) -> str:
+        """Name the sentence by what is read as well: an id may come to mean another text."""
+        return f"{self.id}#{hashlib.sha256(self.input.encode()).hexdigest()[:8]}"
 
     @property
     def input(self) -> str:

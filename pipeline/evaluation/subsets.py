@@ -47,10 +47,10 @@ def score_with_out_of_fold(
 ) -> list[Subset]:
     """Score rows together with those of the train part that the model has predictions for from out of its folds."""
     stored = bundle.manifest.out_of_fold
-    folded = [row for row in train if row.id in stored]
+    folded = [row for row in train if row.key in stored]
     if not real.examples or not folded:
         return []
-    probabilities, groups = np.array([stored[row.id] for row in folded]), np.array([row.group for row in folded])
+    probabilities, groups = np.array([stored[row.key] for row in folded]), np.array([row.group for row in folded])
     y_true = index_labels(folded, bundle.label_names)
     out_of_fold = Predictions(y_true, bundle.decide(probabilities), probabilities, groups)
     scores = score(pool(real.predictions, out_of_fold), metrics)

@@ -5,14 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 EXPERIMENT = "stance"
 # What could not be sent lies here, itself an MLflow store, until `stance sync`.
 UNSENT = Path(".cache/unsent")
+ARTIFACTS = "mlartifacts"
+PATIENCE = 10.0  # seconds that another process may hold the sqlite store
+# Where a sqlite store names the folder of its artifacts.
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
 T = TypeVar("T")
 
 
@@ -22,12 +35,26 @@ def tracking_uri() -> str:
 
 
 def local_uri(folder: Path) -> str:
-    """Return the URI of the sqlite store of a folder."""
-    return f"sqlite:///{folder.absolute() / 'mlflow.db'}"
+    """Return the URI of the sqlite store of a folder; InputError where a URI cannot name it."""
+    file = folder.absolute() / "mlflow.db"
+    for character in "?%":
+        if character in str(file):
+            then = "rename it, or set MLFLOW_TRACKING_URI"
+            raise InputError(
+                file.parent, f"MLflow cannot keep a store in a folder with {character!r} in its path", then=then
+            )
+    return f"sqlite:///{file}"
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def database_of(uri: str) -> Path | None:
+    """Return the file of a sqlite store; None for a server."""
+    return Path(uri.partition("?")[0].removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:") else None
+
+
+def existing(uri: str) -> str:
+    """Return the URI; where its sqlite file is gone, as in a moved project, that of the store in this folder."""
+    file = database_of(uri)
+    return tracking_uri() if file and not file.exists() else uri
 
 
 def load_mlflow() -> Any:
@@ -38,43 +65,70 @@ def load_mlflow() -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     import logging
 
-    import mlflow
-
+    try:
+        import mlflow
+    except ImportError:
+        raise InputError("mlflow", "is not installed", then="pip install 'stance-pipeline[train]'") from None
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors reach us as exceptions
     return mlflow
 
 
 class Store:
-    """An open store; all its fields change when a server stops answering."""
+    """An open store; its client and URI change when a server stops answering."""
 
     def __init__(self, uri: str) -> None:
-        """Open the store at a URI."""
+        """Open the store at a URI; InputError if it does not answer or cannot be written."""
+        from sqlalchemy.exc import SQLAlchemyError
+
         self.mlflow = load_mlflow()
+        self._failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
+        self._experiments: dict[tuple[str, str], str] = {}
         self._open(uri)
 
     def _open(self, uri: str) -> None:
-        """Open or create it, under a file lock: processes that create a fresh sqlite store at once break it."""
+        self.uri = uri
+        if file := database_of(uri):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            if file:
+                _check_database(file)
+            self.use()
+            # It creates the tables of a fresh store when it is first asked something.
+            self.client = self.mlflow.MlflowClient(uri)
+            self.ask(lambda: self.client.get_experiment_by_name(EXPERIMENT))
+
+    def _lock(self) -> Any:
+        """Lock it for other processes: those that create a fresh sqlite store at once break it."""
         from filelock import FileLock
 
-        self.uri = uri
-        self.use()
-        local = uri.startswith("sqlite:")
-        lock = Path(uri.removeprefix("sqlite:///") + ".lock") if local else Path(".cache/mlflow.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock):
-                self.client = self.mlflow.MlflowClient(uri)  # creates the tables of a fresh store
-                found = self.client.get_experiment_by_name(EXPERIMENT)
-                place = lock.with_name("mlartifacts").as_uri() if local else None
-                made = found or self.client.create_experiment(EXPERIMENT, artifact_location=place)
-                self.experiment = str(getattr(made, "experiment_id", made))
-        except self.mlflow.exceptions.MlflowException as error:
-            raise self.refused(error) from None
+        file = database_of(self.uri) or Path(".cache/mlflow")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{file}.lock")
+
+    def experiment(self, name: str) -> str:
+        """Return the id of an experiment, which is created if need be; InputError if it was deleted."""
+        if (self.uri, name) not in self._experiments:
+            with self._lock():
+                self._experiments[self.uri, name] = self.ask(lambda: self._experiment(name))
+        return self._experiments[self.uri, name]
+
+    def _experiment(self, name: str) -> str:
+        file, known = database_of(self.uri), self.client.get_experiment_by_name(name)
+        if known is None:
+            place = file.with_name(ARTIFACTS).as_uri() if file else None
+            return str(self.client.create_experiment(name, artifact_location=place))
+        if known.lifecycle_stage == "deleted":
+            then = (
+                f"`mlflow experiments restore -x {known.experiment_id}`, or give the config another `registered_model`"
+            )
+            raise InputError(f"MLflow store {self.uri}", f"its experiment {name!r} was deleted", then=then)
+        return str(known.experiment_id)
 
     def refused(self, error: Exception) -> InputError:
         """Say in one line that the store does not answer as it should."""
-        return InputError(f"MLflow store {self.uri}", _first_line(error), then="check MLFLOW_TRACKING_URI")
+        then = "" if database_of(self.uri) else "check MLFLOW_TRACKING_URI"
+        return InputError(f"MLflow store {self.uri}", _first_line(error), then=then)
 
     def use(self) -> None:
         """Make it the store of MLflow's own functions; MLFLOW_TRACKING_URI, which they would set, stays."""
@@ -84,15 +138,54 @@ class Store:
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
-    def attempt(self, action: Callable[[], T]) -> T:
-        """Do something with the store; if a server does not answer, do it with the store that keeps it."""
+    def ask(self, action: Callable[[], T]) -> T:
+        """Do something with the store; InputError if it fails."""
         try:
             return action()
-        except (self.mlflow.exceptions.MlflowException, OSError) as error:
-            if self.uri.startswith("sqlite:"):
-                raise
+        except self._failures as error:
+            raise self.refused(error) from None
+
+    def attempt(self, action: Callable[[], T]) -> T:
+        """Do something with the store; if a server does not answer, do it with the store that keeps it."""
+        if database_of(self.uri):
+            return self.ask(action)
+        try:
+            return action()
+        except self._failures as error:
             why = f"{_first_line(error)}; what follows is kept in {UNSENT}/, send it with `stance sync`"
             sys.stderr.write(f"\nMLflow store {self.uri}: {why}\n")
-            UNSENT.mkdir(parents=True, exist_ok=True)
             self._open(local_uri(UNSENT))
-            return action()
+            return self.ask(action)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_database(file: Path) -> None:
+    """Find at once what MLflow finds after minutes: no database, no right to write, another process that holds it."""
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            _follow(database, file.with_name(ARTIFACTS).as_uri())
+            database.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        then = "wait for the process that uses it, then run this again" if "locked" in str(error) else ""
+        raise InputError(file, str(error), then=then) from None
+    except sqlite3.DatabaseError as error:
+        raise InputError(file, str(error), then="put a copy of it back, or move it away to begin a new one") from None
+
+
+def _follow(database: Connection, here: str) -> None:
+    """Let the artifacts of a project that was moved or copied be those of the folder that it is in now."""
+    columns = "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
+    known = set(LOCATIONS) & set(database.execute(columns))
+    if LOCATIONS[0] not in known:  # a fresh store
+        return
+    moved = "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ? AND artifact_location != ?"
+    for (before,) in database.execute(moved, (f"file:%/{ARTIFACTS}", here)).fetchall():
+        for table, column in known:
+            update = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} || '/' LIKE ? || '/%'"  # noqa: S608 - our own words
+            database.execute(update, (here, len(before) + 1, before))

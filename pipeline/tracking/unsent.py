@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.tracking import CHAMPION, CONTINUES, KEPT_AS, MODEL, PARENT, PREVIOUS, _register, _version_of
-from pipeline.tracking.store import UNSENT, Store, local_uri
+from pipeline.tracking.registry import OUTPUT, aliases, register, version_of
+from pipeline.tracking.runs import CONTINUES, KEPT_AS, PARENT, find_sent
+from pipeline.tracking.store import UNSENT, Store, database_of, local_uri
 
 
-def send(server: Store) -> int:
-    """Copy the kept runs, their files and their models; sending twice makes nothing twice."""
-    if not (UNSENT / "mlflow.db").exists():
+def waiting() -> bool:
+    """Say whether something was kept that is not sent yet."""
+    return (UNSENT / "mlflow.db").exists()
+
+
+def send(uri: str, mirror: Callable[[Path, str, str], None]) -> int:
+    """Copy the kept runs, their files and their models to a server; sending twice makes nothing twice.
+
+    Args:
+        uri: the server.
+        mirror: told the exported folder, the registered model and the alias that was kept, to set it on the server.
+
+    Returns:
+        The number of runs.
+
+    """
+    if not waiting():
         return 0
-    if server.uri.startswith("sqlite:"):
+    if database_of(uri):
         raise InputError("MLFLOW_TRACKING_URI", "is not set", expected="the server that the runs are for")
-    kept = Store(local_uri(UNSENT))
-    runs = sorted(kept.client.search_runs([kept.experiment]), key=lambda run: run.info.start_time)
+    kept, server = Store(local_uri(UNSENT)), Store(uri)
+    experiments = {entry.experiment_id: entry.name for entry in kept.client.search_experiments()}
+    runs = sorted(kept.client.search_runs(list(experiments)), key=lambda run: run.info.start_time)
     ids: dict[str, str] = {}
     for run in runs:
-        ids[run.info.run_id] = _send_run(kept, server, run, ids)
-    _send_models(kept, server, ids)
+        ids[run.info.run_id] = _send_run(kept, server, experiments[run.info.experiment_id], run, ids)
+    for model in kept.client.search_registered_models():
+        versions = {str(entry.version): entry for entry in kept.client.search_model_versions(f"name = '{model.name}'")}
+        for number in sorted(versions, key=int):
+            _send_version(kept, server, versions[number], ids)
+        for alias, number in aliases(kept, model.name).items():
+            mirror(Path(json.loads(versions[number].tags[OUTPUT])), model.name, alias)
     shutil.rmtree(UNSENT)
     return len(runs)
 
 
-def _send_run(kept: Store, server: Store, run: Any, ids: dict[str, str]) -> str:
+def _send_run(kept: Store, server: Store, experiment: str, run: Any, ids: dict[str, str]) -> str:
     own = run.info.run_id
     tags = dict(run.data.tags)
     target, parent = tags.pop(CONTINUES, ""), tags.pop(PARENT, "")
     if not target:
-        found = server.client.search_runs([server.experiment], f"tags.`{KEPT_AS}` = '{own}'", max_results=1)
-        target = found[0].info.run_id if found else ""
+        sent = find_sent(server, own)
+        target = sent.run_id if sent else ""
     if not target:
         known = tags | {KEPT_AS: own} | ({PARENT: ids[parent]} if parent else {})
-        made = server.client.create_run(server.experiment, run.info.start_time, known, run.info.run_name)
+        made = server.client.create_run(server.experiment(experiment), run.info.start_time, known, run.info.run_name)
         target = made.info.run_id
     from mlflow.entities import Metric, Param, RunTag
 
@@ -52,28 +75,16 @@ def _send_run(kept: Store, server: Store, run: Any, ids: dict[str, str]) -> str:
     return str(target)
 
 
-def _send_models(kept: Store, server: Store, ids: dict[str, str]) -> None:
-    versions: dict[str, str] = {}
-    found = kept.client.search_model_versions(f"name = '{MODEL}'")
-    for entry in sorted(found, key=lambda entry: int(entry.version)):
-        if sent := _version_of(server, ids[entry.run_id]):
-            versions[str(entry.version)] = str(sent.version)
-            continue
-        kept.use()
-        try:
-            folder = Path(kept.mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{entry.version}"))
-        except (kept.mlflow.exceptions.MlflowException, OSError):
-            then = "put them back, or remove the folder and train again"
-            raise InputError(UNSENT, f"the files of model version {entry.version} are gone", then=then) from None
-        server.use()
-        (bundle,) = (folder / "artifacts").iterdir()
-        labels, columns = (entry.tags.get(name, "text").split(", ") for name in ("label_names", "columns"))
-        sent = _register(server, ids[entry.run_id], bundle, labels, entry.description or "", columns)
-        versions[str(entry.version)] = sent
-    if not versions:
+def _send_version(kept: Store, server: Store, entry: Any, ids: dict[str, str]) -> None:
+    if version_of(server, ids[entry.run_id], entry.name):
         return
-    standing = server.client.get_registered_model(MODEL).aliases
-    for alias, own in kept.client.get_registered_model(MODEL).aliases.items():
-        if alias == CHAMPION and CHAMPION in standing:
-            server.client.set_registered_model_alias(MODEL, PREVIOUS, standing[CHAMPION])
-        server.client.set_registered_model_alias(MODEL, alias, versions[str(own)])
+    kept.use()
+    try:
+        folder = Path(kept.mlflow.artifacts.download_artifacts(f"models:/{entry.name}/{entry.version}"))
+    except (kept.mlflow.exceptions.MlflowException, OSError):
+        then = "put them back, or remove the folder and train again"
+        raise InputError(UNSENT, f"the files of model version {entry.version} are gone", then=then) from None
+    server.use()
+    (bundle,) = (folder / "artifacts").iterdir()
+    tags = {name: json.loads(value) for name, value in entry.tags.items()}
+    register(server, ids[entry.run_id], bundle, entry.name, entry.description or "", tags)

@@ -2,7 +2,7 @@
 
 import csv
 import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -19,7 +19,7 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.prediction import predict
 from pipeline.reporting.findings import summarize
 from pipeline.reporting.publishing import publish
-from pipeline.training import promotion
+from pipeline.training import gate
 from pipeline.training import train as training
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
@@ -261,13 +261,11 @@ def test_a_table_without_a_test_part_points_to_a_file(guests, stance, tmp_path):
     assert code == 2 and "no labelled sentence is in the test part; score a labelled file with --data" in err
 
 
-def test_the_gate_compares_by_the_metric_of_the_model(guests, tmp_path):
-    folder = tmp_path / "guests"
-    shutil.copytree("models/guests", folder)
-    shutil.copytree("models/guests", promotion.challenger_of(folder))
-    config = read_config("configs/guests.yaml")
-    verdict = promotion.judge(folder, load_dataset(config).part("test"), config.evaluation)
-    assert verdict.promoted and verdict.checks[0].words.startswith("F1 of favor and against +0.0 points")
+def test_the_gate_compares_by_the_metric_of_the_model(guests):
+    rows = load_dataset(read_config("configs/guests.yaml")).part("train")
+    stored = guests.manifest.model_copy(update={"out_of_fold": {row.key: (0.2, 0.3, 0.5) for row in rows}})
+    both = replace(guests, manifest=stored)
+    assert gate.compare(both, both, rows, [])[0].words.startswith("F1 of favor and against +0.0 points")
 
 
 def test_the_registered_model_takes_a_target_column(guests, trained):

@@ -22,6 +22,7 @@ from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.reporting.publishing import publish
+from pipeline.training import champion
 from pipeline.training import train as training
 
 POSTGRES = shutil.which("postgres")
@@ -71,9 +72,9 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     models = Path(".cache/unsent/mlartifacts/models")
     models.rename("aside")
     with pytest.raises(InputError, match="the files of model version 1 are gone; put them back"):
-        tracking.sync()
+        tracking.send(tracking.tracking_uri(), champion.mirror)
     Path("aside").rename(models)
-    assert tracking.sync() == 3
+    assert tracking.send(tracking.tracking_uri(), champion.mirror) == 3
     client = mlflow.MlflowClient(server.address)
     parent = client.get_run(outcome.run_id)
     assert parent.data.params["promoted"] == "yes" and parent.info.status == "FINISHED"
@@ -81,7 +82,7 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{outcome.run_id}'")
     assert sorted(run.info.run_name for run in children) == ["keywords", "majority"]
     assert client.get_model_version_by_alias("stance", "champion").run_id == outcome.run_id
-    assert tracking.sync() == 0
+    assert tracking.send(tracking.tracking_uri(), champion.mirror) == 0
 
 
 def test_without_a_server_there_is_nowhere_to_send_to(project, monkeypatch):
@@ -89,7 +90,7 @@ def test_without_a_server_there_is_nowhere_to_send_to(project, monkeypatch):
     (project / ".cache" / "unsent").mkdir(parents=True)
     (project / ".cache" / "unsent" / "mlflow.db").touch()
     with pytest.raises(InputError, match="MLFLOW_TRACKING_URI: is not set"):
-        tracking.sync()
+        tracking.send(tracking.tracking_uri(), champion.mirror)
 
 
 # A team's server on PostgreSQL

@@ -119,7 +119,7 @@ def test_mistakes_are_a_table_that_the_ui_shows(client, runs, outcome):
 
 def test_the_ui_opens_on_the_runs(client):
     experiment = client.get_experiment_by_name("stance").experiment_id
-    assert tracking.runs_page(5000).startswith(f"http://localhost:5000/#/experiments/{experiment}/runs?")
+    assert tracking.runs_page(5000, "stance").startswith(f"http://localhost:5000/#/experiments/{experiment}/runs?")
 
 
 def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(project, monkeypatch):

@@ -20,8 +20,9 @@ from pipeline.config import read_mapping
 from pipeline.data.dataset import Example, load_dataset, to_dataset_dict
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
+from pipeline.training.material import PARTS
+from pipeline.training.provenance import git_commit
 from pipeline.training.selection import ALWAYS, LIBRARIES, check_classes, learned_before, make_folds
-from pipeline.training.train import git_commit
 from pipeline.training.tuning.space import Space
 from pipeline.training.tuning.study import Studies
 from pipeline.training.tuning.trials import Course, Trial, Tuned, search
@@ -68,12 +69,12 @@ def tune(
     file = config.cache / "tune" / f"{name}.db"
     with (
         closing(Studies(file, _identity(space, dataset.digest), restart=restart)) as studies,
-        tracking.run(f"tune {name}", tags=tags, run_id=studies.run_id) as parent,
+        tracking.run(f"tune {name}", experiment=config.registered_model, tags=tags, run_id=studies.run_id) as parent,
     ):
         if not studies.run_id:
             studies.run_id = parent.id
-            parts = to_dataset_dict(dataset, config.label_names)
-            for split in sorted(parts.keys() - {"test"}):
+            parts = to_dataset_dict(dataset, config.label_names, PARTS)
+            for split in parts:
                 parent.inputs(f"{config.name}-{split}", parts[split], dataset.digest, split)
             parent.params({"space": space.path, "random_state": config.random_state, "folds": course.count})
         opened = [studies.open(wanted, config.random_state) for wanted in space.searches]

@@ -1,0 +1,197 @@
+"""Runs: what is logged to them, and where they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.tracking.registry import RUN, register
+from pipeline.tracking.store import EXPERIMENT, Store, tracking_uri
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from matplotlib.figure import Figure
+
+# Tags of a run that was kept here: the run of the server that it goes on from; and, on the server, its id here.
+CONTINUES, KEPT_AS = "stance.continues", "stance.kept_as"
+PARENT = "mlflow.parentRunId"
+
+
+def metric_key(name: str) -> str:
+    """Return a key that MLflow takes for any label in it, and no other label has."""
+    return re.sub(r"[^\w .-]", lambda match: f"_{ord(match[0]):x}", name)[:250]
+
+
+class Run:
+    """A run that is open: what is logged goes to it, wherever its store is now."""
+
+    def __init__(
+        self,
+        store: Store,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, str],
+        parent: Run | None,
+        run_id: str = "",
+    ) -> None:
+        """Create it, or open an earlier one."""
+        self._store, self._experiment, self._name, self._tags, self._parent = store, experiment, name, tags, parent
+        self._ids: dict[str, str] = {store.uri: run_id} if run_id else {}
+        self.id: str = store.attempt(self.here)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The URI of the store that the run is in now, and its id there."""
+        return self._store.uri, self._store.attempt(self.here)
+
+    def here(self) -> str:
+        """Return the run's id in the present store; create it there if need be."""
+        if self._store.uri not in self._ids:
+            from mlflow.tracking.context.registry import resolve_tags
+
+            tags = resolve_tags(dict(self._tags))
+            if self._parent:
+                tags[PARENT] = self._parent.here()
+            if self._ids:
+                tags[CONTINUES] = self.id
+            experiment = self._store.experiment(self._experiment)
+            made = self._store.client.create_run(experiment, tags=tags, run_name=self._name or None)
+            self._ids[self._store.uri] = made.info.run_id
+        return self._ids[self._store.uri]
+
+    def _log(self, action: Callable[[Any, str], None]) -> None:
+        self._store.attempt(lambda: action(self._store.client, self.here()))
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters."""
+        from mlflow.entities import Param
+
+        rows = [Param(name, str(value)[:500]) for name, value in values.items()]
+        self._log(lambda client, run_id: client.log_batch(run_id, params=rows))
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics in one call."""
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        rows = [Metric(metric_key(name), float(value), now, step) for name, value in values.items()]
+        self._log(lambda client, run_id: client.log_batch(run_id, metrics=rows))
+
+    def figures(self, figures: Mapping[str, Figure]) -> None:
+        """Log pictures as `NAME.png`."""
+        for name, figure in figures.items():
+            self._figure(figure, f"{name}.png")
+
+    def _figure(self, figure: Figure, name: str) -> None:
+        self._log(lambda client, run_id: client.log_figure(run_id, figure, name))
+
+    def note(self, words: str) -> None:
+        """Put words, as Markdown, on the run's overview."""
+        self._log(lambda client, run_id: client.set_tag(run_id, "mlflow.note.content", words))
+
+    def text(self, content: str, name: str) -> None:
+        """Log a text file."""
+        self._log(lambda client, run_id: client.log_text(run_id, content, name))
+
+    def folder(self, path: Path, name: str) -> None:
+        """Log all files of a folder."""
+        self._log(lambda client, run_id: client.log_artifacts(run_id, str(path), name))
+
+    def table(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
+        """Log rows as a table that the UI shows, in place of an earlier one."""
+        import json
+
+        columns = list(rows[0]) if rows else []
+        content = json.dumps({"columns": columns, "data": [[row[c] for c in columns] for row in rows]})
+
+        def action(client: Any, run_id: str) -> None:
+            client.log_text(run_id, content, f"{name}.json")
+            client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": f"{name}.json", "type": "table"}]))
+
+        self._log(action)
+
+    def inputs(self, name: str, dataset: Dataset, digest: str, context: str) -> None:
+        """Log a dataset as an input of the run, by name and digest."""
+        from mlflow.data.pandas_dataset import from_pandas
+        from mlflow.entities import DatasetInput, InputTag
+
+        names = dataset.features["label"].names
+        frame = dataset.select_columns(["id", "text", "label", "origin"]).to_pandas()
+        frame["label"] = [names[label] for label in frame["label"]]
+        entity = from_pandas(frame, name=name, targets="label", digest=digest)._to_mlflow_entity()
+        given = DatasetInput(entity, [InputTag("mlflow.data.context", context)])
+        self._log(lambda client, run_id: client.log_inputs(run_id, datasets=[given]))
+
+    def register(self, folder: Path, model: str, description: str, tags: Mapping[str, Any]) -> str:
+        """Log an exported folder and register it, see `registry.register`; return its version."""
+        known = {**tags, RUN: self.id}
+        return self._store.attempt(lambda: register(self._store, self.here(), folder, model, description, known))
+
+    def close(self, status: str) -> None:
+        """End the run."""
+        self._log(lambda client, run_id: client.set_terminated(run_id, status))
+
+
+_open: list[Run] = []
+
+
+@contextmanager
+def run(
+    name: str,
+    *,
+    experiment: str = EXPERIMENT,
+    tags: Mapping[str, str] | None = None,
+    nested: bool = False,
+    run_id: str = "",
+) -> Iterator[Run]:
+    """Open a run, a child of the one that is open, or an earlier one again; InputError if the store has it not."""
+    parent = _open[-1] if nested and _open else None
+    store = parent._store if parent else Store(tracking_uri())
+    earlier = find_run(store, run_id) if run_id else None
+    opened = Run(
+        store, parent._experiment if parent else experiment, name, tags or {}, parent, earlier.run_id if earlier else ""
+    )
+    _open.append(opened)
+    try:
+        yield opened
+    except BaseException as error:
+        with suppress(InputError):  # a store that does not answer is what went wrong, or comes after it
+            _close(opened, earlier, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    else:
+        _close(opened, earlier, "FINISHED")
+    finally:
+        _open.remove(opened)
+
+
+def _close(opened: Run, earlier: Any, status: str) -> None:
+    if earlier is None or earlier.status != "FINISHED":  # what is added to a finished run leaves its end alone
+        opened.close(status)
+
+
+def find_run(store: Store, run_id: str) -> Any:
+    """Return the info of an earlier run in this store, by itself or as it was kept before it was sent."""
+    where = f"MLflow store {store.uri}"
+    try:
+        info = store.client.get_run(run_id).info
+    except store.mlflow.exceptions.MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise store.refused(error) from None
+        if (info := find_sent(store, run_id)) is None:
+            then = "it began in another store; set MLFLOW_TRACKING_URI to log there"
+            raise InputError(where, f"has no run {run_id}", then=then) from None
+    if info.lifecycle_stage == "deleted":
+        raise InputError(where, f"run {run_id} was deleted", then="restore it in the UI, or train again")
+    return info
+
+
+def find_sent(store: Store, run_id: str) -> Any:
+    """Return the info of the run that was kept under this id and sent here; None if there is none."""
+    experiments = [entry.experiment_id for entry in store.client.search_experiments()]
+    found = store.client.search_runs(experiments, f"tags.`{KEPT_AS}` = '{run_id}'", max_results=1)
+    return found[0].info if found else None

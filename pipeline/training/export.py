@@ -1,0 +1,112 @@
+"""From the selected candidate to the exported folder: its manifest, its card, its predictions on held-out rows."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from pipeline.bundle import Bundle, write_bundle
+from pipeline.classifiers import Classifier, create
+from pipeline.classifiers.agreement import check_agreement, exported_form
+from pipeline.classifiers.pretrained import first_stage
+from pipeline.config import Config
+from pipeline.data.examples import join
+from pipeline.manifest import Manifest, Selection, TrainingData
+from pipeline.reporting.model_card import write_card
+from pipeline.scoring.abstention import Abstention, find_threshold
+from pipeline.training.material import Material
+from pipeline.training.provenance import git_commit, versions
+from pipeline.training.scores import describe_scores, weak_slices
+from pipeline.training.selection import CandidateResult, exclude_active_samples, selection_mask
+
+
+def export(
+    folder: Path,
+    classifier: Classifier,
+    selected: CandidateResult,
+    reason: str,
+    run_id: str,
+    material: Material,
+    config: Config,
+) -> tuple[Manifest, str]:
+    """Write the folder; return the manifest and the card that stand in it.
+
+    Args:
+        folder: where to.
+        classifier: fitted on the whole train part.
+        selected: the candidate as it was compared.
+        reason: why this candidate.
+        run_id: the training's run.
+        material: what it learned from and was compared on.
+        config: of the training.
+
+    """
+    exported = exported_form(selected.candidate, classifier)
+    compared_on = [example.input for example in material.validation or material.train]
+    manifest = Manifest(
+        topic=config.topic,
+        source=config.data.source,
+        label_names=config.label_names,
+        positive=config.positive,
+        targets=tuple(sorted({join(example.target) for example in material.train} - {""})),
+        metric=config.selection.metric,
+        candidate=selected.candidate,
+        calibration=selected.calibration,
+        abstention=_abstention(selected, config),
+        config=config.name,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        git_commit=git_commit(),
+        run_id=run_id,
+        versions=versions(),
+        encoders=tuple(_encoders(selected)),
+        data=_describe(material, config),
+        selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
+        exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, compared_on),
+    )
+    bundle = Bundle(manifest, exported, first_stage(exported, config.label_names))
+    manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, bundle, material)})
+    card = write_card(manifest, weak_slices(selected, config))
+    write_bundle(folder, exported, manifest, card, bundle.first_stage)
+    return manifest, card
+
+
+def _abstention(selected: CandidateResult, config: Config) -> Abstention:
+    """Find the threshold on held-out rows; the pretrained model has its own, for where real text is too little."""
+    target = config.abstain.precision
+    if selected.candidate.kind == "pretrained" and selected.real.sum() < config.selection.real_rows:
+        from pipeline.classifiers.checkpoint import pretrained_head
+
+        own = pretrained_head().abstention
+        if own and own.target_precision == target:
+            return own
+    rows = exclude_active_samples(selected.examples, selection_mask([selected], config))
+    return find_threshold(selected.y_true[rows], selected.probabilities[rows], target)
+
+
+def _encoders(result: CandidateResult) -> list[str]:
+    """Name the pretrained encoders in a model, each once."""
+    if result.members:
+        return sorted({name for member in result.members for name in _encoders(member)})
+    own = getattr(create(result.candidate), "checkpoint", "")
+    return [own] if own else []
+
+
+def _describe(material: Material, config: Config) -> TrainingData:
+    rows = Counter(f"{example.split}/{example.origin}/{example.label}" for example in material.dataset.examples)
+    return TrainingData(digest=material.dataset.digest, rows=dict(sorted(rows.items())), invented=config.data.invented)
+
+
+def _held_out(selected: CandidateResult, bundle: Bundle, material: Material) -> dict[str, tuple[float, ...]]:
+    """Return probabilities for rows that the model was not fitted on, by which it is scored and compared.
+
+    Those of the validation part are what the exported model says; those of the train part are out of fold.
+    """
+    probabilities = selected.probabilities
+    if material.validation:
+        probabilities = bundle.predict_proba(bundle.read_examples(selected.examples))
+    return {
+        example.key: tuple(round(float(p), 4) for p in row)
+        for example, row, new in zip(selected.examples, probabilities, selected.held_out, strict=True)
+        if new
+    }
