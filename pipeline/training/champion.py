@@ -84,6 +84,7 @@ def export_lock(place: Place) -> Iterator[None]:
     with FileLock(place.folder.with_name(f".{place.folder.name}.lock")):
         if (change := _read(place)) is not None:
             _finish(place, change)
+        shutil.rmtree(place.path("retired"), ignore_errors=True)
         yield
 
 
@@ -158,16 +159,17 @@ def run_of(folder: Path) -> str:
 
 def _carry_out(place: Place, change: Change) -> dict[Role, str]:
     registry = tracking.Registry(change.store, change.registered_model)  # or nothing is touched
-    shutil.rmtree(place.path("retired"), ignore_errors=True)
     _write(place, change)
     try:
-        return _finish(place, change, registry)
+        versions = _finish(place, change, registry)
     except BaseException:
         change.undo = True
         _write(place, change)
         with suppress(InputError):  # the journal stays, and the next command undoes the rest
             _finish(place, change, registry)
         raise
+    shutil.rmtree(place.path("retired"), ignore_errors=True)
+    return versions
 
 
 def _finish(place: Place, change: Change, registry: tracking.Registry | None = None) -> dict[Role, str]:
@@ -178,9 +180,7 @@ def _finish(place: Place, change: Change, registry: tracking.Registry | None = N
     versions = _tell(place, change.roles, registry)
     if change.run_id:
         registry.end_run(change.run_id, *(("FAILED", {}) if change.undo else ("FINISHED", change.params)))
-    if not change.undo:
-        shutil.rmtree(place.path("retired"), ignore_errors=True)
-    place.journal.unlink()
+    place.journal.unlink()  # with it the change is complete; till then what was replaced is there to be put back
     return versions
 
 
