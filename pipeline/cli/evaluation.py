@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.console import out
 from pipeline.cli.evaluation_summary import show_comparison, show_evaluation
-from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, settle
 
 app = typer.Typer()
 
