@@ -36,7 +36,9 @@ def outcome(tmp_path_factory):
     # Invented text beside real text, and a candidate to be measured against: every key that there is.
     index, config = folder / "seeds" / "index.csv", folder / "configs" / "default.yaml"
     index.write_text(index.read_text().replace("letter-1,letter,", "letter-1,single,"))
-    config.write_text(f"{config.read_text()}  - {{kind: tfidf, min_df: 1}}\n")
+    config.write_text(
+        f"{config.read_text()}  - {{kind: tfidf, min_df: 1}}\nevaluation: {{behaviour: configs/behaviour}}\n"
+    )
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         found = train()
