@@ -144,8 +144,8 @@ class Bundle:
         probabilities = np.empty((len(texts), len(self.label_names)))
         sure = np.zeros(len(texts), bool)
         if self.first_stage is not None and not exact:
-            sure, found = self.first_stage.answer(texts)
-            probabilities[sure] = found
+            sure, answers = self.first_stage.answer(texts)
+            probabilities[sure] = answers
         unsure = [text for text, known in zip(texts, sure, strict=True) if not known]
         probabilities[~sure] = self.manifest.calibration.apply(self.classifier.decision_function(unsure))
         return probabilities, sure
