@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import shutil
 import threading
 
 import pytest
@@ -145,10 +146,14 @@ def test_local_clones_serve_as_well(tmp_path):
 
 
 def test_a_path_cannot_lead_out_of_the_clones(tmp_path):
-    (tmp_path / "secret.txt").write_text("The envoy said: talk & listen.", encoding="utf-8")
+    (tmp_path / "secret.md").write_text(PAGE, encoding="utf-8")
     (tmp_path / "clones").mkdir()
-    outside = TALK | {"path": "../secret.txt"}
-    assert not corpora.fetch_texts([outside], corpora.clones(tmp_path / "clones"), silent).rows
+    shutil.copy(tmp_path / "secret.md", tmp_path / "clones" / "inside.md")
+    found = [
+        corpora.fetch_texts([TALK | {"path": path}], corpora.clones(tmp_path / "clones"), silent)
+        for path in ("inside.md", "../secret.md", str(tmp_path / "secret.md"))
+    ]
+    assert [len(texts.rows) for texts in found] == [1, 0, 0]
 
 
 def table(tmp_path, *rows):

@@ -53,12 +53,14 @@ def test_who_is_sure_where_it_is_right_has_the_smaller_area():
 @pytest.mark.parametrize("target", [0.8, 0.9])
 def test_the_promise_holds_on_new_rows_far_more_often_than_not(target):
     """The true precision above the threshold falls short of the target in at most one of ten draws."""
-    short = 0
+    short = answered = 0
     for draw in range(100):
         y_true, probabilities, likely = rows(800, random_state=draw)
         found = find_threshold(y_true, probabilities, target)
-        short += found.confidence is not None and likely[probabilities.max(1) >= found.confidence].mean() < target
-    assert short <= 10
+        if found.confidence is not None:
+            answered += 1
+            short += likely[probabilities.max(1) >= found.confidence].mean() < target
+    assert short <= 10 and answered >= 90
 
 
 def test_the_threshold_is_the_smallest_one_that_the_bound_allows():
