@@ -104,7 +104,7 @@ def read_held_out(file: Path) -> HeldOut:
 
 def _normalized(values: list[list[float]], size: int) -> np.ndarray:
     """Return rows of probabilities, shape (n, size), that add up to 1 after they were rounded."""
-    rows = np.array(values, dtype=float)
-    if rows.ndim != 2 or rows.shape[1] != size or not (np.abs(rows.sum(1) - 1) < 0.01).all() or (rows < 0).any():
+    rows = np.array(values, dtype=float).reshape(len(values), size)
+    if not (np.abs(rows.sum(1) - 1) < 0.01).all() or (rows < 0).any():
         raise ValueError("probabilities do not add up to 1")
     return rows / rows.sum(1, keepdims=True)
