@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ BUFFER = 20_000  # rows that are added up together
 LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
 # Probabilities may have been rounded to four digits.
 TOLERANCE = 0.005
-DATE = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?(?!\d)")
+DATE = re.compile(r"(\d{4}-\d\d)(-\d\d)?(?![\d-])")
 
 Span = tuple[str, int, int]  # article, start, end
 
@@ -227,8 +228,12 @@ def _grow(values: np.ndarray, room: int, like: np.ndarray) -> np.ndarray:
 
 
 def read_date(value: object) -> str:
-    """Return the day or month that an ISO date names; empty for anything else."""
+    """Return the day or month that an ISO date names; empty for anything else, and for a day that never was."""
     match = DATE.match(str(value or "").strip())
-    if not match or not 1 <= int(match[2]) <= 12 or not 1 <= int(match[3] or 1) <= 31:
+    if match is None:
+        return ""
+    try:
+        date.fromisoformat(match[1] + (match[2] or "-01"))
+    except ValueError:
         return ""
     return match[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.coverage.measure import FEWEST_LABELLED, Coverage
+from pipeline.coverage.measure import FEWEST_ARTICLES, FEWEST_LABELLED, Coverage
 from pipeline.coverage.periods import PERIODS
 from pipeline.coverage.rows import Batch
 from pipeline.scoring.abstention import UNCERTAIN
@@ -58,7 +58,8 @@ def answer(coverage: Coverage) -> str:
 def _count(coverage: Coverage, where: str) -> str:
     """Say why there is no estimate, and what the model says."""
     overall, names = coverage.overall, (*coverage.label_names, UNCERTAIN)
-    why = f"{where} are too few" if coverage.labelled else "no labelled sentences correct the model"
+    few = f"it takes {FEWEST_ARTICLES} articles"
+    why = few if coverage.labelled else "no labelled sentences correct the model"
     counts = [f"{n:,} {name}" for name, n in zip(names, overall.counts, strict=True) if n or name != UNCERTAIN]
     said = f"the model calls {', '.join(counts)} of {overall.sentences:,} sentences"
     return f"No estimate, because {why}: in {where} {said}."

@@ -1,0 +1,139 @@
+"""`stance coverage` from end to end on small files."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import ARTICLES, article_text
+from predicted import LABEL_NAMES, predicted_rows, write_labels, write_rows
+
+from pipeline.coverage import held_out
+from pipeline.coverage.held_out import NAME, HeldOut, write_held_out
+
+
+@pytest.fixture
+def config(project):
+    file = project / "configs" / "default.yaml"
+    file.write_text(file.read_text() + "positive: [pro-dialogue, pro-sanctions]\n")
+
+
+@pytest.fixture
+def run(stance, config):
+    return lambda *words: stance("coverage", *words, "--output", "page")
+
+
+def table(name):
+    with open(f"page/{name}.csv", encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_rows_and_labels_become_a_page(project, run, name):
+    rows, truth = predicted_rows(100, 8)
+    write_rows(rows, project / name)
+    write_labels(rows[::3], truth[::3], project / "mine.jsonl")
+    code, said, noted = run(name, "--labels", "mine.jsonl", "--by", "outlet,quarter")
+    assert code == 0
+    assert said.startswith("Of the sentences that take a side in these 100 articles, ")
+    assert "267 of 267 sentences labelled at random stand in these rows" in noted
+    share = float(table("overall")[0]["share pro-dialogue"])
+    assert share == pytest.approx(np.bincount(truth)[1] / len(truth), abs=0.05)
+    assert [row["outlet"] for row in table("outlet")] == ["The Daily Parley", "Kimchi Times", "Noodle Post"]
+    assert table("quarter")[0]["quarter"] == "2017-Q1"
+    assert "<h1>Of the sentences" in (project / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_of_rows_is_read_as_one_batch(project, run):
+    rows, truth = predicted_rows(60, 5)
+    (project / "parts").mkdir()
+    write_rows(rows[:150], project / "parts" / "a.parquet")
+    write_rows(rows[150:], project / "parts" / "b.parquet")
+    write_labels(rows, truth, project / "mine.jsonl")
+    assert run("parts", "--labels", "mine.jsonl")[0] == 0
+    assert table("overall")[0]["articles"] == "60"
+
+
+def test_articles_are_predicted_first(project, run, champion):
+    (project / "letter.txt").write_text(article_text("kimchi.txt"), encoding="utf-8")
+    letters = [{"id": key, "text": article_text(key), "outlet": "Letters"} for key in list(ARTICLES)[2:]]
+    (project / "letters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in letters), encoding="utf-8")
+    code, said, _ = run("letter.txt", "letters.jsonl", "--model", champion)
+    assert code == 0
+    assert said.startswith("No estimate, because no labelled sentences correct the model: in 7 articles")
+    assert len((project / "page" / "rows.jsonl").read_text(encoding="utf-8").splitlines()) == 21
+    assert {row["outlet"] for row in table("outlet")} == {"Letters", ""}
+
+
+def test_what_could_not_be_read_when_the_rows_were_made_is_told(project, run):
+    rows, _ = predicted_rows(10, 3)
+    write_rows(rows, project / "rows.jsonl")
+    (project / "rows.jsonl.rejected.jsonl").write_text('{"where": "x", "why": "y"}\n' * 3)
+    assert run("rows.jsonl")[0] == 0
+    assert "3 articles that could not be read" in (project / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_labels_that_were_not_drawn_at_random_do_not_correct(project, run):
+    rows, truth = predicted_rows(60, 5)
+    write_rows(rows, project / "rows.jsonl")
+    write_labels(rows, truth, project / "mine.jsonl", sampling="margin")
+    code, _, said = run("rows.jsonl", "--labels", "mine.jsonl")
+    assert (code, "mine.jsonl: holds no sentence with `sampling: random`" in said) == (2, True)
+
+
+def test_what_ships_with_a_model_corrects_it_and_no_other(project, run, champion, bundle, monkeypatch):
+    rows, truth = predicted_rows(60, 5)
+    write_rows(rows, project / "rows.jsonl")
+    values = np.array([[row[f"p_{name.replace('-', '_')}"] for name in LABEL_NAMES] for row in rows])
+    ids = tuple(dict.fromkeys(row["article_id"] for row in rows))
+    article = np.repeat(np.arange(60), 5)
+    probes = ("Only talks will help.", "Sanctions must stay.")
+    facts = [LABEL_NAMES, ids, ("",) * 60, ("",) * 60, article, np.array(truth), values, probes]
+    monkeypatch.setattr(held_out.find_held_out, "__defaults__", (project / "pretrained",))
+    for thinks, words in (
+        (bundle.predict_proba(probes), "that ship with it"),
+        (np.full((2, 3), 1 / 3), "Nothing corrects"),
+    ):
+        write_held_out(project / "pretrained" / "small" / NAME, HeldOut(*facts, thinks))
+        assert run("rows.jsonl", "--model", champion)[0] == 0
+        assert words in (project / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_rows_that_do_not_count_are_told(project, run):
+    rows, _ = predicted_rows(10, 4)
+    write_rows([row | {"label": "?"} if number % 2 else row for number, row in enumerate(rows)], project / "rows.csv")
+    code, _, noted = run("rows.csv")
+    assert code == 0
+    assert "20 rows do not count; the first: rows.csv" in noted
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.csv"], "nowhere.csv: no such file or folder"),
+        (["rows.csv", "--by", "speaker"], "--by: unknown 'speaker'; expected outlet"),
+        (["rows.csv", "--model", "nowhere"], "nowhere: holds no exported model"),
+        (["rows.csv", "--labels", "nowhere"], "nowhere: holds no labels"),
+        (["rows.csv", "letter.txt"], "letter.txt: holds no predicted rows, though rows.csv does"),
+        (["other.csv"], "other.csv: its probabilities are p_against, p_favor, p_none"),
+        (["empty.csv"], "models/champion: holds no exported model"),
+    ],
+)
+def test_what_cannot_work_is_one_line(project, run, words, message):
+    rows, _ = predicted_rows(10, 3)
+    write_rows(rows, project / "rows.csv")
+    write_rows(predicted_rows(2, 2, label_names=("favor", "against", "none"))[0], project / "other.csv")
+    (project / "empty.csv").touch()
+    (project / "letter.txt").write_text("A letter.", encoding="utf-8")
+    code, _, said = run(*words)
+    assert code == 2
+    assert said.startswith(f"stance: {message}")
+    assert said.count("\n") == 1
+    assert not (project / "page" / "index.html").exists()
+
+
+def test_a_page_is_a_folder(project, stance, config):
+    rows, _ = predicted_rows(10, 3)
+    write_rows(rows, project / "rows.csv")
+    code, _, said = stance("coverage", "rows.csv", "--output", "rows.csv")
+    assert (code, said) == (2, "stance: rows.csv: is a file; expected a folder\n")

@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.coverage.periods import DIMENSIONS, PERIODS, check_dimensions, fill_gaps, name_period
+from pipeline.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("day", "names"),
+    [
+        ("2017-08-12", {"week": "2017-08-07", "month": "2017-08", "quarter": "2017-Q3", "year": "2017"}),
+        ("2017-12-31", {"week": "2017-12-25", "month": "2017-12", "quarter": "2017-Q4", "year": "2017"}),
+        ("2018-01-01", {"week": "2018-01-01", "month": "2018-01", "quarter": "2018-Q1", "year": "2018"}),
+        ("2018-03", {"week": "", "month": "2018-03", "quarter": "2018-Q1", "year": "2018"}),  # a month has no week
+        ("", {"week": "", "month": "", "quarter": "", "year": ""}),
+    ],
+)
+def test_a_day_lies_in_its_periods(day, names):
+    assert {dimension: name_period(day, dimension) for dimension in PERIODS} == names
+
+
+@pytest.mark.parametrize(
+    ("dimension", "names", "filled"),
+    [
+        ("month", ["2018-02", "2017-11"], ["2017-11", "2017-12 to 2018-01", "2018-02"]),
+        ("month", ["2017-11", "2018-01", "2018-02"], ["2017-11", "2017-12", "2018-01", "2018-02"]),
+        ("quarter", ["2017-Q4", "2018-Q2"], ["2017-Q4", "2018-Q1", "2018-Q2"]),
+        ("year", ["1999", "2020"], ["1999", "2000 to 2019", "2020"]),
+        ("week", ["2017-12-25", "2018-01-15"], ["2017-12-25", "2018-01-01 to 2018-01-08", "2018-01-15"]),
+        ("month", ["0001-01", "9999-12"], ["0001-01", "0001-02 to 9999-11", "9999-12"]),
+        ("month", [], []),
+    ],
+)
+def test_a_gap_is_one_line_with_its_ends(dimension, names, filled):
+    assert fill_gaps(names, dimension) == filled
+
+
+@given(st.lists(st.dates(), min_size=1, max_size=20), st.sampled_from(PERIODS))
+def test_periods_come_in_order_and_none_is_lost(days, dimension):
+    names = [name_period(day.isoformat(), dimension) for day in days]
+    filled = fill_gaps(names, dimension)
+    assert filled == sorted(filled)
+    assert set(names) <= set(filled)
+
+
+def test_what_can_be_grouped_by_is_named():
+    assert check_dimensions("month, outlet,month") == ["month", "outlet"]
+    assert check_dimensions("") == []
+    with pytest.raises(InputError, match="--by: unknown 'speaker'; expected " + ", ".join(DIMENSIONS)):
+        check_dimensions("outlet,speaker")

@@ -1,0 +1,190 @@
+"""The coverage page: what its first sentence says, that hostile names stay words, and that its tables open anywhere."""
+
+import csv
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from pipeline.coverage.measure import Coverage, Group, Labelled, Table
+from pipeline.coverage.rows import Batch
+from pipeline.coverage.shares import Sums
+from pipeline.reporting.coverage_page import PAGE, render, write_page
+from pipeline.reporting.coverage_words import Source, answer, leaning, percent, span
+from pipeline.scoring.bootstrap import Interval
+
+LABEL_NAMES = ("tea", "coffee", "neither")
+SIDES = ("coffee", "tea")
+HOSTILE = """<script>alert("x")</script>"'&{{ 7 * 7 }}"""
+SOURCE = Source("rows.csv", "models/champion")
+
+
+MORE = Interval(0.6, 0.55, 0.66)
+
+
+def group(name="all", side=MORE, articles=30, **known):
+    shares = (Interval(0.04, 0.03, 0.05), Interval(0.06, 0.05, 0.08), Interval(0.9, 0.88, 0.92))
+    facts = {"sentences": 300, "counts": (10, 20, 268, 2), "means": (0.05, 0.07, 0.88), "shares": shares}
+    return Group(name, articles, **facts | known, side=side)
+
+
+def labelled(kind="own"):
+    sums = Sums(np.full(50, 10.0), np.zeros((50, 3)), np.zeros((50, 3, 3)))
+    return Labelled(kind, sums, np.zeros((50, 3)), [], [], [], np.arange(50))
+
+
+def coverage(overall=None, tables=(), **known):
+    facts = {"label_names": LABEL_NAMES, "sides": SIDES, "labelled": labelled()}
+    return Coverage(**facts | known, overall=overall or group(), tables=tuple(tables))
+
+
+def batch(**known):
+    return Batch(LABEL_NAMES, ids=["a", "b"], outlets=["Kimchi Times", ""], dates=["2017-08-12", ""], **known)
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        (
+            Interval(0.6, 0.55, 0.66),
+            "Of the sentences that take a side in these 30 articles, 55 to 66 % are coffee: more",
+        ),
+        (Interval(0.3, 0.25, 0.42), "25 to 42 % are coffee: fewer than are tea."),
+        (Interval(0.5, 0.42, 0.58), "42 to 58 % are coffee, the others tea: neither side is shown to prevail."),
+        (Interval(0.5, 0.1, 0.9), "These 30 articles do not say which side prevails"),
+        (None, "These 30 articles do not say which side prevails"),
+    ],
+)
+def test_the_first_sentence_answers(side, words):
+    assert words in answer(coverage(group(side=side)))
+
+
+def test_the_first_sentence_says_why_there_is_no_answer():
+    nothing = group(side=None, shares=())
+    assert answer(coverage(nothing, labelled=None)) == (
+        "No estimate, because no labelled sentences correct the model: in 30 articles the model calls 10 tea, "
+        "20 coffee, 268 neither, 2 uncertain of 300 sentences."
+    )
+    few = answer(coverage(replace(nothing, articles=1)))
+    assert few.startswith("No estimate, because it takes 5 articles: in 1 article the model calls")
+
+
+def test_without_sides_the_first_sentence_is_about_the_commonest_label():
+    assert answer(coverage(sides=())) == "Of all sentences in these 30 articles, 88 to 92 % are neither."
+
+
+def test_outlets_that_lean_are_named_the_clearest_first():
+    outlets = [
+        group("Kimchi Times", Interval(0.7, 0.55, 0.8)),
+        group("Noodle Post", Interval(0.8, 0.65, 0.9)),
+        group("The Daily Parley", Interval(0.3, 0.2, 0.45)),
+        group("The Last Page", Interval(0.5, 0.4, 0.6)),
+        group("", Interval(0.9, 0.8, 0.95)),
+    ]
+    said = leaning(coverage(tables=[Table("outlet", tuple(outlets)), Table("month", (group("2017-01"),))]))
+    assert said == "Shown to lean: Noodle Post and Kimchi Times to coffee, The Daily Parley to tea."
+    assert leaning(coverage()) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0, "0 %"), (0.004, "0.4 %"), (0.0994, "9.9 %"), (0.0996, "10 %"), (0.555, "56 %"), (1, "100 %")],
+)
+def test_shares_have_two_digits(value, words):
+    assert percent(value) == words
+    assert span(Interval(value, value, 0.5)).endswith("50 %")
+
+
+class Tags(HTMLParser):
+    """Which tags a page has, and whether each is closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.opened, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.opened.append(tag)
+        if tag not in ("meta", "link", "line", "circle", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("line", "circle"):
+            assert self.open.pop() == tag
+
+
+def test_hostile_names_stay_words():
+    tables = [
+        Table("outlet", (group(HOSTILE), group("", None, 3), group("x" * 500, None))),
+        Table("month", (group("2017-01"), Group("2017-02 to 2017-03"), group("2017-04"))),
+    ]
+    names = coverage(tables=tables)
+    rejected = batch()
+    rejected.rejects[HOSTILE] = 3
+    rejected.first_reject = HOSTILE
+    page = render(names, rejected, Source(HOSTILE, HOSTILE, rejected_articles=2))
+    assert "<script" not in page
+    assert "{{ 7 * 7 }}" in page  # nothing is rendered twice
+    assert page.count("&lt;script&gt;") >= 5
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert set(tags.opened) & {"script", "iframe", "img", "object"} == set()
+    assert re.findall(r"""(?:src|href)=["']?(?!data:,)""", page) == []
+
+
+def test_the_page_says_what_was_left_out():
+    tables = [Table("outlet", (group("Kimchi Times"), group("", articles=4))), Table("month", (group("", articles=7),))]
+    rejected = batch()
+    rejected.rejects["no `article_id`"] = 1200
+    page = render(coverage(tables=tables), rejected, Source("rows.csv", "models/champion", rejected_articles=9))
+    for words in (
+        "1,200 rows: no `article_id`",
+        "9 articles that could not be read",
+        "4 articles with no outlet are in the totals and in no outlet",
+        "7 articles with no date are in the totals and in no month",
+        "2 sentences labelled uncertain",
+    ):
+        assert words in page
+
+
+def test_the_page_says_what_its_correction_assumes():
+    assert "drawn at random, whose own labels count as they are" in render(coverage(), batch(), SOURCE)
+    held_out = render(coverage(labelled=labelled("held-out")), batch(), replace(SOURCE, asked_labels=12))
+    assert "the articles here are like those" in held_out
+    assert "Of your 12 sentences labelled at random too few stand in this batch" in held_out
+    nothing = render(coverage(group(side=None, shares=()), labelled=None), batch(), SOURCE)
+    assert "Nothing corrects the model here" in nothing
+
+
+def test_tables_open_in_a_spreadsheet_and_hold_all_numbers(tmp_path):
+    tables = [Table("outlet", (group("=1+1"), group("", None, 3, shares=()))), Table("month", (Group("2017-02"),))]
+    page = write_page(coverage(tables=tables), batch(), SOURCE, tmp_path / "page")
+    assert page.name == PAGE
+    assert sorted(file.name for file in page.parent.iterdir()) == [
+        "index.html",
+        "month.csv",
+        "outlet.csv",
+        "overall.csv",
+    ]
+    content = (page.parent / "outlet.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    first, second = csv.DictReader(content.decode("utf-8-sig").splitlines())
+    assert first["outlet"] == "'=1+1"
+    assert (first["share coffee"], first["share coffee low"], first["share coffee high"]) == (
+        "0.0600",
+        "0.0500",
+        "0.0800",
+    )
+    assert first["balance coffee minus tea"] == "0.2000"
+    assert (second["articles"], second["labelled coffee"], second["share coffee"]) == ("3", "20", "")
+    (gap,) = csv.DictReader((page.parent / "month.csv").read_text(encoding="utf-8-sig").splitlines())
+    assert (gap["articles"], gap["labelled coffee"], gap["balance coffee minus tea"]) == ("0", "", "")
+
+
+def test_a_chart_has_a_line_for_each_outlet_up_to_forty():
+    outlets = tuple(group(f"Outlet {number}") for number in range(45))
+    page = render(coverage(tables=[Table("outlet", outlets)]), batch(), SOURCE)
+    assert page.count("<circle") == 40
+    assert "5 more stand in <code>outlet.csv</code>" in page
