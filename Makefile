@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup lock train eval predict ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling adapter clean
+.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage adapter clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make train | eval | predict IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | adapter"
+	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | adapter"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
@@ -36,6 +36,10 @@ eval: $(READY)
 
 predict: $(READY)
 	$(STANCE) predict $(IN) --output $(OUT) --model $(MODEL)
+
+# IN: rows of `stance predict`, or articles; OUT: a folder.
+coverage: $(READY)
+	$(STANCE) coverage $(IN) --output $(OUT) --model $(MODEL)
 
 ui: $(READY)
 	$(STANCE) ui
@@ -83,6 +87,10 @@ bench-accuracy: $(READY)
 
 bench-labelling: $(READY)
 	$(VENV)/bin/python benchmarks/labelling.py
+
+# How often the intervals of `stance coverage` hold the truth, five minutes; the second half needs `stance corpora`.
+bench-coverage: $(READY)
+	$(VENV)/bin/python benchmarks/coverage.py
 
 # Rebuilds the start that ships; needs `stance corpora` first. UNLABELLED="--unlabelled FOLDER" adds text.
 adapter: $(READY)
