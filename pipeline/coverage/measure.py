@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.coverage.drift import Drift, compare
 from pipeline.coverage.held_out import HeldOut
 from pipeline.coverage.periods import PERIODS, fill_gaps, name_period
 from pipeline.coverage.rows import Batch, Span
@@ -117,6 +118,7 @@ class Coverage:
     overall: Group
     tables: tuple[Table, ...]
     labelled: Labelled | None
+    drift: Drift | None = None  # between the batch and the labelled articles
 
 
 def measure(
@@ -141,7 +143,8 @@ def measure(
         others = _keys(usable.outlets, usable.dates, usable.targets, dimension) if usable else []
         groups = {group.name: group for group in _groups(batch, usable, keys, others, pair)}
         tables.append(Table(dimension, tuple(_in_order(groups, dimension))))
-    return Coverage(batch.label_names, pair, overall, tuple(tables), usable)
+    drift = compare(batch.sums, usable.sums, batch.label_names) if usable else None
+    return Coverage(batch.label_names, pair, overall, tuple(tables), usable, drift)
 
 
 def _keys(outlets: Sequence[str], dates: Sequence[str], targets: Sequence[str], dimension: str) -> list[str]:

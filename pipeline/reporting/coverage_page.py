@@ -13,7 +13,18 @@ from pipeline.coverage.rows import Batch
 from pipeline.data.files import write_whole
 from pipeline.reporting import charts
 from pipeline.reporting.charts import Mark
-from pipeline.reporting.coverage_words import UNKNOWN, Source, about, answer, counted, leaning, left_out, percent, span
+from pipeline.reporting.coverage_words import (
+    UNKNOWN,
+    Source,
+    about,
+    alike,
+    answer,
+    counted,
+    leaning,
+    left_out,
+    percent,
+    span,
+)
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval
 
@@ -49,6 +60,7 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
         leaning=leaning(coverage),
         about=about(coverage, batch),
         counted=counted(coverage, source),
+        alike=alike(coverage),
         left_out=list(left_out(coverage, batch, source)),
         first_reject=batch.first_reject,
         sections=[_Section.of(table, coverage) for table in coverage.tables],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline.coverage.drift import UNSURE
 from pipeline.coverage.measure import FEWEST_ARTICLES, FEWEST_LABELLED, Coverage
 from pipeline.coverage.periods import PERIODS
 from pipeline.coverage.rows import Batch
@@ -113,6 +114,24 @@ def counted(coverage: Coverage, source: Source) -> str:
         "the articles here are like those: the model may err more, or otherwise, on other outlets, years or topics. "
         "Labels of your own, drawn at random from this batch, need no such assumption."
     )
+
+
+def alike(coverage: Coverage) -> str:
+    """Say whether the batch is like the labelled articles, as far as the model's probabilities show."""
+    drift, labelled = coverage.drift, coverage.labelled
+    if drift is None or labelled is None:
+        return ""
+    real = [difference for difference in drift.differences if difference.is_real]
+    if not real:
+        return "Alike: the model says the same of this batch as of the labelled articles, and is as sure."
+    named = ", ".join(
+        f"{'unsure' if d.name == UNSURE else d.name} {percent(d.here)} here, {percent(d.there)} there" for d in real
+    )
+    if labelled.kind == "own":
+        then = "so they can hardly be drawn from it at random, and the shares above are in doubt"
+    else:
+        then = "so the correction may not hold: label some sentences of this batch, drawn at random, to be sure"
+    return f"{drift.light.capitalize()}: the batch differs from the labelled articles ({named}), {then}."
 
 
 def left_out(coverage: Coverage, batch: Batch, source: Source) -> Iterator[str]:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from pipeline.coverage.drift import UNSURE, Difference, Drift
 from pipeline.coverage.measure import Coverage, Group, Labelled, Table
 from pipeline.coverage.rows import Batch
 from pipeline.coverage.shares import Sums
@@ -156,6 +157,30 @@ def test_the_page_says_what_its_correction_assumes():
     assert "Of your 12 sentences labelled at random too few stand in this batch" in held_out
     nothing = render(coverage(group(side=None, shares=()), labelled=None), batch(), SOURCE)
     assert "Nothing corrects the model here" in nothing
+
+
+@pytest.mark.parametrize(
+    ("kind", "errors", "here", "words"),
+    [
+        ("own", 1.0, 0.06, "Alike: the model says the same"),
+        (
+            "own",
+            -3.5,
+            0.04,
+            "Somewhat unlike: the batch differs from the labelled articles (tea 4.0 % here",
+        ),
+        ("own", 9.0, 0.2, "so they can hardly be drawn from it at random"),
+        (
+            "held-out",
+            9.0,
+            0.2,
+            "(tea 20 % here, 5.0 % there), so the correction may not hold",
+        ),
+    ],
+)
+def test_the_page_says_whether_the_batch_is_like_what_corrects_it(kind, errors, here, words):
+    drift = Drift((Difference("tea", here, 0.05, errors), Difference(UNSURE, 0.1, 0.1, 0.0)))
+    assert words in render(coverage(labelled=labelled(kind), drift=drift), batch(), SOURCE)
 
 
 def test_tables_open_in_a_spreadsheet_and_hold_all_numbers(tmp_path):
