@@ -32,7 +32,8 @@ __all__ = ["Dataset", "Example", "digest", "load_dataset", "read_corpora", "read
 INDEX = "index.csv"
 NO_ARTICLES = (INDEX, "README.md")  # files among the seeds that say something about them
 INDEX_COLUMNS = ("article_id", "origin", "split", "title", "outlet", "date", "style")
-SPLITS = ("train", "test")
+# Origins that are chosen and scored by themselves: what is not trained on is a part of its own, `contrast-test`.
+APART = {"contrast": "contrast", "whole": "full-article"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def load_dataset(config: Config) -> Dataset:
             label=labels[key, start, end],
             sampling=sampling.get((key, start, end), ""),
             group=groups[key],
-            **{name: index[key][name] for name in ("split", "origin", "outlet", "date", "style")},
+            split=_part(index[key]["origin"], index[key]["split"]),
+            **{name: index[key][name] for name in ("origin", "outlet", "date", "style")},
         )
         for key in kept
         for position, (start, end) in enumerate(spans[key])
@@ -168,6 +170,10 @@ def _load_table(config: Config) -> Dataset:
         ]
     )
     return Dataset(tuple(kept), (), tuple(duplicates), _leaks(kept), 0)
+
+
+def _part(origin: str, split: str) -> str:
+    return f"{APART[origin]}-{split}" if origin in APART and split != "train" else split
 
 
 def _limited(spans: Iterable[str], index: dict[str, dict[str, str]], limit: int) -> list[str]:
@@ -225,8 +231,8 @@ def read_index(folder: Path, articles: dict[str, Article]) -> dict[str, dict[str
             problems.append(f"{row.where}: duplicate article_id {fields['article_id']}; remove one row")
         elif fields["article_id"] not in articles:
             problems.append(f"{row.where}: no article {fields['article_id']!r} in {folder}; remove the row")
-        elif fields["split"] not in SPLITS:
-            problems.append(f"{row.where}: split {fields['split']!r}; expected {' or '.join(SPLITS)}")
+        elif fields["split"] not in PARTS:
+            problems.append(f"{row.where}: split {fields['split']!r}; expected {', '.join(PARTS)}")
         else:
             index[fields["article_id"]] = fields
     raise_problems(problems)
@@ -252,7 +258,7 @@ def extend_index(config: Config) -> list[dict[str, str]]:
     duplicates = splitting.near_duplicates({key: article.text for key, article in articles.items()})
     parts = splitting.assign(
         strata,
-        {"train": 1 - config.data.test_share, "test": config.data.test_share},
+        {"train": 1 - config.data.test_share, "validation": 0, "test": config.data.test_share},
         groups=splitting.group(articles, [(pair.first, pair.second) for pair in duplicates]),
         fixed={key: row["split"] for key, row in index.items()},
         random_state=config.random_state,
@@ -277,8 +283,7 @@ def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
     if not file.exists():
         raise InputError(file, "no such file", then="bring the texts here with `stance corpora`")
     return tuple(
-        replace(row, split=f"full-article-{row.split}") if row.origin == "whole" and row.split != "train" else row
-        for row in to_examples(read_rows(file), label_names, {}, file)
+        replace(row, split=_part(row.origin, row.split)) for row in to_examples(read_rows(file), label_names, {}, file)
     )
 
 

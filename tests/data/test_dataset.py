@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -209,7 +210,7 @@ def test_an_article_without_a_row_in_the_index_is_named(project):
     [
         ("letter-1,letter,train,,,,", "duplicate article_id letter-1; remove one row"),
         ("lunch.txt,letter,train,,,,", "no article 'lunch.txt' in seeds; remove the row"),
-        ("letter-7,letter,dinner,,,,", "split 'dinner'; expected train or test"),
+        ("letter-7,letter,dinner,,,,", "split 'dinner'; expected train, validation, test"),
         ("letter-7,letter,train", "fewer columns than the first line"),
         ("letter-7,letter,train,,,,,,", "more columns than the first line"),
     ],
@@ -289,6 +290,33 @@ def test_a_leaking_sentence_is_withheld_from_training(leaking):
 
 def test_a_leaking_sentence_stays_in_the_test_part(leaking):
     assert GOSSIP in {e.text for e in leaking.part("test")}
+
+
+# Parts that are used apart
+
+
+def give_part(article, origin, split):
+    INDEX.write_text(INDEX.read_text().replace(f"{article},letter,train", f"{article},{origin},{split}"))
+
+
+def test_an_article_of_ones_own_may_be_there_to_choose_by(project):
+    give_part("letter-1", "letter", "validation")
+    assert {e.article_id for e in load().part("validation")} == {"letter-1"}
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_contrast_that_is_not_trained_on_is_in_no_other_part(project, split):
+    give_part("letter-1", "contrast", split)
+    dataset = load()
+    parts = {e.split for e in dataset.examples if e.article_id == "letter-1"}
+    assert parts == {f"contrast-{split}"} and "letter-1" not in {e.article_id for e in dataset.part(split)}
+
+
+def test_a_new_article_is_for_training_or_for_the_test_whatever_others_are_for(project):
+    give_part("letter-1", "letter", "validation")
+    add_article("letter-7", GOSSIP)
+    (new,) = extend()
+    assert new["split"] in ("train", "test") and load().part("validation")
 
 
 # Extending the index
@@ -473,9 +501,22 @@ def test_annotators_of_the_repository_agree(repository):
 
 
 def test_each_label_is_in_both_parts_of_the_repository(repository):
+    parts = ("train", "test", "contrast-validation", "contrast-test")
     assert {(e.split, e.label) for e in repository.examples} == {
-        (split, label) for split in ("train", "test") for label in LABEL_NAMES
+        (part, label) for part in parts for label in LABEL_NAMES
     }
+
+
+def test_a_contrast_group_is_whole_and_in_the_part_that_its_id_says(repository):
+    rows = [e for e in repository.examples if e.origin == "contrast"]
+    numbers = {e.article_id: int(hashlib.sha1(e.article_id.encode()).hexdigest(), 16) % 10 for e in rows}
+    parts = ["contrast-test", "contrast-test", "contrast-validation", *["train"] * 7]
+    assert len(rows) > 6000 and all(e.split == parts[numbers[e.article_id]] for e in rows)
+
+
+def test_no_two_contrast_groups_are_taken_for_one(repository):
+    groups = {e.article_id: e.group for e in repository.examples if e.origin == "contrast"}
+    assert len(groups) == len(set(groups.values())) > 2000
 
 
 def test_no_article_of_the_repository_is_without_a_label(repository):
