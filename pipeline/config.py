@@ -79,8 +79,10 @@ class Data(Section):
     subsets: dict[str, str] = Field(default_factory=dict)
     # Names of columns where they differ from ours.
     columns: dict[str, str] = Field(default_factory=dict)
-    # Sentences of real documents, brought here by `stance corpora`; none unless named.
+    # Sentences of real documents, brought here by `stance train` or `stance corpora`; none unless named.
     corpora: Path | None = None
+    # Where they are asked for (STANCE_CORPORA_HOST says another place); null: nobody is asked, as by STANCE_OFFLINE=1.
+    corpora_host: str | None = Field(default="https://raw.githubusercontent.com", pattern="^https?://")
     # Share of the rows that `stance split` gives to the test part.
     test_share: float = Field(default=0.2, gt=0, lt=1)
     # Share of the rows of a table without a split column that candidates are compared on.
@@ -97,6 +99,11 @@ class Data(Section):
             if name not in COLUMNS:
                 raise ValueError(f"unknown column {name}; expected {', '.join(COLUMNS)}")
         return columns
+
+    @property
+    def external(self) -> Path:
+        """The folder of labels that name their texts by place."""
+        return self.labels / "external"
 
     @property
     def source(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -55,23 +54,21 @@ def corpora(
     """Bring the texts of the external labels to this machine, each sentence checked by its sha1."""
     from pipeline.config import read_config
     from pipeline.data import corpora as room
+    from pipeline.data.download import Download
     from pipeline.progress import Bar
 
-    known = room.read_external(labels, read_config(config).label_names)
+    settings = read_config(config)
+    known = room.read_external(labels, settings.label_names)
     with Bar() as bar:
         if sources and all(source.is_file() for source in sources):
-            found = room.load_texts(sources, known, read_config(config).label_names)
+            texts = room.load_texts(sources, known, settings.label_names)
         elif sources:
-            found = room.fetch_texts(known, room.clones(sources[0]), bar.update)
+            texts = room.fetch_texts(known, room.clones(sources[0]), bar.update)
+        elif host := room.find_host(settings):
+            texts = room.fetch_texts(known, Download(host, output.with_name("downloads")), bar.update)
         else:
-            found = room.fetch_texts(known, room.download(output.with_name("downloads")), bar.update)
-    for name in found.vanished:
-        sys.stderr.write(f"missing: {name}\n")
-    for why, count in found.missing.most_common():
-        out.print(f"{count} sentences left out: {why}")
-    if not found.rows:
-        raise InputError(output, "not one sentence could be had", then="see the reasons above")
-    room.write_corpora(found, room.read_split(labels), output)
-    counts = ", ".join(f"{n} {name}" for name, n in found.sources.most_common())
-    out.print(f"{len(found.rows)} sentences ({counts}): {output}")
-    out.print("Next: `stance train --config configs/full.yaml` trains with them.")
+            raise InputError("stance corpora", "nobody is to be asked (STANCE_OFFLINE or data.corpora_host)")
+    room.write_corpora(texts, labels, output)
+    for line in texts.describe():
+        out.print(line, markup=False)
+    out.print(f"Written to {output}; `stance train` trains with them.", markup=False)

@@ -26,6 +26,7 @@ def train(
 ) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
     from pipeline.config import read_config
+    from pipeline.data.corpora import bring_texts
     from pipeline.progress import Bar
     from pipeline.training.train import train
 
@@ -36,6 +37,8 @@ def train(
         sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
 
     with Bar() as bar:
+        if message := bring_texts(settings, bar.update):
+            sys.stderr.write(f"{message}\n")
         outcome = train(settings, bar.update, on_result, promote=promote)
     show_training(outcome, settings, config)
 

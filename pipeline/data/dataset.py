@@ -123,8 +123,10 @@ def load_dataset(config: Config) -> Dataset:
         for key in kept
         for position, (start, end) in enumerate(spans[key])
     )
-    if config.data.corpora:
-        examples += read_corpora(config.data.corpora, config.label_names)
+    corpora = config.data.corpora
+    # What `bring_texts` could not bring is not there; what nobody can bring is a mistake.
+    if corpora and (corpora.exists() or not config.data.external.is_dir()):
+        examples += read_corpora(corpora, config.label_names)
     return Dataset(examples, tuple(annotations), tuple(duplicates), _leaks(examples), len(texts) - len(spans))
 
 

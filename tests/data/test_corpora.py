@@ -1,10 +1,8 @@
-"""Fetching texts that the repository may not hold; against a real server and files made here."""
+"""Sentences of texts that the repository may not hold, found and checked in files made here."""
 
 import hashlib
-import http.server
 import json
 import shutil
-import threading
 
 import pytest
 from conftest import ROOT
@@ -33,38 +31,6 @@ BILL = label(
 )
 
 
-@pytest.fixture
-def server():
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            content = FILES.get(self.path.removeprefix("/owner/name/c0ffee/"))
-            if self.path.endswith("half.txt"):
-                content = b"half of what was promised"
-                self.send_response(200)
-                self.send_header("Content-Length", "5000")
-            elif content is None:
-                self.send_response(404)
-                content = b""
-            else:
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *words):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}", asked
-        running.shutdown()
-        thread.join()
-
-
 def silent(share, words):
     pass
 
@@ -82,39 +48,23 @@ def test_plain_text_has_single_spaces_and_none_at_the_ends():
     assert corpora.normalize("\n Talk.\r\n\u2028 <b>Eat</b>. \n", "x.txt") == "Talk. <b>Eat</b>."
 
 
-def test_sentences_are_downloaded_and_checked(server, tmp_path):
-    found = corpora.fetch_texts([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
+@pytest.fixture
+def read(tmp_path):
+    """Read the files from a clone."""
+    for path, content in FILES.items():
+        file = tmp_path / "clones" / "owner" / "name" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return corpora.clones(tmp_path / "clones")
+
+
+def test_sentences_are_found_and_checked(read):
+    found = corpora.fetch_texts([TALK, BILL], read, silent)
     assert [row["text"] for row in found.rows] == [
         "The envoy said: talk & listen.",
         "Its sponsor wants a tighter squeeze on Pyongyang.",
     ]
-    assert not found.missing
-
-
-def test_what_was_downloaded_is_not_asked_for_again(server, tmp_path):
-    for _ in range(2):
-        corpora.fetch_texts([TALK, BILL], corpora.download(tmp_path, server[0]), silent)
-    assert len(server[1]) == 2
-
-
-def test_a_vanished_file_is_named_and_counted_and_the_rest_goes_on(server, tmp_path):
-    gone = TALK | {"id": "gone", "path": "gone.txt"}
-    found = corpora.fetch_texts([gone, BILL], corpora.download(tmp_path, server[0]), silent)
-    assert len(found.rows) == 1
-    assert found.vanished == ["owner/name@c0ffee:gone.txt (HTTP 404)"]
-    assert found.missing == {"file cannot be had": 1}
-
-
-def test_half_a_download_is_not_kept(server, tmp_path):
-    half = TALK | {"path": "half.txt"}
-    found = corpora.fetch_texts([half], corpora.download(tmp_path, server[0]), silent)
-    assert not found.rows
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_server_that_is_down_is_no_traceback(tmp_path):
-    found = corpora.fetch_texts([TALK], corpora.download(tmp_path, "http://127.0.0.1:9"), silent)
-    assert found.missing == {"file cannot be had": 1}
+    assert not found.missing and not found.vanished and not found.failed
 
 
 @pytest.mark.parametrize(
@@ -126,16 +76,15 @@ def test_a_server_that_is_down_is_no_traceback(tmp_path):
         ({"path": "b/article.json", "length": 7}, "sha1 does not match"),
     ],
 )
-def test_nothing_wrong_is_ever_taken(server, tmp_path, changes, why):
-    found = corpora.fetch_texts([TALK | changes], corpora.download(tmp_path, server[0]), silent)
+def test_nothing_wrong_is_ever_taken(read, changes, why):
+    found = corpora.fetch_texts([TALK | changes], read, silent)
     assert not found.rows
     assert found.missing == {why: 1}
 
 
-def test_a_file_in_another_form_is_counted(server, tmp_path, monkeypatch):
-    monkeypatch.setitem(FILES, "b/article.json", b'{"content": "renamed"}')
-    found = corpora.fetch_texts([BILL], corpora.download(tmp_path, server[0]), silent)
-    assert found.missing == {"file in another form": 1}
+def test_a_file_in_another_form_is_counted(read, tmp_path):
+    (tmp_path / "clones/owner/name/b/article.json").write_text('{"content": "renamed"}')
+    assert corpora.fetch_texts([BILL], read, silent).missing == {"file in another form": 1}
 
 
 def test_local_clones_serve_as_well(tmp_path):
@@ -188,8 +137,9 @@ def test_rows_without_a_locator_keep_their_own_label(tmp_path):
 
 
 def test_the_cache_carries_the_part_of_each_document(tmp_path):
+    (tmp_path / "split.csv").write_text("article,split\ndoc,test\n")
     found = corpora.FetchedTexts(rows=[{"id": "x", "article": "doc", "text": "t", "label": "neutral", "source": "un"}])
-    corpora.write_corpora(found, {"doc": "test"}, tmp_path / "deep" / "corpora.jsonl")
+    corpora.write_corpora(found, tmp_path, tmp_path / "deep" / "corpora.jsonl")
     assert json.loads((tmp_path / "deep" / "corpora.jsonl").read_text())["split"] == "test"
 
 
