@@ -42,7 +42,7 @@ def coverage(
     """Say how much of the coverage takes which side, when and where, and how sure that is: a page and its tables."""
     from pipeline.coverage.measure import measure
     from pipeline.coverage.periods import check_dimensions
-    from pipeline.coverage.rows import find_rows, read_batch
+    from pipeline.coverage.rows import REJECTED, find_rows, read_batch
     from pipeline.progress import Bar
     from pipeline.reporting.coverage_page import write_page
     from pipeline.reporting.coverage_words import Source, answer
@@ -57,7 +57,7 @@ def coverage(
         batch = read_batch(files, label_names, bar.update, texts)
     labelled = _labelled(batch, wanted, bundle)
     found = measure(batch, labelled, dimensions, sides)
-    rejected = [file.with_name(f"{file.name}.rejected.jsonl") for file in files]
+    rejected = [file.with_name(file.name + REJECTED) for file in files]
     lost = sum(len(file.read_bytes().splitlines()) for file in rejected if file.is_file())
     names = ", ".join(map(str, files))
     page = write_page(found, batch, Source(names, str(model) if bundle else "unknown", len(wanted), lost), output)

@@ -24,6 +24,7 @@ from pipeline.progress import ProgressCallback
 from pipeline.scoring.abstention import UNCERTAIN
 
 NEEDED = ("article_id", "sentence_index", "start", "end", "label")
+REJECTED = ".rejected.jsonl"  # beside rows: what prediction could not read
 BUFFER = 20_000  # rows that are added up together
 LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
 # Probabilities may have been rounded to four digits.
@@ -65,7 +66,7 @@ def find_rows(inputs: Iterable[str | Path], label_names: Sequence[str]) -> list[
     InputError if they are both, or rows of other labels.
     """
     entries = [Path(entry) for entry in inputs if str(entry) != "-"]
-    files = [file for entry in entries for _, file in find_files(entry)]
+    files = [file for entry in entries for _, file in find_files(entry) if not file.name.endswith(REJECTED)]
     found = [file for file in files if _is_predicted(file, label_names)]
     if found and (len(found) < len(files) or len(entries) < len(list(inputs))):
         other = next((file for file in files if file not in found), "-")

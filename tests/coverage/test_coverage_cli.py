@@ -49,6 +49,7 @@ def test_a_folder_of_rows_is_read_as_one_batch(project, run):
     (project / "parts").mkdir()
     write_rows(rows[:150], project / "parts" / "a.parquet")
     write_rows(rows[150:], project / "parts" / "b.parquet")
+    (project / "parts" / "b.parquet.rejected.jsonl").write_text('{"where": "x", "why": "y"}\n')
     write_labels(rows, truth, project / "mine.jsonl")
     assert run("parts", "--labels", "mine.jsonl")[0] == 0
     assert table("overall")[0]["articles"] == "60"
