@@ -13,9 +13,11 @@ from conftest import COLD, WARM
 from pipeline import tracking
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
+from pipeline.data.dataset import Dataset, Example
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.reporting.publishing import publish
+from pipeline.training import material
 from pipeline.training import train as training
 from pipeline.training.scores import against_tfidf
 
@@ -239,3 +241,43 @@ def test_nothing_calls_the_network_at_run_time(store, socket_disabled):
     (store / "a.txt").write_text("Beijing urged all sides to return to talks and ease the sanctions.")
     predict([store / "a.txt"], store / "a.jsonl", load_bundle(outcome.folder))
     assert json.loads((store / "a.jsonl").read_text())["label"] == "pro-dialogue"
+
+
+# The test part is evaluation's alone
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The parts that are opened, and those of the examples that are read to be scored."""
+    parts = set()
+    part, read = Dataset.part, Example.input.fget
+
+    def open_part(dataset, name):
+        parts.add(name)
+        return part(dataset, name)
+
+    def read_input(example):
+        parts.add(example.split)
+        return read(example)
+
+    monkeypatch.setattr(Dataset, "part", open_part)
+    monkeypatch.setattr(Example, "input", property(read_input))
+    return parts
+
+
+def test_a_training_never_opens_the_test_part(store, stance, opened):
+    for words in (["train"], ["train", "--promote"]):
+        assert stance(*words, "--config", "configs/smoke.yaml")[0] == 0
+    assert opened == {"train", "validation"}
+
+
+def test_a_training_that_opened_the_test_part_would_be_seen(store, opened, monkeypatch):
+    monkeypatch.setattr(material, "PARTS", ("train", "test"))
+    train()
+    assert "test" in opened
+
+
+def test_an_evaluation_opens_it(store, stance, opened):
+    stance("train", "--config", "configs/smoke.yaml")
+    assert "test" not in opened
+    assert stance("eval", "--config", "configs/smoke.yaml")[0] == 0 and "test" in opened

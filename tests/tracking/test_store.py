@@ -1,0 +1,153 @@
+"""The store in a project's folder: where it lies, and what is said where it cannot work."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import mlflow
+import pytest
+
+from pipeline import tracking
+from pipeline.errors import InputError
+from pipeline.tracking import store
+from pipeline.tracking.runs import metric_key
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A store that nothing was logged to: its tables take seconds to make."""
+    file = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, tables, monkeypatch):
+    """Stand in an empty project."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "old"
+    folder.mkdir()
+    shutil.copy(tables, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def log(words="soup"):
+    with tracking.run("train", tags={}) as run:
+        run.text(words, "words.txt")
+    return run.id
+
+
+def read(run_id):
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    return Path(client.download_artifacts(run_id, "words.txt")).read_text()
+
+
+def test_the_store_and_its_artifacts_lie_in_the_project(place):
+    log()
+    assert {path.name for path in place.iterdir()} >= {"mlflow.db", "mlartifacts"}
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///sub/store.db"])
+def test_a_relative_uri_is_a_path_below_this_folder(place, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert read(log()) == "soup"
+    assert (place / uri.removeprefix("sqlite:///")).is_file()
+    assert {path.name for path in place.parent.iterdir()} == {"old"}
+
+
+@pytest.mark.parametrize("name", ["q?dir", "p%20q", "100% soup?"])
+def test_a_folder_that_no_uri_can_name_is_one_line(place, monkeypatch, name):
+    folder = place.with_name(name)
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match="MLflow cannot keep a store .* rename it, or set MLFLOW_TRACKING_URI"):
+        log()
+    assert not list(folder.iterdir()) and {path.name for path in place.parent.iterdir()} == {name, "old"}
+
+
+@pytest.mark.parametrize("name", ["with blanks", "früh#1", "c++ & more"])
+def test_a_folder_of_an_odd_name_keeps_its_store_inside(place, monkeypatch, name):
+    folder = place.rename(place.with_name(name))
+    monkeypatch.chdir(folder)
+    assert read(log()) == "soup"
+    assert (folder / "mlartifacts").is_dir() and [path.name for path in folder.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("move", [Path.rename, shutil.copytree], ids=["moved", "copied"])
+def test_a_project_that_was_moved_or_copied_works_inside_itself(place, monkeypatch, move):
+    first = log("first")
+    before = {path for path in place.rglob("*") if path.is_file()}
+    new = place.with_name("new [1]")
+    move(place, new)
+    monkeypatch.chdir(new)
+    second = log("second")
+    assert (read(first), read(second)) == ("first", "second")
+    after = {path for path in place.rglob("*") if path.is_file()} if place.exists() else set()
+    assert after == (before if place.exists() else set())
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    uris = {client.get_run(run_id).info.artifact_uri for run_id in (first, second)}
+    assert all(uri.startswith(f"file://{quote(str(new))}/mlartifacts/") for uri in uris)
+
+
+def test_artifacts_that_somebody_keeps_elsewhere_stay_there(place):
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    client.create_experiment("stance", artifact_location=(place.parent / "archive").as_uri())
+    assert read(log()) == "soup" and (place.parent / "archive").is_dir()
+
+
+def test_an_experiment_that_was_deleted_is_one_line(place):
+    log()
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    client.delete_experiment(client.get_experiment_by_name("stance").experiment_id)
+    with pytest.raises(InputError, match="experiment 'stance' was deleted; `mlflow experiments restore -x 1`, or give"):
+        log()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + bytes(4000)])
+def test_a_file_that_is_no_database_is_one_line(place, content):
+    (place / "mlflow.db").write_bytes(content)
+    with pytest.raises(InputError, match="mlflow.db: .*; put a copy of it back, or move it away to begin a new one"):
+        log()
+    assert (place / "mlflow.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_store_that_another_process_holds_is_one_line(place, monkeypatch, how):
+    log()
+    monkeypatch.setattr(store, "PATIENCE", 0.1)
+    with closing(sqlite3.connect("mlflow.db", isolation_level=None)) as other:
+        other.execute(f"BEGIN {how}")
+        with pytest.raises(InputError, match="database is locked; wait for the process that uses it"):
+            log()
+
+
+def test_an_empty_file_becomes_a_store(place):
+    (place / "mlflow.db").touch()
+    assert read(log()) == "soup"
+
+
+def test_a_store_that_fails_later_is_one_line_too(place, monkeypatch):
+    """It was whole when it was opened; MLflow's own error would be a page long."""
+    with pytest.raises(InputError, match="MLflow store sqlite:.*") as caught, tracking.run("train", tags={}) as run:
+        Path("mlflow.db").write_bytes(b"not a database any more")
+        run.params({"soup": "hot"})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_any_label_can_be_part_of_a_metric(place):
+    labels = ["yes?", "no (strong)", "50%", "don't know", "a/b", "../x", "", "ja: nein", "für", ".", "long" * 99]
+    with tracking.run("train", tags={}) as run:
+        run.metrics({f"f1_{label}": 0.5 for label in labels})
+    metrics = mlflow.MlflowClient(tracking.tracking_uri()).get_run(run.id).data.metrics
+    assert metrics == {metric_key(f"f1_{label}"): 0.5 for label in labels}
+
+
+def test_labels_that_differ_have_metrics_that_differ():
+    labels = ["yes", "yes?", "yes!", "yes/", "YES", "yes ", "yes_"]
+    assert len({metric_key(f"f1_{label}") for label in labels}) == len(labels)
+    assert metric_key("f1_pro-dialogue") == "f1_pro-dialogue"
