@@ -269,7 +269,7 @@ NASTY = "</blockquote><script>fetch('http://goose.example')</script> Ease <b onc
 NASTY_ROWS = [
     {"id": "=1+1", "text": NASTY, "label": "neutral", "source": "<script>origin</script>"},
     {"id": "b", "text": "Close every loophole, the goose demanded.", "label": "pro-dialogue", "outlet": "<img src=x>"},
-    {"id": "c", "text": "It rained.", "label": "neutral", "outlet": "Honk & Sons"},
+    {"id": "c", "text": "It rained.", "label": "pro-sanctions", "outlet": "Honk & Sons"},
 ]
 
 
@@ -277,11 +277,12 @@ NASTY_ROWS = [
 def evaluated(project, champion):
     """An evaluation of a labelled file with nasty text on the shipped behaviour cases, and its page.
 
-    The threshold is such that two of the three rows are answered.
+    The threshold is such that two of the three rows are answered, and one of them is right.
     """
     (project / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in NASTY_ROWS))
-    shutil.copytree(ROOT / "configs" / "behaviour", "configs/behaviour")
     bundle, config = load_bundle(champion), read_config("configs/default.yaml")
+    tried_on = config.evaluation.model_copy(update={"behaviour": ROOT / "configs" / "behaviour"})
+    config = config.model_copy(update={"evaluation": tried_on})
     second = float(np.sort(bundle.predict_proba([row["text"] for row in NASTY_ROWS]).max(1))[1])
     manifest = bundle.manifest.model_copy(update={"abstention": Abstention(0.7, 400, second, 0.5)})
     bundle = replace(bundle, manifest=manifest)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,10 +71,13 @@ def test_what_is_scored_is_what_predict_says_and_the_first_stage_has_its_price(c
 
 
 def test_the_model_reads_each_row_once_and_what_the_first_stage_answered_once_too(config, own, champion):
-    whole = load_bundle(champion)
+    """Also where obvious words are hidden: a row that holds none is not read again."""
+    Path("obvious.yaml").write_text("- embargo")
+    tried_on = config.evaluation.model_copy(update={"obvious": Path("obvious.yaml")})
+    config, whole = config.model_copy(update={"evaluation": tried_on}), load_bundle(champion)
     counting = Counting(whole.classifier)
     evaluate(replace(whole, classifier=counting, first_stage=FirstStage(TEXTS[:2])), config, own)
-    assert [counting.read[text] for text in TEXTS] == [1, 1, 1]
+    assert [counting.read[text] for text in TEXTS] == [1, 1, 1] and counting.read["Ease the something now."] == 1
 
 
 def test_the_test_part_and_whole_articles_are_read_once(config, champion):

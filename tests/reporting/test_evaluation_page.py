@@ -8,6 +8,7 @@ from conftest import NASTY
 
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
+from pipeline.evaluation.attribution import Word
 from pipeline.evaluation.slices import score_slices
 from pipeline.reporting.evaluation_page import render
 from pipeline.reporting.findings import describe_abstention, describe_answers, describe_confusion, summarize
@@ -135,3 +136,13 @@ def test_words_are_shaded_by_their_weight(evaluated, content):
     shown = [*evaluated[0].mistakes, *evaluated[0].unsure]
     assert f"{heaviest.weight:+.2f}" in shaded and 0 < len(shaded) < sum(len(row.words) for row in shown)
     assert " ".join(NASTY.split()) in words_of(content)
+
+
+def test_a_shaded_word_never_runs(evaluated, champion):
+    text = "<b onclick='honk()'> the <i>goose</i>"
+    words = (Word(0, 20, 2.0), Word(21, 24, -0.1), Word(25, 37, -1.5))
+    row = replace(evaluated[0].mistakes[0], text=text, words=words)
+    page = Page(
+        render(replace(evaluated[0], mistakes=(row,)), load_bundle(champion), read_config("configs/default.yaml"))
+    )
+    assert text in " ".join(page.words.split()) and not page.handlers and page.elements.isdisjoint({"i"})

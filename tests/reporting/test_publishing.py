@@ -1,10 +1,12 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import NASTY
 
+from pipeline import tracking
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.evaluation.evaluate import evaluate
@@ -31,7 +33,7 @@ def test_the_numbers_can_be_read_by_a_program(evaluated, numbers):
 def test_the_numbers_say_what_abstaining_comes_to(evaluated, numbers):
     predictions = evaluated[0].rows.predictions
     answered = predictions.confidence >= numbers["abstention"]["confidence"]
-    assert answered.sum() == 2
+    assert answered.sum() == 2 and predictions.hits[answered].sum() == 1
     assert numbers["subsets"][0]["answered"]["value"] == pytest.approx(2 / 3)
     assert numbers["subsets"][0]["answered_right"]["value"] == pytest.approx(predictions.hits[answered].mean())
     by_label = numbers["abstention"]["right_by_label"]
@@ -49,6 +51,16 @@ def test_a_spreadsheet_reads_no_formula(evaluated):
 
 def test_a_file_of_ones_own_is_reported_under_its_name(evaluated):
     assert evaluated[1].parent.name.endswith("-nasty") and evaluated[1].parent.parent.name == "reports"
+
+
+def test_scores_on_a_file_of_ones_own_are_not_logged(evaluated, champion, monkeypatch):
+    logged = []
+    monkeypatch.setattr(tracking, "run", lambda *_, run_id: logged.append(run_id))
+    bundle, config = load_bundle(champion), read_config("configs/default.yaml")
+    assert "not logged" in publish(evaluated[0], bundle, config, Path("nasty.jsonl"))[1] and not logged
+    with pytest.raises(TypeError):  # the spy is no run: it is asked for one where there is no file
+        publish(evaluated[0], bundle, config)
+    assert logged == ["a-run"]
 
 
 def test_a_run_that_is_not_in_the_store_loses_no_report(project, champion, monkeypatch):
