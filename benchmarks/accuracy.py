@@ -30,6 +30,7 @@ from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate, read_config
 from pipeline.data.dataset import Example, load_dataset, read_corpora
 from pipeline.scoring import metrics
+from pipeline.scoring.predictions import Predictions
 
 LABEL_NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 # Fits on rows and scores texts: (train, label_names, texts, random_state) -> scores of shape (n, labels).
@@ -106,7 +107,8 @@ def show(title: str, lines: list[dict[str, object]]) -> None:
 def score(name: str, y_pred: np.ndarray, rows: list[Example], seconds: float) -> dict[str, object]:
     """Return one line of the table of held-out rows."""
     y_true = index_labels(rows, LABEL_NAMES)
-    found = metrics.interval(y_true, y_pred, [row.group for row in rows], 3)
+    groups = np.array([row.group for row in rows])
+    found = metrics.measure(metrics.MACRO_F1, Predictions(y_true, y_pred, np.eye(3)[y_pred], groups))
     matrix = metrics.confusion(y_true, y_pred, 3)
     line: dict[str, object] = {"model": name, "macro_f1": found.value, "low": found.low, "high": found.high}
     line |= {f"f1 {label}": value for label, value in zip(LABEL_NAMES, metrics.f1(matrix).tolist(), strict=True)}

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.data.annotations import ADJUDICATED, OPTIONAL, RANDOM, Annotation, adjudicate, decide, group_by_span
 from pipeline.labelling.project import Project
 from pipeline.labelling.rows import make_row
-from pipeline.scoring.metrics import Interval
+from pipeline.scoring.bootstrap import Interval
 
 
 def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:

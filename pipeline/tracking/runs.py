@@ -14,7 +14,6 @@ from pipeline.tracking.store import EXPERIMENT, Store, tracking_uri
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from matplotlib.figure import Figure
 
 # Tags of a run that was kept here: the run of the server that it goes on from; and, on the server, its id here.
 CONTINUES, KEPT_AS = "stance.continues", "stance.kept_as"
@@ -81,14 +80,6 @@ class Run:
         now = get_current_time_millis()
         rows = [Metric(metric_key(name), float(value), now, step) for name, value in values.items()]
         self._log(lambda client, run_id: client.log_batch(run_id, metrics=rows))
-
-    def figures(self, figures: Mapping[str, Figure]) -> None:
-        """Log pictures as `NAME.png`."""
-        for name, figure in figures.items():
-            self._figure(figure, f"{name}.png")
-
-    def _figure(self, figure: Figure, name: str) -> None:
-        self._log(lambda client, run_id: client.log_figure(run_id, figure, name))
 
     def note(self, words: str) -> None:
         """Put words, as Markdown, on the run's overview."""

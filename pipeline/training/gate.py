@@ -18,8 +18,9 @@ from pipeline.evaluation.attribution import read_obvious
 from pipeline.evaluation.behaviour import Case, read_cases, try_cases
 from pipeline.evaluation.slices import cut_rows
 from pipeline.scoring.bootstrap import Interval
-from pipeline.scoring.metrics import MACRO_F1, Metric, difference, positive_f1, reliability_curve, squared_distances
+from pipeline.scoring.metrics import MACRO_F1, METRICS, Metric, difference, positive_f1
 from pipeline.scoring.predictions import Predictions
+from pipeline.scoring.scores import Scores, score
 
 # What counts as worse, in shares of 1.
 SCORE_FALL = 0.02
@@ -109,11 +110,12 @@ def compare(
     names = new.label_names
     before, after = (_read_predictions(model, examples, names) for model in (standing, new))
     metric = positive_f1(names, new.manifest.positive) if new.manifest.metric == "positive_f1" else MACRO_F1
+    about_confidence = [metric for metric in METRICS if not metric.about_labels]
     checks = [
         _check_score(metric, before, after),
         _check_slices(metric, before, after, cut_rows(examples, obvious)),
         _check_behaviour(standing, new, cases),
-        _check_calibration(before, after),
+        _check_calibration(*(score(rows, about_confidence) for rows in (before, after))),
     ]
     return tuple(check for check in checks if check)
 
@@ -158,15 +160,14 @@ def _check_behaviour(standing: Bundle, new: Bundle, cases: Sequence[Case]) -> Ch
     return Check(after.rate >= before.rate, words)
 
 
-def _check_calibration(before: Predictions, after: Predictions) -> Check:
+def _check_calibration(before: Scores, after: Scores) -> Check:
     """Fail a calibration error that rises while the Brier score is no better.
 
     Who always gives the commonest label is perfectly calibrated.
     """
-    ece = [reliability_curve(rows).ece for rows in (before, after)]
-    brier = [float(squared_distances(rows.y_true, rows.probabilities).mean()) for rows in (before, after)]
-    words = f"calibration error {ece[0]:.3f} before, {ece[1]:.3f} now; Brier score {brier[0]:.3f}, {brier[1]:.3f}"
-    return Check(ece[1] <= ece[0] or brier[1] < brier[0], words)
+    words = [f"{metric.title} {old.value:.3f}, {after[metric.key].value:.3f}" for metric, old in before]
+    ece, brier = (after[key].value - before[key].value for key in ("ece", "brier"))
+    return Check(ece <= 0 or brier < 0, f"confidence before, now: {'; '.join(words)}")
 
 
 def _points(gain: Interval) -> str:
