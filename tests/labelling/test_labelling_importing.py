@@ -33,11 +33,9 @@ def second(label="pro-sanctions", line=3, **fields):
     return row(50, len(GEESE), label, line, **fields)
 
 
-def take(*rows, annotator="ann", **options):
+def take(*rows, annotator="ann", articles=("soup.jsonl",), **options):
     Path("soup.jsonl").write_text(json.dumps({"id": SOUP.id, "text": SOUP.text, "date": SOUP.date}))
-    return import_batch(
-        rows, read_config("configs/default.yaml"), annotator=annotator, articles=["soup.jsonl"], **options
-    )
+    return import_batch(rows, read_config("configs/default.yaml"), annotator=annotator, articles=articles, **options)
 
 
 def stored():
@@ -69,6 +67,12 @@ def test_the_article_of_a_label_joins_the_seeds(project):
     assert read_project(read_config("configs/default.yaml")).articles["007"] == SOUP
 
 
+def test_an_article_that_no_label_needs_stays_outside(project):
+    Path("stew.txt").write_text("Stew for nobody.")
+    assert take(row(), articles=["soup.jsonl", "stew.txt"]).articles == ["007"]
+    assert "Stew" not in Path("seeds/imported-articles.jsonl").read_text()
+
+
 def test_the_same_file_twice_changes_nothing(project):
     take(row(), second())
     before = Path("labels/imported.jsonl").read_bytes(), Path("seeds/imported-articles.jsonl").read_bytes()
@@ -95,6 +99,18 @@ def test_a_name_that_a_row_has_comes_behind_the_name_of_the_import(project):
 def test_a_name_that_a_row_has_is_enough(project):
     take(row(annotator="cho"), annotator="")
     assert stored()[0]["annotator"] == "cho"
+
+
+def test_a_name_that_is_that_of_the_import_stands_once(project):
+    take(row(annotator="ann"))
+    assert stored()[0]["annotator"] == "ann"
+
+
+def test_a_file_whose_last_line_does_not_end_is_gone_on_with(project):
+    take(row())
+    Path("labels/imported.jsonl").write_text(Path("labels/imported.jsonl").read_text().rstrip("\n"))
+    take(second())
+    assert [r["start"] for r in stored()] == [0, 50]
 
 
 def test_evenly_split_annotators_are_counted(project):
@@ -200,6 +216,12 @@ def test_a_new_article_with_the_id_of_another_is_refused(project):
 def test_labels_of_another_codebook_are_refused(project):
     Path("labels/CODEBOOK.md").write_text("# Codebook, version 3: geese\n")
     assert "was labelled under codebook 2; expected 3" in refusal(row(codebook="2"))
+
+
+@pytest.mark.parametrize("version", ["3", "3.0"])
+def test_a_version_may_have_become_a_decimal(project, version):
+    Path("labels/CODEBOOK.md").write_text("# Codebook, version 3: geese\n")
+    assert len(take(row(codebook=version)).added) == 1
 
 
 def test_labels_of_another_codebook_are_taken_if_asked_for(project):

@@ -1,16 +1,21 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import ARTICLES, article_text
 
 from pipeline.config import read_config
+from pipeline.data.articles import Article
+from pipeline.data.sentences import Sentence
 from pipeline.errors import InputError
+from pipeline.labelling import suggestion
 from pipeline.labelling.choice import Plan
-from pipeline.labelling.project import read_project
+from pipeline.labelling.project import Project, read_project
 from pipeline.labelling.rows import codebook_version
-from pipeline.labelling.suggestion import gather, suggest
+from pipeline.labelling.suggestion import Pool, _drop_repeats, gather, suggest
 from pipeline.progress import ignore_progress
+from pipeline.scoring.decision import DecisionRule
 
 GEESE = [
     "The general keeps nine geese behind the ministry.",
@@ -78,6 +83,22 @@ def test_a_sentence_that_stands_in_very_many_articles_is_offered_once(new):
     assert offered(new(**texts)).count(GEESE[1]) == 1
 
 
+def test_a_sentence_like_a_repeat_alone_is_offered():
+    """The second repeats the first, and the third the second; what was left out keeps nothing else out."""
+    words = [f"word{n}" for n in range(30)]
+    first, second, third = (" ".join([*words[n : n + 20], "."]) for n in (0, 3, 6))
+    pool = Pool([(Article("a", ""), Sentence(n, 0, 0, text)) for n, text in enumerate((first, second, third))])
+    _drop_repeats(pool, Project({}, {}, ()))
+    assert [sentence.text for _, sentence in pool.sentences] == [first, third]
+
+
+def test_what_the_corpora_hold_is_not_offered(new):
+    row = {"id": "c", "text": GEESE[1], "label": "neutral", "source": "un", "split": "train"}
+    Path("corpora.jsonl").write_text(json.dumps(row))
+    Path("configs/default.yaml").write_text(Path("configs/default.yaml").read_text() + "data: {corpora: corpora.jsonl}")
+    assert offered(new(geese=" ".join(GEESE))) == [GEESE[0], *GEESE[2:]]
+
+
 def test_nothing_of_a_test_article_is_offered(project):
     assert left_out(["seeds/letters.jsonl"])["of the test part"] == 6
 
@@ -97,6 +118,13 @@ def test_a_near_duplicate_of_a_test_article_is_not_offered(new):
 def test_a_sentence_that_a_test_article_holds_is_not_offered(new):
     stolen = ARTICLES["letter-6"][1][0][0]
     assert offered(new(geese=" ".join([*GEESE, stolen]))) == GEESE
+
+
+def test_an_unlabelled_sentence_that_a_test_article_holds_is_not_offered(new):
+    Path("seeds/hall.txt").write_text(f"{GEESE[1]} Nobody in the hall had a question, and lunch was late again.")
+    with Path("seeds/index.csv").open("a") as index:
+        index.write("hall.txt,letter,test,,,,\n")
+    assert offered(new(geese=" ".join(GEESE))) == [GEESE[0], *GEESE[2:]]
 
 
 def test_another_text_under_a_known_id_is_rejected(new):
@@ -131,6 +159,20 @@ def test_a_row_knows_what_the_model_thinks(new, bundle):
     probabilities = bundle.predict_proba([GEESE[1]])[0]
     assert row["guess"] == bundle.label_names[probabilities.argmax()]
     assert row["confidence"] == pytest.approx(probabilities.max(), abs=1e-4)
+
+
+def test_the_rule_of_the_model_decides_what_it_thinks(new, bundle):
+    rule = DecisionRule(tuple(99.0 * (name == "pro-dialogue") for name in bundle.label_names))
+    eager = replace(bundle, manifest=bundle.manifest.model_copy(update={"decision": rule}))
+    assert {row["guess"] for row in rows(new(geese=" ".join(GEESE)), eager)} == {"pro-dialogue"}
+
+
+def test_sentences_are_scored_in_chunks_that_change_nothing(new, bundle, monkeypatch):
+    inputs = new(geese=" ".join(GEESE))
+    whole = rows(inputs, bundle)
+    monkeypatch.setattr(suggestion, "CHUNK", 3)
+    assert [row["guess"] for row in rows(inputs, bundle)] == [row["guess"] for row in whole]
+    assert [row["confidence"] for row in rows(inputs, bundle)] == pytest.approx([row["confidence"] for row in whole])
 
 
 def test_a_row_knows_the_codebook(new, bundle):
