@@ -152,15 +152,6 @@ class Candidate(Section):
     kind: str
     options: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("options")
-    @classmethod
-    def _can_be_stored(cls, options: dict[str, Any]) -> dict[str, Any]:
-        try:
-            json.dumps(options)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"no manifest can hold them: {error}; expected numbers, texts and lists of them") from None
-        return options
-
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
@@ -189,6 +180,17 @@ class Config(Section):
     # Names the registered model and the experiment in MLflow; its aliases are named after `output`.
     registered_model: str = Field(default="stance", pattern=r"^[\w-]{1,100}$")
     cache: Path = Path(".cache")
+
+    @field_validator("candidates")
+    @classmethod
+    def _can_be_stored(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        for candidate in candidates:
+            try:
+                json.dumps(candidate.options)
+            except (TypeError, ValueError, RecursionError) as error:
+                expected = "expected numbers, texts and lists of them"
+                raise ValueError(f"no manifest can hold the options of {candidate.name}: {error}; {expected}") from None
+        return candidates
 
     @field_validator("output")
     @classmethod

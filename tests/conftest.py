@@ -20,7 +20,8 @@ from pipeline.bundle import load_bundle, write_bundle
 from pipeline.classifiers import create, index_labels
 from pipeline.cli.main import main
 from pipeline.config import Candidate, Config, Data, read_config
-from pipeline.data.dataset import INDEX, INDEX_COLUMNS, load_dataset
+from pipeline.data.dataset import load_dataset
+from pipeline.data.seeds import INDEX, INDEX_COLUMNS
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.manifest import Manifest, Selection, TrainingData
 from pipeline.reporting.publishing import publish

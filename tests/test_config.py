@@ -183,7 +183,7 @@ def test_a_model_has_a_folder_of_its_own(write, output):
 @pytest.mark.parametrize("option", ["2026-11-29", "&soup [*soup]"])
 def test_an_option_is_what_a_manifest_can_hold(write, option):
     content = f"label_names: [a, b]\ncandidates: [{{kind: tfidf, C: {option}}}]"
-    assert refusal(write(content)).startswith("`candidates.0.options`: no manifest can hold them")
+    assert refusal(write(content)).startswith("`candidates`: no manifest can hold the options of tfidf: ")
 
 
 def test_a_missing_config_names_those_that_are_there(project):

@@ -29,7 +29,7 @@ def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
 def split(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Give newly labelled articles a part, train or test; what has one never moves."""
     from pipeline.config import read_config
-    from pipeline.data.dataset import INDEX, extend_index
+    from pipeline.data.seeds import INDEX, extend_index
 
     settings = read_config(config)
     new = extend_index(settings)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Data
+from pipeline.config import COLUMNS, Data
 from pipeline.data.examples import Example
 from pipeline.data.formats import TABLES
 from pipeline.data.formats.rows import Reject, Row
@@ -114,40 +114,53 @@ class _Table:
     def add(self, row: Row | Reject) -> None:
         if isinstance(row, Reject):
             raise InputError(row.where, row.why)
-        for theirs in self._columns.values():
-            if theirs not in row.fields:
-                raise InputError(row.where, f"no column {theirs!r}", expected=", ".join(map(str, row.fields)))
-        expected = ", ".join(self._columns.get(name, name) for name in ("id", *NEEDED))
-        missing = [self._columns.get(name, name) for name in NEEDED if _empty(self._get(row, name))]
-        if missing:
-            raise InputError(row.where, f"no {', '.join(missing)}", expected=expected)
-        text, label = self._get(row, "text"), str(self._get(row, "label"))
-        if not isinstance(text, str):
-            raise InputError(row.where, f"`text` is {text!r}", expected="a text")
-        if label not in self._names:
-            raise InputError(row.where, f"unknown label {label!r}", expected=", ".join(self._names))
-        known = {name: self._word(row, name) for name in ("target", "split", "outlet", "date")}
-        if self.examples and bool(known["target"]) != bool(self.examples[0].target):
-            this, others = ("a", "none") if known["target"] else ("no", "one")
+        fields = self._translate(row)
+        text, label = self._text_and_label(fields, row.where)
+        words = {name: " ".join(str(fields.get(name, "")).split()) for name in COLUMNS if name != "text"}
+        if self.examples and bool(words["target"]) != bool(self.examples[0].target):
+            this, others = ("a", "none") if words["target"] else ("no", "one")
             raise InputError(row.where, f"{this} target, though rows before it have {others}", expected="all or none")
-        key = self._word(row, "id") or self._name(known["target"], text)
+        key = words["id"] or self._name(words["target"], text)
         if key in self._ids:
             raise InputError(row.where, f"duplicate id {key!r}", expected="unique ids")
         self._ids.add(key)
-        article = self._word(row, "article") or key
+        article = words["article"] or key
         index, start = self._ends.get(article, (0, 0))
         self._ends[article] = (index + 1, start + len(text) + 1)
-        origin = self._word(row, "source") or self._origin
-        place = (article, index, start, start + len(text), text, label)
-        found = Example(*place, known["split"], article, origin, known["outlet"], known["date"], target=known["target"])
-        self.examples.append(found)
+        example = Example(
+            article_id=article,
+            sentence_index=index,
+            start=start,
+            end=start + len(text),
+            text=text,
+            label=label,
+            split=words["split"],
+            group=article,
+            origin=words["source"] or self._origin,
+            outlet=words["outlet"],
+            date=words["date"],
+            target=words["target"],
+        )
+        self.examples.append(example)
 
-    def _get(self, row: Row, name: str) -> Any:
-        return row.fields.get(self._columns.get(name, name))
+    def _translate(self, row: Row) -> dict[str, Any]:
+        """Return the cells that hold something, under our names."""
+        for theirs in self._columns.values():
+            if theirs not in row.fields:
+                raise InputError(row.where, f"no column {theirs!r}", expected=", ".join(map(str, row.fields)))
+        cells = {name: row.fields.get(self._columns.get(name, name)) for name in COLUMNS}
+        return {name: value for name, value in cells.items() if not _empty(value)}
 
-    def _word(self, row: Row, name: str) -> str:
-        value = self._get(row, name)
-        return "" if _empty(value) else " ".join(str(value).split())
+    def _text_and_label(self, fields: Mapping[str, Any], where: str) -> tuple[str, str]:
+        expected = ", ".join(self._columns.get(name, name) for name in ("id", *NEEDED))
+        if missing := [self._columns.get(name, name) for name in NEEDED if name not in fields]:
+            raise InputError(where, f"no {', '.join(missing)}", expected=expected)
+        text, label = fields["text"], str(fields["label"])
+        if not isinstance(text, str):
+            raise InputError(where, f"`text` is {text!r}", expected="a text")
+        if label not in self._names:
+            raise InputError(where, f"unknown label {label!r}", expected=", ".join(self._names))
+        return text, label
 
     def _name(self, target: str, text: str) -> str:
         """Name a row without an id by its content, and by how many rows before it are the same."""

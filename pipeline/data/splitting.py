@@ -51,12 +51,12 @@ def near_duplicates(texts: Mapping[str, str], threshold: float = 0.4) -> list[Du
     for keys in holders.values():
         if len(keys) <= BOILERPLATE:
             shared.update((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :])
-    found = [
+    pairs = [
         Duplicate(a, b, count / min(sizes[a], sizes[b]))
         for (a, b), count in shared.items()
         if count >= threshold * min(sizes[a], sizes[b])
     ]
-    return sorted(found, key=lambda pair: (-pair.overlap, pair.first, pair.second))
+    return sorted(pairs, key=lambda pair: (-pair.overlap, pair.first, pair.second))
 
 
 def group(keys: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -73,6 +73,12 @@ def group(keys: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, st
         low, high = sorted((root(first), root(second)))
         parent[high] = low
     return {key: root(key) for key in parent}
+
+
+def link(texts: Mapping[str, str]) -> tuple[list[Duplicate], dict[str, str]]:
+    """Return the pairs of near-duplicates, and for each text the group that they put it in."""
+    duplicates = near_duplicates(texts)
+    return duplicates, group(texts, [(pair.first, pair.second) for pair in duplicates])
 
 
 def assign(

@@ -11,8 +11,9 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.data.annotations import Annotation, read_labels
 from pipeline.data.articles import Article, read_articles
-from pipeline.data.dataset import INDEX, Example, list_seeds, read_corpora, read_index, read_seeds
+from pipeline.data.dataset import Example, read_corpora
 from pipeline.data.formats.rows import Reject
+from pipeline.data.seeds import INDEX, list_seeds, read_index, read_seeds
 from pipeline.errors import InputError
 
 

@@ -9,15 +9,8 @@ import pytest
 from conftest import ARTICLES, LABEL_NAMES, ROOT, article_text
 
 from pipeline.config import read_config
-from pipeline.data.dataset import (
-    INDEX_COLUMNS,
-    digest,
-    extend_index,
-    load_dataset,
-    read_labelled,
-    read_seeds,
-    to_dataset_dict,
-)
+from pipeline.data.dataset import digest, load_dataset, read_labelled, to_dataset_dict
+from pipeline.data.seeds import INDEX_COLUMNS, extend_index, read_seeds
 from pipeline.data.sentences import cut
 from pipeline.errors import InputError
 from pipeline.labelling.agreement import measure_agreement

@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from pipeline.config import Config, Data
-from pipeline.data.dataset import extend_index, load_dataset
+from pipeline.data.dataset import load_dataset
 from pipeline.data.labelled import read_labelled
+from pipeline.data.seeds import extend_index
 from pipeline.errors import InputError
 
 NAMES = ("for", "against", "neither")

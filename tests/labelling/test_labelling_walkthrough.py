@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from terminals import Terminal
 
-from pipeline.data.dataset import INDEX, INDEX_COLUMNS
+from pipeline.data.seeds import INDEX, INDEX_COLUMNS
 
 CONFIG = """\
 label_names: [pro-sanctions, pro-dialogue, neutral]
