@@ -218,7 +218,7 @@ def test_labels_that_are_held_out_change_no_score_of_theirs(tiny, tmp_path):
 
 def test_a_student_of_the_start_is_not_scored_on_invented_text(tiny, tmp_path):
     start = Candidate(name="pretrained", kind="pretrained")
-    candidate = student(tiny, teacher="start", epochs=1)
+    candidate = student(tiny, teacher=start.name, epochs=1)
     names = ("pro-sanctions", "pro-dialogue", "neutral")
     rows = [
         example(i, f"{WARM} {i}", names[i % 3], origin="fairy tale" if i % 2 else "news", split="train")
