@@ -22,7 +22,9 @@ app = typer.Typer()
 @app.command(epilog="Examples: stance train    stance train --config configs/smoke.yaml")
 def train(
     config: ConfigFile = DEFAULT_CONFIG,
-    promote: Annotated[bool, typer.Option("--promote", help="Make it champion even if it is worse.")] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Make it champion, even if worse or not compared.")
+    ] = False,
 ) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
     from pipeline.config import read_config

@@ -1,11 +1,16 @@
 """Champion, challenger and previous, in folders and in a real MLflow store."""
 
+import signal
+import subprocess
+import sys
+
 import mlflow
 import pytest
 
 from pipeline import tracking
 from pipeline.bundle import read_manifest
 from pipeline.config import read_config
+from pipeline.training import champion
 from pipeline.training import train as training
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
@@ -81,7 +86,37 @@ def test_an_output_that_cannot_be_an_alias_stops_before_any_work(project, stance
 
 
 def test_no_two_folders_have_one_alias(project):
-    from pipeline.training.champion import Place
-
-    names = [Place(project / folder).name for folder in ("models/champion", "runs/champion", "champion", "models/a")]
+    names = [
+        champion.Place(project / folder).name for folder in ("models/champion", "runs/champion", "champion", "models/a")
+    ]
     assert names == ["champion", "elsewhere-runs-champion", "elsewhere-champion", "a"]
+
+
+KILLED = """\
+import os, signal, sys
+from pipeline.training import champion
+champion.{step} = lambda *given, **options: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv = ["stance", "train", "--promote"]
+from pipeline.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("step", "complete"), [("install", False), ("_tell", True)])
+def test_after_a_kill_the_next_command_finishes_what_a_training_began(project, stance, step, complete):
+    first = train("keywords")
+    done = subprocess.run([sys.executable, "-c", KILLED.format(step=step)], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    (project / "a.txt").write_text("Sit down with them.")
+    assert stance("predict", "a.txt", "--output", "a.jsonl")[0] == 0
+    client = mlflow.MlflowClient(tracking.tracking_uri())
+    new = client.search_runs(
+        [client.get_run(first.run_id).info.experiment_id], "tags.mlflow.runName = 'train default'"
+    )[0]
+    assert new.info.run_id != first.run_id
+    assert new.info.status == ("FINISHED" if complete else "RUNNING")
+    runs = {role: client.get_model_version("stance", number).run_id for role, number in aliases().items()}
+    expected = {"champion": new.info.run_id, "previous": first.run_id} if complete else {"champion": first.run_id}
+    assert runs == expected
+    place = champion.Place(first.folder)
+    assert {role: champion.run_of(place.path(role)) for role in expected} == expected
