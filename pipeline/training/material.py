@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from pipeline.config import Config
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
 from pipeline.training.selection import check_candidates, check_classes, check_validation, make_folds
 from pipeline.training.unlabelled import cut_unlabelled
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 PARTS = ("train", "validation")
 
@@ -23,6 +27,7 @@ class Material:
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     folds: np.ndarray
+    parts: DatasetDict  # the rows as MLflow shows them, by part
 
     @property
     def rows(self) -> list[Example]:
@@ -43,12 +48,16 @@ def prepare(config: Config) -> tuple[Config, Material]:
     check_classes(train, config)
     check_validation(validation, config)
     config = cut_unlabelled(config, dataset.examples)
-    return config, Material(dataset, train, validation, make_folds(train, validation, config))
+    folds, parts = make_folds(train, validation, config), to_dataset_dict(dataset, config.label_names, PARTS)
+    return config, Material(dataset, train, validation, folds, parts)
 
 
-def log_inputs(run: tracking.Run, material: Material, config: Config) -> None:
-    """Log the data that a run has seen: the test part is in the digest, and its rows are not told."""
-    parts = to_dataset_dict(material.dataset, config.label_names, PARTS)
-    for part, rows in parts.items():
+def log_material(run: tracking.Run, material: Material, config: Config) -> None:
+    """Log what a run begins with: the rows it sees, and the whole config; of the test part the digest alone is told."""
+    import yaml
+
+    for part, rows in material.parts.items():
         run.inputs(f"{config.name}-{part}", rows, material.dataset.digest, part)
     run.params({"random_state": config.random_state, "folds": config.selection.folds, "rows": len(material.train)})
+    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    run.text(content, "config.yaml")

@@ -17,7 +17,7 @@ from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import Abstention
 from pipeline.training import champion, gate
 from pipeline.training.export import export
-from pipeline.training.material import Material, log_inputs, prepare
+from pipeline.training.material import Material, log_material, prepare
 from pipeline.training.provenance import git_commit
 from pipeline.training.scores import against_tfidf, log_result
 from pipeline.training.selection import CandidateResult, combine, cross_validate, refit, select
@@ -63,7 +63,7 @@ def train(
     steps = len(config.candidates) + 1
     on_export = step_of(on_progress, steps - 1, steps)
     with tracking.run(f"train {config.name}", experiment=config.registered_model, tags=tags) as run:
-        log_inputs(run, material, config)
+        log_material(run, material, config)
         results = _compare_candidates(material, config, tags, on_progress, on_result)
         selected, reason = select(results, config)
         log_result(run, selected, config)
@@ -112,6 +112,7 @@ def _compare_candidates(
         results[candidate.name] = result
         on_result(result)
         with tracking.run(candidate.name, nested=True, tags=tags) as child:
+            log_material(child, material, config)
             log_result(child, result, config)
             children[candidate.name] = child
     for gain in against_tfidf(list(results.values()), config):

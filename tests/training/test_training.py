@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import yaml
 from conftest import COLD, WARM
 
 from pipeline import tracking
@@ -76,9 +77,13 @@ def test_a_training_exports_registers_and_tracks(store):
     assert set(children) == {"majority", "keywords", "tfidf", "ensemble"}
     assert "macro_f1" in children["tfidf"].data.metrics
     assert all(len(child.data.metrics) <= 12 for child in children.values())
-    assert [entry.dataset.name for entry in parent.inputs.dataset_inputs] == ["smoke-train"]
-    artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(children["tfidf"].info.run_id)}
-    assert artifacts == {"confusion.svg", "reliability.svg", "classes.svg", "coverage.svg"}
+    for run in (parent, *children.values()):
+        assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["smoke-train"]
+    client, child = mlflow.MlflowClient(tracking.tracking_uri()), children["tfidf"].info.run_id
+    artifacts = {file.path for file in client.list_artifacts(child)}
+    assert artifacts == {"confusion.svg", "reliability.svg", "classes.svg", "coverage.svg", "config.yaml"}
+    config = yaml.safe_load(Path(client.download_artifacts(child, "config.yaml")).read_text())
+    assert config["candidates"][2] == {"name": "tfidf", "kind": "tfidf", "options": {"min_df": 1}}
 
 
 def test_each_other_candidate_says_what_it_gains_over_tfidf(store):
