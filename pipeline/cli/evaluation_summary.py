@@ -73,7 +73,7 @@ def _show_confidence(evaluation: Evaluation) -> None:
     chosen = [metric for metric, _ in evaluation.scores if not metric.about_labels]
     title = "\nConfidence, with 95 % intervals"
     if evaluation.abstention.confidence is not None:
-        title += "; `answered` and `right of these` are from the threshold on"
+        title += "; `answered` and `right if answered` are from the threshold on"
     table = new_table("rows", *(metric.title for metric in chosen), title=title)
     for subset in evaluation.subsets:
         intervals = [subset.scores.intervals.get(metric.key) for metric in chosen]
