@@ -63,7 +63,9 @@ def threshold_metrics(confidence: float) -> tuple[Metric, ...]:
 
     return (
         Metric("answered", "answered", "the share of rows that `--abstain` leaves a label", of_rows=answered),
-        Metric("answered_right", "right if answered", "the share of those labels that is right", precision, right_and_answered),
+        Metric(
+            "answered_right", "right if answered", "the share of these that is right", precision, right_and_answered
+        ),
     )
 
 

@@ -207,6 +207,6 @@ def test_the_report_opens_inside_the_ui(ui, browser, parent):
 def test_the_registered_model_shows_its_card(ui, browser):
     browser.open(f"{ui}/#/models/stance/versions/1", height=1500)
     browser.words("Model card: stance toward North Korea policy")
-    browser.words("On the test part, whole articles")
+    browser.words("On the test part")
     browser.words("champion")
     browser.picture("model")
