@@ -48,7 +48,10 @@ class Matcher:
             then = "name its file with --articles, or restore the id (a spreadsheet may have changed it)"
             raise Missing(where, f"no article {key!r}", then=then)
         same = [a for a in near if 0 <= start < end <= len(a.text) and _same(a.text[start:end], text)]
-        if len(same) != 1:
+        if len(same) > 1:
+            ids = ", ".join(article.id for article in same)
+            raise InputError(where, f"article {key!r} may be any of {ids}", then="restore the id")
+        if not same:
             own = near[0].text[start:end] if start < end else ""
             # From shortly before the first difference, which may stand late in a long sentence.
             begin = max(0, len(commonprefix([own, text])) - SHOWN // 2)

@@ -75,10 +75,22 @@ def test_a_formula_in_an_article_is_no_formula_in_the_csv(tmp_path):
     assert row["text"].startswith("'=") and row["title"].startswith("'-") and row["outlet"].startswith("'@")
 
 
+@pytest.mark.parametrize("text", ["'=1", "''-1", "'quoted'"])
+def test_what_has_an_apostrophe_already_comes_back_with_it(tmp_path, text):
+    write_batch(tmp_path / "batch.csv", [ROW | {"text": text}], LABEL_NAMES)
+    assert fields(tmp_path / "batch.csv")[0]["text"] == text
+
+
+def test_a_spreadsheet_is_told_that_a_csv_is_utf8(tmp_path):
+    write_batch(tmp_path / "batch.csv", [ROW], LABEL_NAMES)
+    assert (tmp_path / "batch.csv").read_bytes().startswith(b"\xef\xbb\xbfarticle_id,")
+
+
 def test_a_formula_in_an_article_is_text_in_the_workbook(tmp_path):
     write_batch(tmp_path / "batch.xlsx", [ROW], LABEL_NAMES)
-    cells = {cell.value: cell.data_type for cell in openpyxl.load_workbook(tmp_path / "batch.xlsx").active[2]}
-    assert cells[TEXT] == "s" and cells["007.10"] == "s"
+    cells = {cell.value: cell for cell in openpyxl.load_workbook(tmp_path / "batch.xlsx").active[2]}
+    # Formatted as text too, or a spreadsheet takes it for a number once somebody has touched it.
+    assert {(cells[value].data_type, cells[value].number_format) for value in (TEXT, "007.10")} == {("s", "@")}
 
 
 def test_the_workbook_has_a_drop_down_of_labels(tmp_path):
@@ -128,6 +140,15 @@ def test_a_column_that_is_gone_is_named(tmp_path):
 def test_a_row_with_another_number_of_columns_is_named(tmp_path):
     (tmp_path / "batch.csv").write_text("article_id,start,end,text,label\nsoup,0,5,Soup.,neutral\nsoup,0\n")
     assert "batch.csv:3: another number of columns" in refusal(tmp_path / "batch.csv")
+
+
+def test_blank_rows_of_a_workbook_are_no_rows(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["article_id", "start", "end", "text", "label"], [None] * 5, ["soup", 0, 5, "Soup.", "neutral"]):
+        book.active.append(row)
+    book.active["G9"] = " "  # beside the table
+    book.save(tmp_path / "batch.xlsx")
+    assert [row.where for row in read_batch(tmp_path / "batch.xlsx")] == [f"{tmp_path / 'batch.xlsx'}:3"]
 
 
 def test_blank_lines_of_a_spreadsheet_are_no_rows(tmp_path):
@@ -238,6 +259,10 @@ def test_who_completed_an_annotation_is_kept(tmp_path, who):
     assert export(tmp_path, annotation("neutral", completed_by=who))[0]["annotator"] == "3"
 
 
+def test_a_name_that_was_exported_here_goes_before_an_account(tmp_path):
+    assert export(tmp_path, annotation("neutral", annotator="ann"))[0]["annotator"] == "ann"
+
+
 def test_several_annotations_of_a_task_are_rows_apart(tmp_path):
     rows = export(tmp_path, annotation("neutral"), annotation("pro-dialogue", completed_by=4))
     assert [(row["label"], row["annotator"]) for row in rows] == [("neutral", "3"), ("pro-dialogue", "4")]
@@ -313,6 +338,12 @@ def test_json_min_is_read(tmp_path):
     (tmp_path / "export.json").write_text(json.dumps([row]))
     found = fields(tmp_path / "export.json")[0]
     assert (found["label"], found["annotator"], found["time"]) == ("neutral", "3", "2024")
+
+
+@pytest.mark.parametrize("label", ["neutral", ["neutral"], {"choices": ["neutral"]}, '["neutral"]', "[neutral"])
+def test_a_choice_may_stand_as_a_list_or_as_json(tmp_path, label):
+    (tmp_path / "export.json").write_text(json.dumps([DATA | {"label": label, "annotation_id": 11}]))
+    assert fields(tmp_path / "export.json")[0]["label"] == ("[neutral" if label == "[neutral" else "neutral")
 
 
 @pytest.mark.parametrize(("cancelled", "labels"), [("False", ["neutral"]), ("True", [])])

@@ -138,6 +138,11 @@ def test_leading_zeros_that_a_spreadsheet_dropped_are_restored(project):
     assert take(row(key=7)).restored == 1 and stored()[0]["article_id"] == "007"
 
 
+def test_an_id_that_may_be_that_of_two_articles_is_refused(project):
+    Path("seeds/other.jsonl").write_text(json.dumps({"id": "07", "text": GEESE}) + "\n")
+    assert refusal(row(key=7)) == "batch.csv:2: article '7' may be any of 007, 07; restore the id"
+
+
 def test_numbers_that_a_spreadsheet_made_decimal_are_read(project):
     take(Row("batch.csv:2", row().fields | {"start": "0", "end": "49.0"}))
     assert stored()[0]["end"] == 49
@@ -161,7 +166,7 @@ def test_labels_in_other_capitals_are_understood(project, label):
         (row(text=""), "no text"),
         (row(key="goose.txt"), "no article 'goose.txt'"),
         (Row("batch.csv:2", row().fields | {"start": "1,2"}), "`start` is '1,2'"),
-        (Row("batch.csv:2", row().fields | {"end": 4900}), "span 0:4900 of 007"),
+        (Row("batch.csv:2", row().fields | {"end": 4900, "text": GEESE}), "span 0:4900 of 007"),
         (Row("batch.csv:2", row().fields | {"start": 49, "end": 0}), "span 49:0 of 007"),
         (
             Row("batch.csv:2", row().fields | {"label": "pro-dialogue, neutral"}),

@@ -121,7 +121,8 @@ def test_a_sentence_that_a_test_article_holds_is_not_offered(new):
 
 
 def test_an_unlabelled_sentence_that_a_test_article_holds_is_not_offered(new):
-    Path("seeds/hall.txt").write_text(f"{GEESE[1]} Nobody in the hall had a question, and lunch was late again.")
+    hall = "Nobody in the hall had a question on geese, and lunch was as late as it had been for all the years before."
+    Path("seeds/hall.txt").write_text(f"{GEESE[1]} {hall}")
     with Path("seeds/index.csv").open("a") as index:
         index.write("hall.txt,letter,test,,,,\n")
     assert offered(new(geese=" ".join(GEESE))) == [GEESE[0], *GEESE[2:]]
