@@ -55,10 +55,11 @@ def corpora(
     from pipeline.config import read_config
     from pipeline.data import corpora as room
     from pipeline.data.download import Download
+    from pipeline.data.external import read_external
     from pipeline.progress import Bar
 
     settings = read_config(config)
-    known = room.read_external(labels, settings.label_names)
+    known = read_external(labels, settings.label_names)
     with Bar() as bar:
         if sources and all(source.is_file() for source in sources):
             texts = room.load_texts(sources, known, settings.label_names)

@@ -55,6 +55,8 @@ def show_data(dataset: Dataset, settings: Config) -> None:
     if settings.data.source:
         out.print(f"Text and labels are those of {settings.data.source}.")
         return
+    if settings.data.corpora and not settings.data.corpora.exists():
+        out.print("Real text with labels is not here yet; `stance corpora` brings it.")
     out.print(f"Labels are a language model's reading under {settings.data.labels / 'CODEBOOK.md'}.")
     out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
 

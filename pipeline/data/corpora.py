@@ -1,105 +1,34 @@
-"""Labels of ours for texts of theirs: bring the texts to this machine and check each sentence.
+"""Texts of theirs on this machine: fetched once, found in clones or tables, every sentence checked.
 
-`labels/external/*.jsonl` name public files (repository, commit, path) and spans in them. The texts
-belong to others and stay out of the repository; they are fetched once into a git-ignored cache.
+They belong to others and stay out of the repository, in a git-ignored cache.
 """
 
 from __future__ import annotations
 
-import hashlib
-import html
 import json
 import os
-import re
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
 from pipeline.data.download import Download
+from pipeline.data.external import KEPT, FetchedTexts, match, match_file, normalize, read_external, read_split, take
 from pipeline.data.files import write_whole
-from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.formats.rows import Reject
 from pipeline.data.tables import read_rows
-from pipeline.errors import InputError, InputErrors, raise_problems
+from pipeline.errors import InputError, raise_problems
 from pipeline.progress import ProgressCallback
 
 CONNECTIONS = 8
 # A fetch with more of its files missing is not over: sources that are gone are not counted.
 MOST_FAILED = 0.05
-FIELDS = ("id", "article", "source", "outlet", "repo", "commit", "path", "start", "length", "sha1", "label")
 Source = tuple[str, str, str]  # repository, commit, path
 # Returns the bytes of a file that passes the check, or raises OSError; FileNotFoundError where there is none.
 Read = Callable[[Source, Callable[[bytes], bool]], bytes]
-
-
-@dataclass
-class FetchedTexts:
-    """What came of fetching: sentences that were checked, and what is missing and why."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    missing: Counter[str] = field(default_factory=Counter)  # why -> sentences
-    vanished: list[str] = field(default_factory=list)  # files that are gone, by name
-    failed: list[str] = field(default_factory=list)  # files that another try may bring, with the reason
-    files: int = 0  # that were asked for
-
-    @property
-    def sources(self) -> Counter[str]:
-        """Sentences by source."""
-        return Counter(row["source"] for row in self.rows)
-
-    def describe(self) -> Iterator[str]:
-        """Yield lines for people: what is missing, then what is there."""
-        names = [*self.vanished, *self.failed]
-        yield from (f"missing: {name}" for name in names[: InputErrors.MOST])
-        if more := names[InputErrors.MOST :]:
-            yield f"missing: {len(more)} more files"
-        yield from (f"{count} sentences left out: {why}" for why, count in self.missing.most_common())
-        counts = ", ".join(f"{count} {name}" for name, count in self.sources.most_common())
-        yield f"{len(self.rows)} sentences of real text ({counts})"
-
-
-def read_external(folder: Path, label_names: Sequence[str]) -> list[dict[str, Any]]:
-    """Read the labels that name their text by place; InputError lists broken rows."""
-    rows, problems, seen = [], [], set()
-    for file in sorted(folder.glob("*.jsonl")):
-        for found in read_rows(file):
-            if isinstance(found, Reject):
-                problems.append(f"{found.where}: {found.why}")
-                continue
-            missing = [name for name in FIELDS if name not in found.fields]
-            if missing:
-                problems.append(f"{found.where}: no {', '.join(missing)}; expected {', '.join(FIELDS)}")
-            elif found.fields["label"] not in label_names:
-                problems.append(f"{found.where}: unknown label; expected {', '.join(label_names)}")
-            elif found.fields["id"] in seen:
-                problems.append(f"{found.where}: duplicate id {found.fields['id']!r}")
-            else:
-                seen.add(found.fields["id"])
-                rows.append(found.fields)
-    raise_problems(problems)
-    if not rows:
-        raise InputError(folder, "holds no labels", expected="*.jsonl with locators, see its README.md")
-    return rows
-
-
-def read_split(folder: Path) -> dict[str, str]:
-    """Return the part of each external document: train, validation or test."""
-    rows = list(read_rows(folder / "split.csv", ("article", "split")))
-    raise_problems([str(row) for row in rows if isinstance(row, Reject)])
-    return {row.fields["article"]: row.fields["split"] for row in rows if isinstance(row, Row)}
-
-
-def normalize(content: str, path: str) -> str:
-    """Return the text that locators count in: an article's field, or a page without its tags; in single spaces."""
-    if path.endswith(".json"):
-        content = json.loads(content)["content_original"]
-    elif path.endswith(".md"):
-        content = html.unescape(re.sub(r"<[^>]+>", " ", content))
-    return " ".join(content.split())
 
 
 def fetch_texts(labels: Sequence[dict[str, Any]], read: Read, on_progress: ProgressCallback) -> FetchedTexts:
@@ -124,7 +53,7 @@ def fetch_texts(labels: Sequence[dict[str, Any]], read: Read, on_progress: Progr
             return OSError("not asked for after others failed")
         content: bytes | OSError
         try:
-            content = read(source, lambda content: bool(_match(content, source, wanted[source]).rows))
+            content = read(source, lambda content: bool(match_file(content, source[2], wanted[source]).rows))
         except OSError as error:
             content = error
         recent.append(_may_come(content))
@@ -149,7 +78,7 @@ def _add(source: Source, content: bytes | OSError, rows: list[dict[str, Any]], r
         (result.failed if _may_come(content) else result.vanished).append(f"{name} ({content})")
         result.missing["file cannot be had"] += len(rows)
         return
-    found = _match(content, source, rows)
+    found = match_file(content, source[2], rows)
     result.rows += found.rows
     result.missing += found.missing
 
@@ -157,32 +86,6 @@ def _add(source: Source, content: bytes | OSError, rows: list[dict[str, Any]], r
 def _may_come(content: bytes | OSError) -> bool:
     """Say whether a file that did not come may come another time."""
     return isinstance(content, OSError) and not isinstance(content, FileNotFoundError)
-
-
-def _match(content: bytes, source: Source, rows: Sequence[dict[str, Any]]) -> FetchedTexts:
-    """Return the sentences of one file that are as they were labelled."""
-    result = FetchedTexts()
-    try:
-        text = normalize(content.decode("utf-8"), source[2])
-    except (ValueError, KeyError, TypeError):
-        result.missing["file in another form"] += len(rows)
-        return result
-    for row in rows:
-        sentence = text[row["start"] : row["start"] + row["length"]]
-        if len(sentence) != row["length"]:
-            result.missing["locator outside the file"] += 1
-        else:
-            _take(row, sentence, result)
-    return result
-
-
-def _take(row: dict[str, Any], sentence: str, result: FetchedTexts) -> None:
-    if hashlib.sha1(sentence.encode(), usedforsecurity=False).hexdigest() != row["sha1"]:
-        result.missing["sha1 does not match"] += 1
-    else:
-        result.rows.append(
-            {**{name: row[name] for name in ("id", "article", "source", "outlet", "label")}, "text": sentence}
-        )
 
 
 def clones(folder: Path) -> Read:
@@ -205,35 +108,29 @@ def load_texts(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_na
     A row whose id is a label's is that sentence; one whose id is an article's holds sentences at the
     places that the labels name. Other labelled rows (their sources have no locator) are taken as they are.
     """
-    sentences = {row["id"]: row for row in labels}
+    sentences = {label["id"]: label for label in labels}
     articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in labels:
-        articles[row["article"]].append(row)
-    result, problems = FetchedTexts(), []
-    for found in (row for file in files for row in read_rows(file)):
-        if isinstance(found, Reject):
-            problems.append(f"{found.where}: {found.why}")
+    for label in labels:
+        articles[label["article"]].append(label)
+    found, problems = FetchedTexts(), []
+    for row in (row for file in files for row in read_rows(file)):
+        if isinstance(row, Reject):
+            problems.append(str(row))
             continue
-        text, key = found.fields.get("text"), found.fields.get("id")
+        text, key = row.fields.get("text"), row.fields.get("id")
         if not isinstance(text, str) or not isinstance(key, str):
-            problems.append(f"{found.where}: no id or text; expected id, article, source, text, label")
+            problems.append(f"{row.where}: no id or text; expected id, article, source, text, label")
         elif key in sentences:
-            _take(sentences[key], text, result)
+            take(sentences[key], text, found)
         elif key in articles:
-            whole = normalize(text, "")
-            for row in articles[key]:
-                _take(row, whole[row["start"] : row["start"] + row["length"]], result)
-        elif found.fields.get("label") in label_names:
-            names = ("id", "article", "source", "outlet", "label", "text")
-            result.rows.append({name: found.fields.get(name) or "" for name in names})
-        else:
-            result.missing["no label for it"] += 1
+            match(normalize(text), articles[key], found)
+        elif row.fields.get("label") in label_names:
+            found.rows.append({name: row.fields.get(name) or "" for name in (*KEPT, "text")})
     raise_problems(problems)
     # A sentence that came twice, in a table and in its article, is one.
-    result.rows = list({row["id"]: row for row in result.rows}.values())
-    lost = len(sentences.keys() - {row["id"] for row in result.rows})
-    result.missing = Counter({"not in the tables, or not as it was labelled": lost}) if lost else Counter()
-    return result
+    rows = list({sentence["id"]: sentence for sentence in found.rows}.values())
+    lost = len(sentences.keys() - {sentence["id"] for sentence in rows})
+    return FetchedTexts(rows, Counter({"not in the tables, or not as it was labelled": lost} if lost else {}))
 
 
 def write_corpora(result: FetchedTexts, folder: Path, output: Path) -> None:

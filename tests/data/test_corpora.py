@@ -7,7 +7,7 @@ import shutil
 import pytest
 from conftest import ROOT
 
-from pipeline.data import corpora
+from pipeline.data import corpora, external
 from pipeline.data.dataset import read_corpora
 from pipeline.errors import InputError
 
@@ -25,9 +25,9 @@ def label(path, sentence, text, **changes):
     return row | {"label": "neutral", "codebook": 3} | changes
 
 
-TALK = label("a/remarks.md", "The envoy said: talk & listen.", corpora.normalize(PAGE, "x.md"))
+TALK = label("a/remarks.md", "The envoy said: talk & listen.", external.normalize(PAGE, "x.md"))
 BILL = label(
-    "b/article.json", "Its sponsor wants a tighter squeeze on Pyongyang.", corpora.normalize(ARTICLE, "x.json")
+    "b/article.json", "Its sponsor wants a tighter squeeze on Pyongyang.", external.normalize(ARTICLE, "x.json")
 )
 
 
@@ -36,16 +36,16 @@ def silent(share, words):
 
 
 def test_a_json_article_is_its_field_with_single_spaces():
-    assert corpora.normalize(ARTICLE, "x.json") == "The bill passed. Its sponsor wants a tighter squeeze on Pyongyang."
+    assert external.normalize(ARTICLE, "x.json") == "The bill passed. Its sponsor wants a tighter squeeze on Pyongyang."
 
 
 def test_a_markdown_page_has_a_space_for_each_tag_and_no_entities():
-    assert corpora.normalize(PAGE, "x.md") == "Remarks The envoy said: talk & listen. Sanctions can wait."
-    assert corpora.normalize("<p>Talk.</p><p>Then &nbsp;eat.</p>", "x.md") == "Talk. Then eat."
+    assert external.normalize(PAGE, "x.md") == "Remarks The envoy said: talk & listen. Sanctions can wait."
+    assert external.normalize("<p>Talk.</p><p>Then &nbsp;eat.</p>", "x.md") == "Talk. Then eat."
 
 
 def test_plain_text_has_single_spaces_and_none_at_the_ends():
-    assert corpora.normalize("\n Talk.\r\n\u2028 <b>Eat</b>. \n", "x.txt") == "Talk. <b>Eat</b>."
+    assert external.normalize("\n Talk.\r\n\u2028 <b>Eat</b>. \n", "x.txt") == "Talk. <b>Eat</b>."
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_rows_without_a_locator_keep_their_own_label(tmp_path):
 
 def test_the_cache_carries_the_part_of_each_document(tmp_path):
     (tmp_path / "split.csv").write_text("article,split\ndoc,test\n")
-    found = corpora.FetchedTexts(rows=[{"id": "x", "article": "doc", "text": "t", "label": "neutral", "source": "un"}])
+    found = external.FetchedTexts(rows=[{"id": "x", "article": "doc", "text": "t", "label": "neutral", "source": "un"}])
     corpora.write_corpora(found, tmp_path, tmp_path / "deep" / "corpora.jsonl")
     assert json.loads((tmp_path / "deep" / "corpora.jsonl").read_text())["split"] == "test"
 
@@ -146,12 +146,12 @@ def test_the_cache_carries_the_part_of_each_document(tmp_path):
 def test_broken_label_rows_are_listed_by_line(tmp_path):
     (tmp_path / "news.jsonl").write_text('{"id": "a"}\n' + json.dumps(TALK | {"label": "hawkish"}) + "\n")
     with pytest.raises(InputError, match=r"news.jsonl:1: no article.*\n.*news.jsonl:2: unknown label"):
-        corpora.read_external(tmp_path, LABELS)
+        external.read_external(tmp_path, LABELS)
 
 
 def test_the_labels_in_the_repository_are_sound():
     folder = ROOT / "labels" / "external"
-    rows, split = corpora.read_external(folder, LABELS), corpora.read_split(folder)
+    rows, split = external.read_external(folder, LABELS), external.read_split(folder)
     assert len(rows) == 16_870
     assert {split[row["article"]] for row in rows if row["id"].startswith("more:")} == {"train"}
     assert all(split[row["article"]] in ("train", "validation", "test") for row in rows)
@@ -163,7 +163,7 @@ def test_the_real_files_give_nearly_all_of_their_sentences(shared, stance, tmp_p
     output = tmp_path / "corpora.jsonl"
     code, out, err = stance("corpora", "--from", shared / "corpora" / "sources", "--output", output)
     rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    wanted = {row["id"]: row for row in corpora.read_external(ROOT / "labels" / "external", LABELS)}
+    wanted = {row["id"]: row for row in external.read_external(ROOT / "labels" / "external", LABELS)}
     assert code == 0 and "missing: " not in err
     assert len(wanted) - 20 <= len(rows) < len(wanted)
     assert all(hashlib.sha1(row["text"].encode()).hexdigest() == wanted[row["id"]]["sha1"] for row in rows)

@@ -1,0 +1,113 @@
+"""Labels of ours for texts of theirs: each names a public file and a place in it, and the sha1 of what stands there."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.tables import read_rows
+from pipeline.errors import InputError, InputErrors, raise_problems
+
+KEPT = ("id", "article", "source", "outlet", "label")
+FIELDS = (*KEPT, "repo", "commit", "path", "start", "length", "sha1")
+
+
+@dataclass
+class FetchedTexts:
+    """What came of fetching: sentences that were checked, and what is missing and why."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    missing: Counter[str] = field(default_factory=Counter)  # why -> sentences
+    vanished: list[str] = field(default_factory=list)  # files that are gone, by name
+    failed: list[str] = field(default_factory=list)  # files that another try may bring, with the reason
+    files: int = 0  # that were asked for
+
+    @property
+    def sources(self) -> Counter[str]:
+        """Sentences by source."""
+        return Counter(row["source"] for row in self.rows)
+
+    def describe(self) -> Iterator[str]:
+        """Yield lines for people: what is missing, then what is there."""
+        names = [*self.vanished, *self.failed]
+        yield from (f"missing: {name}" for name in names[: InputErrors.MOST])
+        if more := names[InputErrors.MOST :]:
+            yield f"missing: {len(more)} more files"
+        yield from (f"{count} sentences left out: {why}" for why, count in self.missing.most_common())
+        counts = ", ".join(f"{count} {name}" for name, count in self.sources.most_common())
+        yield f"{len(self.rows)} sentences of real text ({counts})"
+
+
+def read_external(folder: Path, label_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the labels that name their text by place; InputError lists broken rows."""
+    rows: dict[str, dict[str, Any]] = {}
+    problems = []
+    for row in (row for file in sorted(folder.glob("*.jsonl")) for row in read_rows(file)):
+        if isinstance(row, Reject):
+            problems.append(str(row))
+        elif missing := [name for name in FIELDS if name not in row.fields]:
+            problems.append(f"{row.where}: no {', '.join(missing)}; expected {', '.join(FIELDS)}")
+        elif row.fields["label"] not in label_names:
+            problems.append(f"{row.where}: unknown label; expected {', '.join(label_names)}")
+        elif row.fields["id"] in rows:
+            problems.append(f"{row.where}: duplicate id {row.fields['id']!r}")
+        else:
+            rows[row.fields["id"]] = row.fields
+    raise_problems(problems)
+    if not rows:
+        raise InputError(folder, "holds no labels", expected="*.jsonl with locators, see its README.md")
+    return list(rows.values())
+
+
+def read_split(folder: Path) -> dict[str, str]:
+    """Return the part of each external document: train, validation or test."""
+    rows = list(read_rows(folder / "split.csv", ("article", "split")))
+    raise_problems([str(row) for row in rows if isinstance(row, Reject)])
+    return {row.fields["article"]: row.fields["split"] for row in rows if isinstance(row, Row)}
+
+
+def normalize(content: str, path: str = "") -> str:
+    """Return the text that locators count in: an article's field, or a page without its tags; in single spaces."""
+    if path.endswith(".json"):
+        content = json.loads(content)["content_original"]
+    elif path.endswith(".md"):
+        content = html.unescape(re.sub(r"<[^>]+>", " ", content))
+    return " ".join(content.split())
+
+
+def match_file(content: bytes, path: str, rows: Sequence[dict[str, Any]]) -> FetchedTexts:
+    """Return the sentences of one file that are as they were labelled."""
+    found = FetchedTexts()
+    try:
+        text = normalize(content.decode("utf-8"), path)
+    except (ValueError, KeyError, TypeError):
+        found.missing["file in another form"] += len(rows)
+    else:
+        match(text, rows, found)
+    return found
+
+
+def match(text: str, rows: Sequence[dict[str, Any]], found: FetchedTexts) -> None:
+    """Add the sentences at their places in a normalized text."""
+    for row in rows:
+        sentence = text[row["start"] : row["start"] + row["length"]]
+        if len(sentence) != row["length"]:
+            found.missing["locator outside the file"] += 1
+        else:
+            take(row, sentence, found)
+
+
+def take(row: dict[str, Any], sentence: str, found: FetchedTexts) -> None:
+    """Add a sentence if it is the one that was labelled."""
+    if hashlib.sha1(sentence.encode(), usedforsecurity=False).hexdigest() != row["sha1"]:
+        found.missing["sha1 does not match"] += 1
+    else:
+        found.rows.append({name: row[name] for name in KEPT} | {"text": sentence})
