@@ -123,46 +123,42 @@ class Run:
         known = {**tags, RUN: self.id}
         return self._store.attempt(lambda: register(self._store, self.here(), folder, model, description, known))
 
+    @contextmanager
+    def child(self, name: str, run_id: str = "") -> Iterator[Run]:
+        """Open a run below this one, or an earlier one again, with the same tags."""
+        with _open(self._store, self._experiment, name, self._tags, self, run_id) as opened:
+            yield opened
+
     def close(self, status: str) -> None:
         """End the run."""
         self._log(lambda client, run_id: client.set_terminated(run_id, status))
 
 
-_open: list[Run] = []
+@contextmanager
+def run(
+    name: str, *, experiment: str = EXPERIMENT, tags: Mapping[str, str] | None = None, run_id: str = ""
+) -> Iterator[Run]:
+    """Open a run, or an earlier one again; InputError if the store has it not."""
+    with _open(Store(tracking_uri()), experiment, name, tags or {}, None, run_id) as opened:
+        yield opened
 
 
 @contextmanager
-def run(
-    name: str,
-    *,
-    experiment: str = EXPERIMENT,
-    tags: Mapping[str, str] | None = None,
-    nested: bool = False,
-    run_id: str = "",
+def _open(
+    store: Store, experiment: str, name: str, tags: Mapping[str, str], parent: Run | None, run_id: str
 ) -> Iterator[Run]:
-    """Open a run, a child of the one that is open, or an earlier one again; InputError if the store has it not."""
-    parent = _open[-1] if nested and _open else None
-    store = parent._store if parent else Store(tracking_uri())
     earlier = find_run(store, run_id) if run_id else None
-    opened = Run(
-        store, parent._experiment if parent else experiment, name, tags or {}, parent, earlier.run_id if earlier else ""
-    )
-    _open.append(opened)
+    opened = Run(store, experiment, name, tags, parent, earlier.run_id if earlier else "")
+    done = earlier is not None and earlier.status == "FINISHED"  # what is added to such a run leaves its end alone
     try:
         yield opened
     except BaseException as error:
-        with suppress(InputError):  # a store that does not answer is what went wrong, or comes after it
-            _close(opened, earlier, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        if not done:
+            with suppress(InputError):  # a store that does not answer is what went wrong, or comes after it
+                opened.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
-    else:
-        _close(opened, earlier, "FINISHED")
-    finally:
-        _open.remove(opened)
-
-
-def _close(opened: Run, earlier: Any, status: str) -> None:
-    if earlier is None or earlier.status != "FINISHED":  # what is added to a finished run leaves its end alone
-        opened.close(status)
+    if not done:
+        opened.close("FINISHED")
 
 
 def find_run(store: Store, run_id: str) -> Any:

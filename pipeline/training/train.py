@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def train(
     on_export = step_of(on_progress, steps - 1, steps)
     with tracking.run(f"train {config.name}", experiment=config.registered_model, tags=tags) as run:
         log_material(run, material, config)
-        results = _compare_candidates(material, config, tags, on_progress, on_result)
+        results = _compare_candidates(run, material, config, on_progress, on_result)
         selected, reason = select(results, config)
         log_result(run, selected, config)
         run.params({"selected": selected.candidate.name})
@@ -96,13 +96,13 @@ def train(
 
 
 def _compare_candidates(
+    run: tracking.Run,
     material: Material,
     config: Config,
-    tags: Mapping[str, str],
     on_progress: ProgressCallback,
     on_result: Callable[[CandidateResult], None],
 ) -> list[CandidateResult]:
-    """Score each candidate on held-out rows, and log it as a child of the open run."""
+    """Score each candidate on held-out rows, and log it as a child of the run."""
     results: dict[str, CandidateResult] = {}
     children: dict[str, tracking.Run] = {}
     count = len(config.candidates)
@@ -111,7 +111,7 @@ def _compare_candidates(
         result = _score(candidate, results, material.rows, material.folds, config, on_step)
         results[candidate.name] = result
         on_result(result)
-        with tracking.run(candidate.name, nested=True, tags=tags) as child:
+        with run.child(candidate.name) as child:
             log_material(child, material, config)
             log_result(child, result, config)
             children[candidate.name] = child

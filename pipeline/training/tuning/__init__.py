@@ -19,7 +19,7 @@ from pipeline import __version__, tracking
 from pipeline.config import read_mapping
 from pipeline.data.dataset import Example, load_dataset, to_dataset_dict
 from pipeline.errors import InputError
-from pipeline.progress import ProgressCallback
+from pipeline.progress import ProgressCallback, step_of
 from pipeline.training.material import PARTS
 from pipeline.training.provenance import git_commit
 from pipeline.training.selection import ALWAYS, LIBRARIES, check_classes, learned_before, make_folds
@@ -81,11 +81,8 @@ def tune(
         resumed = sum(len(study.finished) for study in opened)
         tuned = []
         for position, (wanted, study) in enumerate(zip(space.searches, opened, strict=True)):
-
-            def told(share: float, words: str, position: int = position) -> None:
-                on_progress((position + share) / len(opened), words)
-
-            tuned.append(search(wanted, study, course, trials or space.trials, told, on_result, tags))
+            on_step = step_of(on_progress, position, len(opened))
+            tuned.append(search(wanted, study, course, trials or space.trials, on_step, on_result, parent))
         outcome = TuningResult(tuple(tuned), _describe(course), resumed, parent.id)
         content = _render(outcome, space, dataset.digest)
         _write(output, content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import tracking
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import Example
-from pipeline.progress import ProgressCallback
+from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring import metrics
 from pipeline.training.scores import tracked_scores
 from pipeline.training.selection import ALWAYS, CandidateResult, cross_validate
@@ -102,17 +102,17 @@ def search(
     total: int,
     on_progress: ProgressCallback,
     on_result: Callable[[Trial], None],
-    tags: Mapping[str, str],
+    run: tracking.Run,
 ) -> Tuned:
     """Score a candidate as it is, run the trials that are still to be run, and compare the best with it."""
     name = wanted.candidate.name
 
-    def prefixed(step: int, prefix: str) -> ProgressCallback:
-        return lambda share, words: on_progress((step + share) / (total + 1), f"{prefix}: {words}")
+    def on_step(step: int, prefix: str) -> ProgressCallback:
+        return step_of(on_progress, step, total + 1, f"{name} {prefix}: ")
 
-    *_, before = course.run(wanted.candidate, prefixed(0, f"{name} as it is"))
+    *_, before = course.run(wanted.candidate, on_step(0, "as it is"))
     while (done := len(study.finished)) < total:
-        on_result(_try(wanted, study, course, prefixed(done + 1, f"{name} trial {done + 1} of {total}"), tags))
+        on_result(_try(wanted, study, course, on_step(done + 1, f"trial {done + 1} of {total}"), run))
     trials = tuple(_recall(name, number, found) for number, found in enumerate(study.finished, start=1))
     best = tuple(sorted((trial for trial in trials if trial.macro_f1), key=lambda trial: -trial.value))
     score = course.score(before)
@@ -121,18 +121,18 @@ def search(
         verdict = "no trial scores higher than its options as they were, and those stay"
         return Tuned(wanted.candidate, score, trials, best, study.importances(), verdict)
     tuned = wanted.place(best[0].options)
-    *_, after = course.run(tuned, prefixed(total, f"{name} trial {best[0].number} again"))
+    *_, after = course.run(tuned, on_step(total, f"trial {best[0].number} again"))
     return Tuned(tuned, score, trials, best, study.importances(), course.compare(before, after))
 
 
-def _try(wanted: Search, study: Study, course: Course, on_progress: ProgressCallback, tags: Mapping[str, str]) -> Trial:
+def _try(wanted: Search, study: Study, course: Course, on_progress: ProgressCallback, run: tracking.Run) -> Trial:
     """Run one trial in its own MLflow run; what scikit-learn cannot fit is a failed trial, and no end of the study."""
     name, number = wanted.candidate.name, len(study.finished) + 1
     trial, options, run_id = study.ask()
     candidate = wanted.place(options)
     score, ended = None, ""
     try:
-        with tracking.run(f"{name} {number}", nested=True, tags=tags, run_id=run_id) as child:
+        with run.child(f"{name} {number}", run_id) as child:
             trial.set_user_attr("run_id", child.id)
             child.params({"candidate": name, "kind": candidate.kind} | candidate.options)
             for fold, result in enumerate(course.run(candidate, on_progress), start=1):
