@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage adapter clean
+.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage pretrain clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | adapter"
+	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | pretrain"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
@@ -92,9 +92,9 @@ bench-labelling: $(READY)
 bench-coverage: $(READY)
 	$(VENV)/bin/python benchmarks/coverage.py
 
-# Rebuilds the start that ships; needs `stance corpora` first. UNLABELLED="--unlabelled FOLDER" adds text.
-adapter: $(READY)
-	$(STANCE) adapt $(foreach file,$(UNLABELLED),--unlabelled $(file))
+# Rebuilds the pretrained model that ships; needs `stance corpora` first. UNLABELLED="FOLDER FILE" adds text.
+pretrain: $(READY)
+	$(STANCE) pretrain $(foreach file,$(UNLABELLED),--unlabelled $(file))
 
 clean:
 	rm -rf $(VENV) .cache models mlflow.db* mlartifacts reports

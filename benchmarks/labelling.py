@@ -35,7 +35,7 @@ from pipeline.data.dataset import Example, read_corpora
 from pipeline.labelling.choice import DEFAULT, STRATEGIES, Plan, choose
 from pipeline.scoring.calibration import Calibration, fit_calibration
 from pipeline.scoring.metrics import confusion, macro_f1
-from pipeline.training.selection import exclude_active_samples, make_folds
+from pipeline.training.rows import exclude_active_samples, make_folds
 
 FIRST = 100  # the draws before it served to choose the default strategy
 MARKS = [400, 700, 1000]  # random labels whose score is to be reached

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.classifiers import index_labels
-from pipeline.classifiers.checkpoint import DEFAULT, find_checkpoint
+from pipeline.classifiers.checkpoint import find_checkpoint
+from pipeline.classifiers.encoders import DEFAULT
 from pipeline.data.dataset import Example
 
 

@@ -89,7 +89,7 @@ def transformers_pipeline(texts: Sequence[str]) -> Callable[[], object]:
 
     from pipeline.classifiers.checkpoint import load_checkpoint
 
-    tokenizer, encoder = load_checkpoint("domain")
+    tokenizer, encoder = load_checkpoint("pretrained/small")
     encoder.config.num_labels = 3
     network = BertForSequenceClassification(encoder.config)
     network.bert = encoder
@@ -103,9 +103,10 @@ def by_hand(texts: Sequence[str], folder: Path) -> Callable[[], object]:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from tokenizers import Tokenizer
 
-    from pipeline.classifiers.checkpoint import Embedder, load_checkpoint, to_onnx
+    from pipeline.classifiers.checkpoint import load_checkpoint
+    from pipeline.classifiers.encoding import Embedder, to_onnx
 
-    tokenizer, encoder = load_checkpoint("domain")
+    tokenizer, encoder = load_checkpoint("pretrained/small")
     files = to_onnx(Embedder(encoder, unit=False), tokenizer, 128, "float32")
     floating, small = folder / "float32.onnx", folder / "int8.onnx"
     floating.write_bytes(files["model.onnx"])

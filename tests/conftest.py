@@ -21,6 +21,7 @@ from pipeline.classifiers import create, index_labels
 from pipeline.cli.main import main
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.data.dataset import load_dataset
+from pipeline.data.digest import hash_file
 from pipeline.data.seeds import INDEX, INDEX_COLUMNS
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.manifest import Manifest, Selection, TrainingData
@@ -246,6 +247,9 @@ def bundle(champion):
     return load_bundle(champion)
 
 
+TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A real encoder of a few thousand weights, saved as a hub model is."""
@@ -261,8 +265,37 @@ def tiny(tmp_path_factory):
     )
     special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-    settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(words), **settings)).save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=len(words), **TINY)).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_mpnet(tmp_path_factory):
+    """Another sort of encoder: other names of layers, other special tokens, no token types, padding is number 1."""
+    from transformers import MPNetConfig, MPNetModel, MPNetTokenizer
+
+    folder = tmp_path_factory.mktemp("mpnet")
+    words = ["<s>", "<pad>", "</s>", "[UNK]", *sorted(set(f"{WARM} {COLD}".split())), "<mask>"]
+    MPNetTokenizer(vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
+    settings = TINY | {"max_position_embeddings": 130}
+    MPNetModel(MPNetConfig(vocab_size=len(words), **settings)).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_pretrained(tiny, tmp_path_factory):
+    """A pretrained model over the tiny encoder, as `stance pretrain` leaves one: of three labels, and of no use."""
+    from pipeline.classifiers.adapter import AdapterOptions, train_adapter
+
+    folder = tmp_path_factory.mktemp("pretrained") / "model"
+    options = AdapterOptions(tiny, rank=2, epochs=1, learning_rate=1e-3, batch_size=8, max_length=32, random_state=0)
+    texts = [f"{WARM} {i}" if i % 2 else f"{COLD} {i}" for i in range(24)]
+    targets = np.eye(3)[np.arange(24) % 3]
+    train_adapter(texts, targets, options, tmp_path_factory.mktemp("workspace"), folder, lambda share, words: None)
+    head = {"encoder": tiny, "encoder_sha256": hash_file(Path(tiny, "model.safetensors"))}
+    head |= {"label_names": LABEL_NAMES, "calibration": {"temperature": 2.0, "bias": [0.1, 0.2, 0.0]}}
+    head |= {"abstain": {"target_precision": 0.9, "rows": 100, "confidence": 0.7, "coverage": 0.5}}
+    (folder / "head.json").write_text(json.dumps(head), encoding="utf-8")
     return str(folder)
 
 

@@ -18,7 +18,8 @@ ROOMS = [
     *("evaluation", "coverage", "reporting", "training", "labelling", "cli", "__main__"),
 ]
 # Rooms that import torch, each of them only from inside a function.
-TORCH = {f"classifiers/{name}.py" for name in ("checkpoint", "finetune", "network", "adapter", "contrastive", "distil")}
+TORCH_FILES = "adapter bfloat16 checkpoint contrastive distil encoding finetune network"
+TORCH = {f"classifiers/{name}.py" for name in TORCH_FILES.split()}
 HEAVY = {
     *("torch", "transformers", "peft", "accelerate", "mlflow", "datasets", "sklearn", "pandas", "scipy"),
     *("matplotlib", "pyarrow", "ray", "trafilatura", "onnxruntime"),

@@ -1,18 +1,30 @@
-"""Classifiers: one protocol, one file per family, each imported only when it is asked for."""
+"""Classifiers: one protocol, one file per family, each imported only when it is asked for.
+
+To add one: a file with a class that inherits from `Classifier`, a pydantic dataclass of its options, and a line in
+`KINDS`. What is particular about a kind stands on its class; nothing outside asks for a kind by its name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
+from pydantic import ConfigDict, ValidationError
 
 from pipeline.config import Candidate
-from pipeline.data.dataset import Example
+from pipeline.data.examples import Example
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from pipeline.classifiers.cascade import FirstStage
+    from pipeline.scoring.abstention import Abstention
+
+STRICT = ConfigDict(extra="forbid")  # of the options of every kind
 
 
 @dataclass
@@ -25,7 +37,7 @@ class State:
 
 
 class Classifier(Protocol):
-    """What training, evaluation and prediction ask of every kind."""
+    """What training, evaluation and prediction ask of every kind: four methods, and what is particular about it."""
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Learn from examples."""
@@ -39,13 +51,57 @@ class Classifier(Protocol):
     def restore(self, state: State) -> None:
         """Become the classifier whose state this is."""
 
+    # Whether it is built of fitted candidates, its `parts`, in place of being fitted on examples.
+    combines: ClassVar[bool] = False
+    # Whether it was chosen on real text, and is taken as it is where there is too little of that to choose by.
+    chosen_on_real_text: ClassVar[bool] = False
+    # Whether it is the simple one that what others gain is measured against.
+    reference: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The earlier candidates that it is built of or learns from, by name."""
+        return ()
+
+    @property
+    def encoder(self) -> str:
+        """The pretrained encoder that is in it; empty where there is none."""
+        return ""
+
+    @property
+    def knows_invented_text(self) -> bool:
+        """Whether it begins with what has learned from all invented train text: its scores there mean nothing."""
+        return False
+
+    @property
+    def modules(self) -> set[str]:
+        """The modules that its scores come from, by name."""
+        return {type(self).__module__}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that `fit` reads beside the examples."""
+        return ()
+
+    def is_calibrated(self, enough_real_text: bool) -> bool:
+        """Say whether its scores are calibrated logits already, and held-out rows should not calibrate them anew."""
+        return False
+
+    def own_abstention(self) -> Abstention | None:
+        """Return when to say `uncertain` where there is too little real text to find out; None if it does not know."""
+        return None
+
+    def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
+        """Return what may answer before it, for it alone and in the order of these labels; None where nothing may."""
+        return None
+
 
 KINDS = {
     "majority": "rules:Majority",
     "keywords": "rules:Keywords",
     "tfidf": "linear:Tfidf",
-    "embedding": "linear:Embedding",
-    "hybrid": "linear:Hybrid",
+    "embedding": "embedding:Embedding",
+    "hybrid": "embedding:Hybrid",
     "pretrained": "pretrained:Pretrained",
     "adapted": "pretrained:Adapted",
     "finetune": "finetune:Finetune",
@@ -57,8 +113,6 @@ KINDS = {
 
 def create(candidate: Candidate, random_state: int = 0) -> Classifier:
     """Build an unfitted classifier; InputError names an unknown kind or option, and what there is."""
-    from pydantic import ValidationError
-
     where = f"candidate {candidate.name!r}"
     if candidate.kind not in KINDS:
         raise InputError(where, f"unknown kind {candidate.kind!r}", expected=f"one of {', '.join(KINDS)}")

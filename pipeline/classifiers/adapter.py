@@ -1,96 +1,123 @@
-"""Train a low-rank adapter (LoRA) with its head on the default encoder. Imports torch and peft."""
+"""Train a low-rank adapter (LoRA) with its head on an encoder. Imports torch and peft."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.classifiers.checkpoint import DEFAULT, load_checkpoint, merge_adapter, run
+from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter, quiet_peft
+from pipeline.classifiers.encoding import run
 from pipeline.classifiers.network import SentenceClassifier, TrainingOptions, train_network
+from pipeline.classifiers.pretrained_folder import HEAD
+from pipeline.data.files import write_whole_folder
 from pipeline.progress import ProgressCallback
 
-# The six linear layers of each of the encoder's blocks, and not the pooler, which is not used.
-LAYERS = r".*layer\.\d+\..*(query|key|value|dense)"
+# The six linear layers of each block, as BERT and MPNet name them; not the pooler, which is not used.
+LAYERS = r".*layer\.\d+\..*\.(query|key|value|dense|q|k|v|o)"
+
+
+@dataclass(frozen=True)
+class AdapterOptions:
+    """How an adapter is trained."""
+
+    encoder: str
+    rank: int
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    max_length: int
+    random_state: int
 
 
 def train_adapter(
     texts: Sequence[str],
     targets: np.ndarray,
-    validation: Sequence[str],
-    recipe: dict[str, Any],
+    options: AdapterOptions,
     workspace: Path,
     output: Path,
     on_progress: ProgressCallback,
-    start: Path | None = None,
-) -> np.ndarray:
-    """Train on soft targets, write adapter and head in half precision, return the validation texts' logits.
+    *,
+    goes_on_from: Path | None = None,
+) -> None:
+    """Train on soft targets, and write adapter and head in half precision.
 
     Args:
         texts: n texts.
         targets: probabilities, shape (n, labels).
-        validation: texts to score with what was written.
-        recipe: rank, epochs, learning_rate, batch_size, max_length, random_state.
-        workspace: keeps a checkpoint after each epoch.
-        output: where `adapter_model.safetensors`, `adapter_config.json` and `head.safetensors` go.
+        options: how.
+        workspace: keeps the state after each epoch, to go on from if interrupted.
+        output: a folder for `adapter_model.safetensors`, `adapter_config.json` and `head.safetensors`.
         on_progress: told how far it is.
-        start: an adapter to go on from; none begins anew.
+        goes_on_from: an adapter and head to begin with, None: new ones.
 
     """
-    from peft import LoraConfig, PeftModel, get_peft_model
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
-    torch.manual_seed(recipe["random_state"])
-    tokenizer, encoder = load_checkpoint(DEFAULT)
-    rank = recipe["rank"]
-    if start is None:
-        low_rank: Any = get_peft_model(encoder, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LAYERS))
-    else:
-        low_rank = PeftModel.from_pretrained(encoder, str(start), is_trainable=True)
-    model = SentenceClassifier(low_rank, targets.shape[1], dropout=0.1)
-    if start is not None:
-        head = load_file(start / "head.safetensors")
-        model.head.weight.data = torch.tensor(head["coefficients"])
-        model.head.bias.data = torch.tensor(head["intercepts"])
+    torch.manual_seed(options.random_state)
+    tokenizer, encoder = load_checkpoint(options.encoder)
     model = train_network(
-        model,
+        _build(encoder, options, targets.shape[1], goes_on_from),
         tokenizer,
         texts,
         targets,
         TrainingOptions(
-            epochs=recipe["epochs"],
-            learning_rate=recipe["learning_rate"],
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
             head_rate=1e-3,
-            batch_size=recipe["batch_size"],
-            max_length=recipe["max_length"],
+            batch_size=options.batch_size,
+            max_length=options.max_length,
             weight_decay=0.01,
             warmup=0.06,
-            random_state=recipe["random_state"],
+            random_state=options.random_state,
         ),
         on_progress,
         workspace=workspace,
     )
-    adapted: Any = model.encoder
-    for parameter in adapted.parameters():
+    for parameter in model.encoder.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.half()
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    adapted.save_pretrained(str(partial))
-    (partial / "README.md").unlink(missing_ok=True)
-    output.mkdir(parents=True, exist_ok=True)
     arrays = {"coefficients": model.head.weight.detach().numpy(), "intercepts": model.head.bias.detach().numpy()}
-    save_file(arrays, partial / "head.safetensors")
-    for file in partial.iterdir():
-        file.replace(output / file.name)
-    partial.rmdir()
+    with write_whole_folder(output) as partial:
+        model.encoder.save_pretrained(str(partial))
+        (partial / "README.md").unlink(missing_ok=True)
+        save_file(arrays, partial / HEAD[1])
 
-    tokenizer, encoder = load_checkpoint(DEFAULT)
-    merged = merge_adapter(encoder, output)
-    shipped = SentenceClassifier(merged, targets.shape[1], dropout=0.0)
-    shipped.head.load_state_dict(model.head.state_dict())
-    return run(shipped, tokenizer, validation, recipe["max_length"])
+
+def _build(encoder: Any, options: AdapterOptions, labels: int, goes_on_from: Path | None) -> SentenceClassifier:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    lora = LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules=LAYERS)
+    with quiet_peft():
+        if goes_on_from is not None:
+            low_rank: Any = PeftModel.from_pretrained(encoder, str(goes_on_from), is_trainable=True)
+        else:
+            low_rank = get_peft_model(encoder, lora)
+    low_rank.peft_config["default"].base_model_name_or_path = options.encoder  # and no path of this machine
+    model = SentenceClassifier(low_rank, labels, dropout=0.1)
+    if goes_on_from is not None:
+        _load_head(model, goes_on_from)
+    return model
+
+
+def score_adapter(encoder: str, folder: Path, texts: Sequence[str], max_length: int) -> np.ndarray:
+    """Return the logits that an adapter and its head, as written, give texts; shape (n, labels)."""
+    from safetensors.numpy import load_file
+
+    tokenizer, loaded = load_checkpoint(encoder)
+    labels = len(load_file(folder / HEAD[1])["intercepts"])
+    model = SentenceClassifier(merge_adapter(loaded, folder), labels, dropout=0.0)
+    _load_head(model, folder)
+    return run(model, tokenizer, texts, max_length)
+
+
+def _load_head(model: SentenceClassifier, folder: Path) -> None:
+    from safetensors.numpy import load_file
+
+    head = load_file(folder / HEAD[1])
+    model.head.weight.data = torch.tensor(head["coefficients"])
+    model.head.bias.data = torch.tensor(head["intercepts"])

@@ -29,7 +29,7 @@ def check_agreement(
     """
     if not exported.state().blobs:
         return {}
-    from pipeline.classifiers.checkpoint import exact
+    from pipeline.classifiers.encoding import exact
 
     found = calibration.apply(exported.decision_function(texts)).argmax(1)
     with exact():

@@ -15,13 +15,13 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import index_labels
-from pipeline.classifiers.checkpoint import Embedder, load_checkpoint, to_onnx
-from pipeline.classifiers.linear import Embedding
+from pipeline.classifiers import STRICT, index_labels
+from pipeline.classifiers.checkpoint import load_checkpoint
+from pipeline.classifiers.embedding import Embedding
+from pipeline.classifiers.encoding import Embedder, to_onnx
 from pipeline.classifiers.network import TrainingOptions, train_network
 from pipeline.classifiers.onnx import OnnxModel
-from pipeline.classifiers.rules import STRICT
-from pipeline.data.dataset import Example
+from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback
 
 

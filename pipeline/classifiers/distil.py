@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import index_labels
+from pipeline.classifiers import STRICT, create
 from pipeline.classifiers.finetune import Finetune
-from pipeline.classifiers.rules import STRICT
-from pipeline.classifiers.teachers import cross_fit
+from pipeline.classifiers.teachers import soften_labels
 from pipeline.config import Candidate
-from pipeline.data.dataset import Example
+from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback
 
 
@@ -34,24 +32,50 @@ class Distil(Finetune):
     label_share: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a label beside the teachers' probabilities
     unlabelled: tuple[Path, ...] = ()  # articles whose sentences the teachers alone label
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The teacher, until its definition is here."""
+        return () if self.teachers else (self.teacher,)
+
+    @property
+    def knows_invented_text(self) -> bool:
+        """Whether it does, or has heard of it from a teacher."""
+        return super().knows_invented_text or any(create(teacher).knows_invented_text for teacher in self.teachers)
+
+    @property
+    def modules(self) -> set[str]:
+        """Its own and its teachers'."""
+        return super().modules.union(*(create(teacher).modules for teacher in self.teachers))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its own, its teachers', and the sentences that nobody has labelled."""
+        theirs = [file for teacher in self.teachers for file in create(teacher).files]
+        return (*super().files, *theirs, *self.unlabelled)
+
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Fit the teachers, then the student on labels and the teachers' probabilities."""
         # No label of a held-out row may reach the student, not through its teachers either. So the
         # teachers' scores from the comparison of candidates will not do: all but one of those fits
         # have learned from the rows that this student will be scored on. Teachers are fitted here
-        # anew, on nothing but the examples that `fit` is given. And an example's probabilities come
-        # from a fit without its article: a teacher that has learned its label would only repeat it.
-        more = [text for path in self.unlabelled for text in read_sentences(path)]
-        probabilities, others = cross_fit(
-            *(self.teachers, examples, more, label_names, self.teacher_folds, self.random_state),
+        # anew, on nothing but the examples that `fit` is given.
+        unlabelled = [text for path in self.unlabelled for text in read_sentences(path)]
+        targets, others = soften_labels(
+            self.teachers,
+            examples,
+            unlabelled,
+            label_names,
             lambda share, words: on_progress(0.8 * share, words),
+            label_share=self.label_share,
+            folds=self.teacher_folds,
+            random_state=self.random_state,
         )
-        labels = np.eye(len(label_names))[index_labels(examples, label_names)]
-        targets = self.label_share * labels + (1 - self.label_share) * probabilities
         self._learn(
-            *(examples, targets, label_names),
+            examples,
+            targets,
+            label_names,
             lambda share, words: on_progress(0.8 + 0.2 * share, f"student, {words}"),
-            more=(more, others),
+            more=(unlabelled, others),
         )
 
 

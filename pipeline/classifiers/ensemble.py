@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Classifier, State, create
-from pipeline.classifiers.rules import STRICT
+from pipeline.classifiers import STRICT, Classifier, State, create
 from pipeline.config import Candidate
-from pipeline.data.dataset import Example
+from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback
 from pipeline.scoring.calibration import Calibration, softmax
-
-ENSEMBLE = "ensemble"
 
 
 def blend(logs: Sequence[np.ndarray], y_true: np.ndarray) -> list[float]:
@@ -40,18 +39,24 @@ def blend(logs: Sequence[np.ndarray], y_true: np.ndarray) -> list[float]:
 
 
 @dataclass(config=STRICT)
-class Ensemble:
+class Ensemble(Classifier):
     """Members that were fitted apart; their weights come from rows that none of them has seen."""
 
-    members: tuple[str, ...] = ()
+    combines: ClassVar[bool] = True
+
+    members: Annotated[tuple[str, ...], Field(min_length=2)]
     random_state: int = 0
 
-    @staticmethod
-    def members_of(candidate: Candidate) -> tuple[str, ...]:
-        """Return the names of a candidate's members, after checking its options."""
-        built = create(candidate)
-        assert isinstance(built, Ensemble)
-        return built.members
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The members."""
+        return self.members
+
+    @property
+    def modules(self) -> set[str]:
+        """Its own, and those of fitted members."""
+        fitted = getattr(self, "_fitted", ())
+        return {type(self).__module__}.union(*(member.modules for _, member, _ in fitted))
 
     @classmethod
     def of(cls, fitted: Sequence[tuple[Candidate, Classifier, Calibration]], weights: Sequence[float]) -> Ensemble:

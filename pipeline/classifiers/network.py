@@ -13,7 +13,8 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from pipeline.classifiers.checkpoint import encode, mean_pool, supports_bf16
+from pipeline.classifiers.bfloat16 import prefers_bfloat16
+from pipeline.classifiers.encoding import encode, mean_pool
 from pipeline.progress import ProgressCallback
 
 
@@ -174,7 +175,7 @@ def _arguments(recipe: TrainingOptions, rows: int, folder: str, keep: bool) -> T
         weight_decay=recipe.weight_decay,
         warmup_steps=round(recipe.warmup * steps),
         lr_scheduler_type="linear",
-        bf16=supports_bf16(),
+        bf16=prefers_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         length_column_name="length",

@@ -1,4 +1,4 @@
-"""Candidates that start from the shipped adapter and stay near it."""
+"""The pretrained models that ship, as they are or with their last layer moved."""
 
 from __future__ import annotations
 
@@ -6,60 +6,126 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import Classifier, cascade, index_labels
-from pipeline.classifiers.linear import OverEncoder, embed
+from pipeline.classifiers import STRICT, index_labels
+from pipeline.classifiers.cascade import FirstStage, restore
+from pipeline.classifiers.encoders import LinearOverFrozen
 from pipeline.classifiers.onnx import Precision
-from pipeline.classifiers.rules import STRICT
-from pipeline.data.dataset import Example
+from pipeline.classifiers.pretrained_folder import (
+    ADAPTER,
+    FIRST_STAGE,
+    HEAD,
+    PREFIX,
+    REBUILD,
+    checkpoint_files,
+    find_folder,
+    read_head,
+)
+from pipeline.data.examples import Example
+from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
-from pipeline.scoring.calibration import softmax
+from pipeline.scoring.abstention import Abstention
+from pipeline.scoring.calibration import Calibration, softmax
 
-STAGE = "first_stage.json", "first_stage.safetensors"
+if TYPE_CHECKING:
+    from pipeline.classifiers.encoding import FrozenEncoder
 
 
 @dataclass(config=STRICT)
-class Pretrained(OverEncoder):
-    """The pretrained model as it is: nothing is learned from the examples."""
+class Pretrained(LinearOverFrozen):
+    """A pretrained model as it is: nothing is learned from the examples."""
 
-    checkpoint: str = "domain"
+    chosen_on_real_text: ClassVar[bool] = True
+
+    model: str = "small"  # or `accurate`, or the folder of another one
+    checkpoint: str = ""  # a folder with its encoder, where that is not to be fetched
     max_length: int = 128
     precision: Precision = "int8"
     random_state: int = 0
 
+    @property
+    def encoder(self) -> str:
+        """The pretrained model's name as a checkpoint, or its folder."""
+        return self.model if find_folder(self.model) else PREFIX + self.model
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        folder = find_folder(self.encoder)
+        assert folder
+        return folder
+
+    @property
+    def knows_invented_text(self) -> bool:
+        """It was trained on it."""
+        return True
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its own, and its encoder's where that lies in a folder."""
+        return checkpoint_files(self.encoder) + (checkpoint_files(self.checkpoint) if self.checkpoint else ())
+
+    def is_calibrated(self, enough_real_text: bool) -> bool:
+        """Say yes: what ships with it calibrates it on real text, and bad labels cannot undo that."""
+        return True
+
+    def own_abstention(self) -> Abstention | None:
+        """Return what was found on the validation part that it was calibrated on."""
+        stored = read_head(self.folder).abstention
+        return Abstention.from_dict(stored) if stored else None
+
+    def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
+        """Return the first stage that ships with it."""
+        return read_first_stage(self.folder, label_names, self._encoder_blobs()["tokenizer.json"])
+
+    def _frozen(self) -> FrozenEncoder:
+        from pipeline.classifiers.encoding import frozen_encoder
+
+        return frozen_encoder(self.encoder, self.max_length, self.precision, self.checkpoint)
+
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Take over the head that ships; InputError if it knows other labels."""
-        from pipeline.classifiers.checkpoint import pretrained_head
-
-        head = pretrained_head()
+        head = read_head(self.folder)
         if sorted(head.label_names) != sorted(label_names):
             raise InputError(
                 "the pretrained model", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
             )
         order = [head.label_names.index(name) for name in label_names]
         # Its calibration becomes part of its weights: its scores are calibrated logits.
-        bias = np.array(head.calibration.bias or np.zeros(len(order)))
-        self._weights = (
-            head.coefficients[order] / head.calibration.temperature,
-            (head.intercepts / head.calibration.temperature + bias)[order],
-        )
+        calibration = Calibration.from_dict(head.calibration)
+        bias = np.array(calibration.bias or np.zeros(len(order)))
+        intercepts = head.intercepts / calibration.temperature + bias
+        self._weights = head.coefficients[order] / calibration.temperature, intercepts[order]
 
 
 @dataclass(config=STRICT)
 class Adapted(Pretrained):
-    """The start's head, moved by the examples as far as they outweigh a pull back to it.
+    """The pretrained head, moved by the examples as far as they outweigh a pull back to it.
 
     Minimizes the mean cross-entropy, weighted by origin, plus strength/2 times the squared distance
-    from the start's weights: with few examples, or none that help, it stays the start (cf. L2-SP,
+    from the pretrained weights: with few examples, or none that help, it stays where it was (cf. L2-SP,
     Li et al., 2018, here for the last layer alone).
     """
 
+    chosen_on_real_text: ClassVar[bool] = False
+
     strength: float = 1.0
     weights: dict[str, float] | None = None  # of origins; 1 for those not named
+
+    def is_calibrated(self, enough_real_text: bool) -> bool:
+        """Say yes where too little real text could calibrate better."""
+        return not enough_real_text
+
+    def own_abstention(self) -> None:
+        """Its scores are not those that a threshold was found on."""
+
+    def first_stage(self, label_names: Sequence[str]) -> None:
+        """Its labels are not those that a first stage was distilled from."""
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Move the head."""
@@ -67,61 +133,53 @@ class Adapted(Pretrained):
 
         super().fit(examples, label_names, on_progress)
         on_progress(0.1, "embed")
-        features = embed(self, [example.input for example in examples]).astype(float)
+        features = self._embed([example.input for example in examples]).astype(float)
         features = np.hstack([features, np.ones((len(features), 1))])
         truth = np.eye(len(label_names))[index_labels(examples, label_names)]
         weights = np.array([(self.weights or {}).get(example.origin, 1.0) for example in examples])
         weights /= len(examples)
-        start = np.hstack([self._weights[0], self._weights[1][:, None]]).astype(float)
+        anchor = np.hstack([self._weights[0], self._weights[1][:, None]]).astype(float)
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            head = flat.reshape(start.shape)
+            head = flat.reshape(anchor.shape)
             probabilities = softmax(features @ head.T)
             cross = -(np.log(np.clip((probabilities * truth).sum(1), 1e-12, None)) * weights).sum()
             slope = ((probabilities - truth) * weights[:, None]).T @ features
-            return cross + self.strength / 2 * ((head - start) ** 2).sum(), (
-                slope + self.strength * (head - start)
-            ).ravel()
+            away = head - anchor
+            return cross + self.strength / 2 * (away**2).sum(), (slope + self.strength * away).ravel()
 
         on_progress(0.9, "move the head")
-        found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape)
-        self._weights = found[:, :-1], found[:, -1]
+        moved = minimize(loss, anchor.ravel(), jac=True, method="L-BFGS-B").x.reshape(anchor.shape)
+        self._weights = moved[:, :-1], moved[:, -1]
 
 
-def first_stage(
-    classifier: Classifier, label_names: Sequence[str], folder: Path | None = None
-) -> cascade.FirstStage | None:
-    """Return the first stage that ships with the start; None for any other classifier, whose labels it does not know.
+def read_first_stage(folder: Path, label_names: Sequence[str], tokenizer: bytes) -> FirstStage | None:
+    """Return the first stage of a pretrained model for labels in this order, None where it has none.
 
     InputError if it was made for another adapter.
     """
     from safetensors.numpy import load_file
 
-    from pipeline.classifiers.checkpoint import ADAPTER
-
-    folder = folder or ADAPTER
-    if type(classifier) is not Pretrained or not (folder / STAGE[0]).exists():
+    if not (folder / FIRST_STAGE[0]).exists():
         return None
-    values = json.loads((folder / STAGE[0]).read_text(encoding="utf-8"))
+    values = json.loads((folder / FIRST_STAGE[0]).read_text(encoding="utf-8"))
     if values["adapter"] != adapter_digest(folder):
-        raise InputError(folder / STAGE[0], "belongs to another adapter", then="rebuild it: stance adapt --first-stage")
+        raise InputError(folder / FIRST_STAGE[0], "belongs to another adapter", then=f"{REBUILD} --first-stage")
     values["rest"] = [values["rest"][values["label_names"].index(name)] for name in label_names]
-    weights = load_file(folder / STAGE[1])["weights"]
-    return cascade.restore(values, weights, classifier.state().blobs["tokenizer.json"])
+    return restore(values, load_file(folder / FIRST_STAGE[1])["weights"], tokenizer)
 
 
-def write_first_stage(
-    stage: cascade.FirstStage, label_names: Sequence[str], facts: dict[str, object], folder: Path
-) -> None:
-    """Put a first stage beside the adapter that it was made for."""
+def write_first_stage(stage: FirstStage, label_names: Sequence[str], facts: dict[str, object], folder: Path) -> None:
+    """Put a first stage beside the adapter that it was made for; the weights first, as the rest names both."""
     from safetensors.numpy import save_file
 
     values = {"adapter": adapter_digest(folder), "label_names": list(label_names), **stage.to_dict(), **facts}
-    save_file({"weights": stage.weights}, folder / STAGE[1])
-    (folder / STAGE[0]).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    with write_whole(folder / FIRST_STAGE[1]) as weights, write_whole(folder / FIRST_STAGE[0]) as described:
+        save_file({"weights": stage.weights}, weights)
+        described.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def adapter_digest(folder: Path) -> str:
     """Name an adapter and its head by their content."""
-    names = ("adapter_model.safetensors", "head.safetensors", "head.json")
+    names = (ADAPTER[1], HEAD[1], HEAD[0])
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()[:16]

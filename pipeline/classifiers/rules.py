@@ -7,21 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import State, index_labels
+from pipeline.classifiers import STRICT, Classifier, State, index_labels
 from pipeline.config import read_yaml
-from pipeline.data.dataset import Example
-from pipeline.data.examples import divide
+from pipeline.data.examples import Example, divide
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
 
-STRICT = ConfigDict(extra="forbid")
-
 
 @dataclass(config=STRICT)
-class Majority:
+class Majority(Classifier):
     """Answer with how common each label was, whatever the text."""
 
     random_state: int = 0
@@ -45,7 +41,7 @@ class Majority:
 
 
 @dataclass(config=STRICT)
-class Keywords:
+class Keywords(Classifier):
     """Count the phrases of a small lexicon: what people would try before they train anything.
 
     The lexicon maps labels to lists of regular expressions. A label without phrases is the answer
@@ -54,6 +50,11 @@ class Keywords:
 
     lexicon: Path
     random_state: int = 0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The lexicon."""
+        return (self.lexicon,)
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Read the lexicon; nothing is learned."""

@@ -2,95 +2,100 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.classifiers import create, index_labels
-from pipeline.classifiers.ensemble import ENSEMBLE, blend
+from pipeline.classifiers.ensemble import blend
+from pipeline.classifiers.folds import assign_folds, fit_and_score
 from pipeline.config import Candidate
-from pipeline.data.dataset import Example
+from pipeline.data.examples import Example
 from pipeline.errors import InputError
-from pipeline.progress import ProgressCallback
+from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.calibration import fit_calibration, softmax
-
-STUDENT = "distil"  # the kind that learns from another candidate, its `teacher`
 
 
 def with_teachers(candidate: Candidate, candidates: Sequence[Candidate]) -> Candidate:
     """Return a student with its teacher's definition, or that of a teaching ensemble's members, in its options."""
-    if candidate.kind != STUDENT:
+    student = create(candidate)
+    if student.combines or not student.parts:
         return candidate
     known = {other.name: other for other in candidates}
 
     def definitions(name: str) -> list[Candidate]:
-        if known[name].kind != ENSEMBLE:
+        teacher = create(known[name])
+        if not teacher.combines:
             return [with_teachers(known[name], candidates)]
-        return [single for member in known[name].options["members"] for single in definitions(member)]
+        return [single for member in teacher.parts for single in definitions(member)]
 
-    return candidate.model_copy(
-        update={"options": candidate.options | {"teachers": definitions(candidate.options["teacher"])}}
-    )
-
-
-def sources(candidate: Candidate) -> list[Candidate]:
-    """Return a candidate and all whose definitions it has as teachers."""
-    teachers = candidate.options.get("teachers", ())
-    return [candidate, *(other for teacher in teachers for other in sources(teacher))]
+    teachers = [teacher for name in student.parts for teacher in definitions(name)]
+    return candidate.model_copy(update={"options": candidate.options | {"teachers": teachers}})
 
 
-def cross_fit(
+def soften_labels(
     teachers: Sequence[Candidate],
     examples: Sequence[Example],
     unlabelled: Sequence[str],
     label_names: Sequence[str],
+    on_progress: ProgressCallback,
+    *,
+    label_share: float,
     folds: int,
     random_state: int,
-    on_progress: ProgressCallback,
+    cache: Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what teachers think of examples, each by fits without its article, and of other texts.
+    """Return what a student learns (Hinton et al., 2015): labels mixed with what teachers think, and that alone.
 
-    Several teachers are calibrated and weighted as an ensemble is, on those same scores.
+    An example's probabilities come from fits without its article: a teacher that has learned its label would
+    only repeat it. Several teachers are calibrated and weighted as an ensemble is, on those same scores.
+
+    Args:
+        teachers: each is fitted once for each fold.
+        examples: n labelled texts.
+        unlabelled: m texts.
+        label_names: in the order of the probabilities.
+        on_progress: told how far the teachers are.
+        label_share: of a label beside the teachers' probabilities.
+        folds: how many, at most as many as the rarest label has articles.
+        random_state: of folds and fits.
+        cache: where the teachers' scores are remembered, None: nowhere.
 
     Returns:
-        Probabilities of the n examples, shape (n, k), and of the m unlabelled texts, shape (m, k): the
-        latter from the mean log-probability over all fits.
+        Probabilities of the examples, shape (n, k), and of the unlabelled texts, shape (m, k): the latter from
+        the mean log-probability over all fits.
 
     """
-    y, numbers = index_labels(examples, label_names), divide(examples, folds, random_state)
+    y, numbers = index_labels(examples, label_names), _divide(examples, folds, random_state)
+    count = int(numbers.max()) + 1
     held_out, others = [], []
     for position, teacher in enumerate(teachers):
-        scores, found = np.empty((len(examples), len(label_names))), []
-        for fold in np.unique(numbers):
-            begun = (position + fold / (numbers.max() + 1)) / len(teachers)
-            on_progress(begun, f"teacher {teacher.name}, fit {fold + 1} of {numbers.max() + 1}")
-            classifier = create(teacher, random_state)
+        scores, of_others = np.empty((len(examples), len(label_names))), []
+        for fold in range(count):
             inside = [example for example, number in zip(examples, numbers, strict=True) if number != fold]
-            classifier.fit(inside, label_names, lambda share, words: None)
             outside = [example.input for example, number in zip(examples, numbers, strict=True) if number == fold]
-            both = classifier.decision_function([*outside, *unlabelled])
-            scores[numbers == fold] = both[: len(outside)]
-            found.append(both[len(outside) :])
+            prefix = f"teacher {teacher.name}, fit {fold + 1} of {count}: "
+            step = step_of(on_progress, position * count + fold, len(teachers) * count, prefix)
+            found = fit_and_score(teacher, inside, [*outside, *unlabelled], label_names, random_state, cache, step)
+            scores[numbers == fold] = found.scores[: len(outside)]
+            of_others.append(found.scores[len(outside) :])
         calibration = fit_calibration(scores, y, numbers)
         held_out.append(np.log(np.clip(calibration.apply(scores), 1e-9, None)))
-        others.append(np.mean([np.log(np.clip(calibration.apply(part), 1e-9, None)) for part in found], axis=0))
+        others.append(np.mean([np.log(np.clip(calibration.apply(part), 1e-9, None)) for part in of_others], axis=0))
     weights = blend(held_out, y)
-    return softmax(np.tensordot(weights, held_out, axes=1)), softmax(np.tensordot(weights, others, axes=1))
+    of_examples, of_unlabelled = (softmax(np.tensordot(weights, logs, axes=1)) for logs in (held_out, others))
+    return label_share * np.eye(len(label_names))[y] + (1 - label_share) * of_examples, of_unlabelled
 
 
-def divide(examples: Sequence[Example], folds: int, random_state: int) -> np.ndarray:
+def _divide(examples: Sequence[Example], folds: int, random_state: int) -> np.ndarray:
     """Return the fold of each example, whole articles together, shape (n,); InputError if there are too few."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    labels, groups = [example.label for example in examples], [example.group for example in examples]
-    articles = {label: len({e.group for e in examples if e.label == label}) for label in labels}
+    articles = Counter(label for label, _ in {(example.label, example.group) for example in examples})
     rarest = min(articles, key=lambda label: articles[label])
     if articles[rarest] < 2:
         raise InputError(
             "a student's teachers", f"{rarest!r} has examples in one article", expected="two or more", then="label more"
         )
-    splitter = StratifiedGroupKFold(min(folds, articles[rarest]), shuffle=True, random_state=random_state)
-    numbers = np.empty(len(examples), dtype=np.int64)
-    for number, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
-        numbers[held_out] = number
-    return numbers
+    labels, groups = [example.label for example in examples], [example.group for example in examples]
+    return assign_folds(labels, groups, min(folds, articles[rarest]), random_state)

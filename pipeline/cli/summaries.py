@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.data.dataset import Dataset
     from pipeline.prediction import Summary
-    from pipeline.training.selection import CandidateResult
+    from pipeline.training.results import CandidateResult
     from pipeline.training.train import TrainingResult
     from pipeline.training.tuning import TuningResult
-    from pipeline.training.tuning.trials import Trial, Tuned
+    from pipeline.training.tuning.trials import TrialResult, Tuned
 
 SHOWN = 5  # trials of each candidate
 
@@ -139,7 +139,7 @@ def show_batch(summary: Summary, output: Path) -> None:
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
 
 
-def describe_trial(trial: Trial, total: int) -> str:
+def describe_trial(trial: TrialResult, total: int) -> str:
     """Return the line that tells how a trial ended."""
     options = ", ".join(f"{name} {value}" for name, value in trial.options.items())
     end = trial.ended or f"macro-F1 {trial.macro_f1}"

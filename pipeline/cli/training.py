@@ -13,8 +13,8 @@ from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, stoppable
 from pipeline.cli.summaries import describe_trial, show_training, show_tuning
 
 if TYPE_CHECKING:
-    from pipeline.training.selection import CandidateResult
-    from pipeline.training.tuning.trials import Trial
+    from pipeline.training.results import CandidateResult
+    from pipeline.training.tuning.trials import TrialResult
 
 app = typer.Typer()
 
@@ -63,7 +63,7 @@ def tune(
 
     wanted = read_space(space)
 
-    def on_result(trial: Trial) -> None:
+    def on_result(trial: TrialResult) -> None:
         sys.stderr.write(f"{describe_trial(trial, trials or wanted.trials)}\n")
 
     with stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
@@ -73,32 +73,33 @@ def tune(
     show_tuning(outcome, output)
 
 
-@app.command(epilog="Example: stance adapt --unlabelled articles/ (hours on two cores, minutes on a GPU)")
-def adapt(
+@app.command(epilog="Example: stance pretrain --unlabelled articles/ (hours on two cores, minutes on a GPU)")
+def pretrain(
     config: ConfigFile = Path("configs/full.yaml"),
     unlabelled: Annotated[
         list[Path] | None, typer.Option(help="Articles of the domain, without labels, to learn from as well.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="The adapter's folder.")] = Path("pipeline/pretrained/small"),
+    output: Annotated[Path, typer.Option(help="The model's folder.")] = Path("pipeline/pretrained/small"),
+    encoder: Annotated[
+        str, typer.Option(help="What is adapted: a known encoder, a folder, or a name of the hub.")
+    ] = "all-MiniLM-L6-v2",
     only_first_stage: Annotated[
         bool,
         typer.Option("--first-stage", help="Only rebuild its first stage (minutes)."),
     ] = False,
 ) -> None:
-    """Rebuild the pretrained model that ships, from the texts that `stance corpora` brought; goes on if interrupted."""
-    from pipeline.classifiers.checkpoint import ADAPTER
+    """Rebuild a pretrained model, from the texts that `stance corpora` brought; goes on if interrupted."""
     from pipeline.config import read_config
     from pipeline.progress import Bar
-    from pipeline.training.pretrain import adapt, adapt_first_stage
+    from pipeline.training.pretrain import PretrainRecipe, pretrain, pretrain_first_stage
 
     settings = read_config(config)
     with Bar() as bar:
         if not only_first_stage:
-            card = adapt(settings, unlabelled or [], output, bar.update)
+            card = pretrain(settings, unlabelled or [], output, bar.update, PretrainRecipe(encoder=encoder))
             out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
-        if only_first_stage or output.resolve() == ADAPTER.resolve():
-            found = adapt_first_stage(settings, unlabelled or [], ADAPTER, bar.update)
-            out.print(f"first stage: {found}")
+        found = pretrain_first_stage(settings, unlabelled or [], output, bar.update)
+        out.print(f"first stage: {found}")
 
 
 @app.command(epilog="Example: stance rollback")

@@ -12,7 +12,8 @@ from pipeline.errors import InputError
 from pipeline.labelling.project import read_project
 from pipeline.labelling.rows import codebook_version, make_row, model_opinion
 from pipeline.progress import ProgressCallback
-from pipeline.training.selection import check_classes, cross_validate, make_folds
+from pipeline.training.results import cross_validate
+from pipeline.training.rows import check_classes, make_folds
 
 ORDERS, PARTS = ("confidence", "cleanlab"), ("train", "test", "all")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import __version__
 from pipeline.bundle import Bundle
 from pipeline.data.articles import find_sources
+from pipeline.data.digest import fingerprint
 from pipeline.data.tables import ByteCounter
 from pipeline.errors import InputError
 from pipeline.prediction.forms import SUFFIXES
@@ -89,14 +89,8 @@ def predict(
     _check(inputs, output)
     own = {os.path.realpath(output), os.path.realpath(rejected)}
     inputs_digest, total = fingerprint_inputs(find_sources(inputs, own))
-    batch: dict[str, object] = {
-        "inputs": inputs_digest,
-        "model": bundle.digest,
-        "unit": unit,
-        "abstain": least,
-        "exact": exact,
-    }
-    batch |= {"program": __version__, "chunk": CHUNK}
+    batch: dict[str, object] = {"inputs": inputs_digest, "model": bundle.digest, "program": digest_program(bundle)}
+    batch |= {"unit": unit, "abstain": least, "exact": exact, "chunk": CHUNK}
     names = possible_labels(bundle, least)
     with closing(Journal(output, columns_of(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
@@ -122,6 +116,11 @@ def predict(
     summary.rejected = rejected if summary.rejects else None
     summary.seconds = time.perf_counter() - begin
     return summary
+
+
+def digest_program(bundle: Bundle) -> str:
+    """Name the code and the libraries that rows come from."""
+    return fingerprint({__name__, *bundle.classifier.modules})
 
 
 def columns_of(bundle: Bundle) -> list[str]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.prediction.forms import encode, header, to_parquet
 
@@ -26,8 +27,8 @@ IDENTITY = {
     "unit": "with another --unit",
     "abstain": "with the other setting of --abstain",
     "exact": "with --exact, or now is",
-    "program": "by another version of this program",
-    "chunk": "by another version of this program",
+    "program": "by another version of this program or its libraries",
+    "chunk": "by another version of this program or its libraries",
 }
 
 
@@ -118,12 +119,8 @@ class Journal:
             self._append("rejects", encode(rejects, "rejects.jsonl", ("where", "why")))
             self._append("ids", "".join(json.dumps(key) + "\n" for key in ids).encode())
             self.state = {"batch": self._batch, "lengths": self._lengths, **progress}
-            new = self.folder / "state.new"
-            with new.open("wb") as stream:
-                stream.write(json.dumps(self.state).encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(self._state_file)
+            with write_whole(self._state_file) as new:
+                new.write_text(json.dumps(self.state), encoding="utf-8")
 
     def _append(self, name: str, content: bytes) -> None:
         if content:

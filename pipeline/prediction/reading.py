@@ -38,6 +38,11 @@ class Chunk:
     cursor: Cursor = Cursor()  # behind it
     read: int = 0  # bytes
 
+    def ended(self, cursor: Cursor, meter: ByteCounter) -> Chunk:
+        """Return it with its end."""
+        self.cursor, self.read = cursor, meter.read
+        return self
+
 
 def fingerprint_inputs(sources: Iterable[Source]) -> tuple[str, int | None]:
     """Return a digest of the names, sizes and dates of all files, and their bytes (None: unknown)."""
@@ -85,29 +90,34 @@ def read_chunks(
             meter.read += _size_and_date(source)[0]
             continue
         here = begin if number == begin.source else Cursor(number)
-        for position, (found, digest) in enumerate(_remaining(source, meter, here), here.article):
-            first = here.sentence if position == here.article else 0
-            item, sentences = _cut(found, unit, seen if not first else (), targets)
+        for item, sentences, cursor in _cut_source(source, meter, here, unit, seen, targets):
             if isinstance(item, Reject):
                 chunk.rejects.append(item)
-                sentences = []
-            elif not first:
-                seen.add(item.key)
+            elif not cursor.sentence:
                 chunk.ids.append(item.key)
-            for index in range(first, len(sentences)):
+            for index in range(cursor.sentence, len(sentences)):
                 assert isinstance(item, Article)
                 chunk.sentences.append((item, sentences[index]))
                 if len(chunk.sentences) == size:
-                    chunk.cursor, chunk.read = Cursor(number, position, index + 1, digest), meter.read
-                    yield chunk
+                    yield chunk.ended(cursor._replace(sentence=index + 1), meter)
                     chunk = Chunk()
             if len(chunk.rejects) + len(chunk.ids) >= size:
-                chunk.cursor, chunk.read = Cursor(number, position + 1, 0, digest), meter.read
-                yield chunk
+                yield chunk.ended(cursor._replace(article=cursor.article + 1, sentence=0), meter)
                 chunk = Chunk()
         chunk.cursor = Cursor(number + 1)
-    chunk.read = meter.read
-    yield chunk
+    yield chunk.ended(chunk.cursor, meter)
+
+
+def _cut_source(
+    source: Source, meter: ByteCounter, begin: Cursor, unit: str, seen: set[str], targets: bool
+) -> Iterator[tuple[Article | Reject, list[Sentence], Cursor]]:
+    """Yield the articles of a source from a cursor on, all their sentences, and where to begin among these."""
+    for position, (found, digest) in enumerate(_remaining(source, meter, begin), begin.article):
+        first = begin.sentence if position == begin.article else 0
+        item, sentences = _cut(found, unit, seen if not first else (), targets)
+        if isinstance(item, Article):
+            seen.add(item.key)
+        yield item, sentences, Cursor(begin.source, position, first, digest)
 
 
 def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import load_bundle
 from pipeline.data.articles import Article, Source
+from pipeline.data.files import write_whole
 from pipeline.data.sentences import Sentence
 from pipeline.data.tables import ByteCounter
 from pipeline.prediction import CHUNK, columns_of, score
@@ -66,9 +67,8 @@ def read_sentences(
         yield pa.Table.from_pylist([vars(article) | vars(sentence) for article, sentence in chunk.sentences], kinds)
     if lines:
         # Another machine may be doing the same, in place of this one.
-        new = rejects / f"{place:09}.{os.uname().nodename}.{os.getpid()}"
-        new.write_bytes(encode(lines, "rejects.jsonl", ()))
-        new.replace(rejects / f"{place:09}.jsonl")
+        with write_whole(rejects / f"{place:09}.jsonl") as new:
+            new.write_bytes(encode(lines, "rejects.jsonl", ()))
 
 
 class Scorer:

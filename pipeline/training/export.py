@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline.bundle import Bundle, write_bundle
 from pipeline.classifiers import Classifier, create
 from pipeline.classifiers.agreement import check_agreement, exported_form
-from pipeline.classifiers.pretrained import first_stage
 from pipeline.config import Config
 from pipeline.data.examples import join
 from pipeline.manifest import Manifest, Selection, TrainingData
@@ -17,8 +16,10 @@ from pipeline.reporting.model_card import write_card
 from pipeline.scoring.abstention import Abstention, find_threshold
 from pipeline.training.material import Material
 from pipeline.training.provenance import git_commit, versions
+from pipeline.training.results import CandidateResult
+from pipeline.training.rows import exclude_active_samples, has_enough_real_text
 from pipeline.training.scores import describe_scores, weak_slices
-from pipeline.training.selection import CandidateResult, exclude_active_samples, selection_mask
+from pipeline.training.selection import selection_mask
 
 
 def export(
@@ -64,7 +65,7 @@ def export(
         selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
         exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, compared_on),
     )
-    bundle = Bundle(manifest, exported, first_stage(exported, config.label_names))
+    bundle = Bundle(manifest, exported, exported.first_stage(config.label_names))
     manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, bundle, material)})
     card = write_card(manifest, weak_slices(selected, config))
     write_bundle(folder, exported, manifest, card, bundle.first_stage)
@@ -74,10 +75,8 @@ def export(
 def _abstention(selected: CandidateResult, config: Config) -> Abstention:
     """Find the threshold on held-out rows; the pretrained model has its own, for where real text is too little."""
     target = config.abstain.precision
-    if selected.candidate.kind == "pretrained" and selected.real.sum() < config.selection.real_rows:
-        from pipeline.classifiers.checkpoint import pretrained_head
-
-        own = pretrained_head().abstention
+    if not has_enough_real_text(selected.real, config):
+        own = create(selected.candidate).own_abstention()
         if own and own.target_precision == target:
             return own
     rows = exclude_active_samples(selected.examples, selection_mask([selected], config))
@@ -88,7 +87,7 @@ def _encoders(result: CandidateResult) -> list[str]:
     """Name the pretrained encoders in a model, each once."""
     if result.members:
         return sorted({name for member in result.members for name in _encoders(member)})
-    own = getattr(create(result.candidate), "checkpoint", "")
+    own = create(result.candidate).encoder
     return [own] if own else []
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from pipeline import tracking
 from pipeline.config import Config
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
-from pipeline.training.selection import check_candidates, check_classes, check_validation, make_folds
+from pipeline.training.rows import check_classes, check_validation, make_folds
+from pipeline.training.selection import check_candidates
 from pipeline.training.unlabelled import cut_unlabelled
 
 if TYPE_CHECKING:

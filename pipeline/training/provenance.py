@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.training.selection import LIBRARIES
+
+LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "tokenizers", "onnxruntime")
 
 
 def git_commit() -> str:

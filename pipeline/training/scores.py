@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from pipeline import tracking
 from pipeline.classifiers import create
 from pipeline.config import Candidate, Config
@@ -19,28 +17,22 @@ from pipeline.reporting.publishing import draw_scores
 from pipeline.scoring.abstention import risk_coverage
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.metrics import MACRO_F1, difference, measure, metrics_for, reliability_curve
-from pipeline.scoring.predictions import Predictions, likeliest
 from pipeline.scoring.scores import Scores, score
-from pipeline.training.selection import CandidateResult, selection_mask
-
-
-def predictions_of(result: CandidateResult, rows: np.ndarray) -> Predictions:
-    """Return what a candidate says of some held-out rows, by a mask of shape (n,)."""
-    groups = np.array([example.group for example in result.examples])
-    return likeliest(result.y_true, result.probabilities, groups).take(rows)
+from pipeline.training.results import CandidateResult
+from pipeline.training.selection import selection_mask
 
 
 def score_result(result: CandidateResult, config: Config) -> Scores:
     """Score a candidate on the rows that are new to it."""
     metrics = metrics_for(config.label_names, config.positive)
-    return score(predictions_of(result, result.held_out), metrics, resamples=config.selection.resamples)
+    return score(result.predictions(result.held_out), metrics, resamples=config.selection.resamples)
 
 
 def score_kinds_of_text(result: CandidateResult, config: Config) -> dict[str, Interval]:
     """Return macro-F1 on real and on invented text, of rows that are new to the candidate, where there are some."""
     kinds = {"real": result.real & result.held_out, "invented": ~result.real & result.held_out}
     return {
-        kind: measure(MACRO_F1, predictions_of(result, rows), resamples=config.selection.resamples)
+        kind: measure(MACRO_F1, result.predictions(rows), resamples=config.selection.resamples)
         for kind, rows in kinds.items()
         if rows.any()
     }
@@ -59,7 +51,7 @@ def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]
 def weak_slices(result: CandidateResult, config: Config) -> list[Slice]:
     """Return the slices of the rows new to a candidate that are shown to be weaker than the whole."""
     examples = [example for example, kept in zip(result.examples, result.held_out, strict=True) if kept]
-    predictions = predictions_of(result, result.held_out)
+    predictions = result.predictions(result.held_out)
     slices = score_slices(examples, predictions, read_obvious(config.evaluation.obvious))
     return weakest(slices, measure(MACRO_F1, predictions).value)
 
@@ -81,7 +73,7 @@ def log_result(run: tracking.Run, result: CandidateResult, config: Config) -> No
     run.metrics(tracked_scores(result, config))
     scores = score_result(result, config)
     title = f"{result.candidate.name}, held out"
-    predictions = predictions_of(result, result.held_out)
+    predictions = result.predictions(result.held_out)
     drawn = {
         "reliability": charts.draw_reliability(reliability_curve(predictions), title),
         "coverage": charts.draw_risk_coverage(risk_coverage(predictions), title),
@@ -113,14 +105,14 @@ def effective_options(candidate: Candidate) -> dict[str, Any]:
 
 def against_tfidf(results: Sequence[CandidateResult], config: Config) -> list[Gain]:
     """Compare each candidate with the first TF-IDF one: paired bootstrap over articles on the rows they share."""
-    reference = next((result for result in results if result.candidate.kind == "tfidf"), None)
+    reference = next((result for result in results if create(result.candidate).reference), None)
     if reference is None:
         return []
     gains = []
     for result in results:
         if result is not reference:
             rows = selection_mask([reference, result], config)
-            before, after = predictions_of(reference, rows), predictions_of(result, rows)
+            before, after = reference.predictions(rows), result.predictions(rows)
             interval = difference(MACRO_F1, before, after, resamples=config.selection.resamples)
             gains.append(Gain(result.candidate.name, len(before), interval))
     return gains

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipeline import tracking
-from pipeline.classifiers.ensemble import ENSEMBLE
-from pipeline.config import Candidate, Config
-from pipeline.data.dataset import Example
+from pipeline.config import Config
 from pipeline.manifest import Manifest
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import Abstention
@@ -19,8 +15,9 @@ from pipeline.training import champion, gate
 from pipeline.training.export import export
 from pipeline.training.material import Material, log_material, prepare
 from pipeline.training.provenance import git_commit
+from pipeline.training.results import CandidateResult, refit, score_candidate
 from pipeline.training.scores import against_tfidf, log_result
-from pipeline.training.selection import CandidateResult, combine, cross_validate, refit, select
+from pipeline.training.selection import select
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def _compare_candidates(
     count = len(config.candidates)
     for position, candidate in enumerate(config.candidates):
         on_step = step_of(on_progress, position, count + 1, f"{position + 1}/{count} {candidate.name}: ")
-        result = _score(candidate, results, material.rows, material.folds, config, on_step)
+        result = score_candidate(candidate, results, material.rows, material.folds, config, on_step)
         results[candidate.name] = result
         on_result(result)
         with run.child(candidate.name) as child:
@@ -119,19 +116,6 @@ def _compare_candidates(
         children[gain.name].metrics({"gain_over_tfidf": gain.interval.value})
         children[gain.name].text(f"{gain}\n", "against_tfidf.txt")
     return list(results.values())
-
-
-def _score(
-    candidate: Candidate,
-    earlier: dict[str, CandidateResult],
-    rows: Sequence[Example],
-    folds: np.ndarray,
-    config: Config,
-    on_progress: ProgressCallback,
-) -> CandidateResult:
-    if candidate.kind == ENSEMBLE:
-        return combine(candidate, [earlier[name] for name in candidate.options["members"]], config)
-    return cross_validate(candidate, rows, folds, config, on_progress)
 
 
 def _register(run: tracking.Run, place: champion.Place, manifest: Manifest, card: str, config: Config) -> str:

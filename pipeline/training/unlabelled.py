@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.config import Candidate, Config
 from pipeline.data.articles import read_articles
-from pipeline.data.dataset import Example
+from pipeline.data.examples import Example
+from pipeline.data.files import write_whole
 from pipeline.data.formats.rows import Reject
 from pipeline.data.sentences import cut
 from pipeline.data.splitting import normalize
@@ -61,8 +62,6 @@ def _cut(candidate: Candidate, config: Config, rows: Sequence[Example]) -> Candi
         raise InputError(where, "holds no sentence that is not labelled already", expected="articles without labels")
     content = "".join(json.dumps(sentence) + "\n" for sentence in sentences)
     file = config.cache / "unlabelled" / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(content, encoding="utf-8")
-    partial.replace(file)
+    with write_whole(file) as partial:
+        partial.write_text(content, encoding="utf-8")
     return candidate.model_copy(update={"options": candidate.options | {"unlabelled": (str(file),)}})

@@ -1,11 +1,10 @@
 import ast
-import json
 
 import numpy as np
 import pytest
 from conftest import LABEL_NAMES, ROOT
 
-from pipeline.classifiers import KINDS, State, create, index_labels
+from pipeline.classifiers import KINDS, create, index_labels
 from pipeline.config import Candidate
 from pipeline.errors import InputError
 
@@ -15,7 +14,6 @@ TEXTS = [
     "The radish was bought on a Monday.",
 ]
 OPTIONS = {
-    "majority": {},
     "keywords": {"lexicon": "configs/lexicon.yaml"},
     "tfidf": {"min_df": 1, "character_ngrams": [3, 4]},
 }
@@ -35,49 +33,6 @@ def refusal(function, *arguments, **options):
     with pytest.raises(InputError) as caught:
         function(*arguments, **options)
     return str(caught.value)
-
-
-# What all have in common
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_scores_have_a_row_for_each_text_and_a_column_for_each_label(kind, examples):
-    assert fitted(kind, examples).decision_function(TEXTS).shape == (3, 3)
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_no_texts_have_no_rows(kind, examples):
-    assert fitted(kind, examples).decision_function([]).shape == (0, 3)
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_a_restored_classifier_gives_the_same_scores(kind, examples):
-    classifier, restored = fitted(kind, examples), make(kind)
-    restored.restore(classifier.state())
-    assert np.array_equal(restored.decision_function(TEXTS), classifier.decision_function(TEXTS))
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_a_restored_classifier_has_the_same_state(kind, examples):
-    state = fitted(kind, examples).state()
-    restored = make(kind)
-    restored.restore(state)
-    again = restored.state()
-    assert again.values == state.values and all(np.array_equal(again.arrays[k], v) for k, v in state.arrays.items())
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_the_values_of_a_state_go_through_json(kind, examples):
-    classifier, restored = fitted(kind, examples), make(kind)
-    state = classifier.state()
-    restored.restore(State(json.loads(json.dumps(state.values)), state.arrays, state.blobs))
-    assert np.array_equal(restored.decision_function(TEXTS), classifier.decision_function(TEXTS))
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_the_same_examples_give_the_same_scores(kind, examples):
-    first, second = fitted(kind, examples), fitted(kind, examples)
-    assert np.array_equal(first.decision_function(TEXTS), second.decision_function(TEXTS))
 
 
 def test_labels_are_indexed_in_the_order_of_their_names(examples):

@@ -6,7 +6,7 @@ import torch
 from conftest import COLD, WARM
 
 from pipeline.classifiers import contrastive, create, index_labels
-from pipeline.classifiers.checkpoint import frozen_encoder
+from pipeline.classifiers.encoding import frozen_encoder
 from pipeline.config import Candidate
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError

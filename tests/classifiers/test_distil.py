@@ -9,12 +9,14 @@ from conftest import COLD, WARM
 
 from pipeline.classifiers import create, index_labels
 from pipeline.classifiers.distil import read_sentences
-from pipeline.classifiers.teachers import cross_fit, divide, with_teachers
+from pipeline.classifiers.folds import assign_folds
+from pipeline.classifiers.teachers import soften_labels, with_teachers
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.scoring import metrics
-from pipeline.training import selection
+from pipeline.training.results import cross_validate, refit
+from pipeline.training.selection import check_candidates
 from pipeline.training.unlabelled import cut_unlabelled
 
 NAMES = ("warm", "cold")
@@ -68,6 +70,12 @@ def taught(tiny):
 # What teachers think
 
 
+def opinions(teachers, rows=None, unlabelled=(), folds=3, **options):
+    """What teachers alone think of rows and of other texts."""
+    options = {"label_share": 0.0, "folds": folds, "random_state": 0} | options
+    return soften_labels(teachers, rows or examples(), unlabelled, NAMES, silent, **options)
+
+
 def nonsense(number=160):
     """Sentences of words of their own, with labels that were dealt out at random."""
     labels = np.random.default_rng(3).integers(2, size=number)
@@ -80,12 +88,12 @@ def test_a_teacher_does_not_repeat_the_labels_of_the_examples_it_is_asked_about(
     memory = create(PARROT)
     memory.fit(rows, NAMES, silent)
     assert (memory.decision_function([row.text for row in rows]).argmax(1) == y).all()
-    told, _ = cross_fit([PARROT], rows, [], NAMES, 4, 0, silent)
-    assert (told.argmax(1) == y).mean() < 0.6
+    heard, _ = opinions([PARROT], rows, folds=4)
+    assert (heard.argmax(1) == y).mean() < 0.6
 
 
 def test_teachers_give_probabilities_of_examples_and_of_other_texts():
-    labelled, others = cross_fit([PARROT, TAME], examples(), [COLD, WARM, COLD], NAMES, 3, 0, silent)
+    labelled, others = opinions([PARROT, TAME], unlabelled=[COLD, WARM, COLD])
     assert labelled.shape == (24, 2) and np.allclose(labelled.sum(1), 1)
     assert others.argmax(1).tolist() == [1, 0, 1] and np.allclose(others.sum(1), 1)
     assert (labelled.argmax(1) == index_labels(examples(), NAMES)).all()
@@ -93,26 +101,44 @@ def test_teachers_give_probabilities_of_examples_and_of_other_texts():
 
 def test_a_teacher_that_knows_nothing_counts_for_less_than_one_that_knows():
     baseline = Candidate(name="majority", kind="majority")
-    alone, _ = cross_fit([TAME], examples(), [], NAMES, 3, 0, silent)
-    beside, _ = cross_fit([baseline, TAME], examples(), [], NAMES, 3, 0, silent)
+    alone, _ = opinions([TAME])
+    beside, _ = opinions([baseline, TAME])
     assert (beside.argmax(1) == alone.argmax(1)).all()
 
 
+def test_a_label_has_its_share_of_what_is_learned():
+    alone, mixed = (opinions([TAME], label_share=share)[0] for share in (0.0, 0.25))
+    labels = np.eye(2)[index_labels(examples(), NAMES)]
+    assert np.allclose(mixed, 0.25 * labels + 0.75 * alone)
+
+
 def test_no_article_is_divided_among_teachers():
-    rows = [Example(f"a{i // 3}", i % 3, 0, 9, WARM, NAMES[i % 2], "train", f"a{i // 3}") for i in range(30)]
-    numbers = divide(rows, 3, 0)
+    groups = [f"a{i // 3}" for i in range(30)]
+    numbers = assign_folds([i % 2 for i in range(30)], groups, 3, 0)
     assert all(len({numbers[i], numbers[i + 1], numbers[i + 2]}) == 1 for i in range(0, 30, 3))
     assert set(numbers) == {0, 1, 2}
 
 
 def test_a_label_in_two_articles_is_divided_in_two_whatever_was_asked():
-    assert set(divide([*examples(2), *examples(4)[2:]], 5, 0)) == {0, 1}
+    words = []
+    rows = [*examples(2), *examples(4)[2:]]
+    soften_labels([TAME], rows, [], NAMES, lambda _, what: words.append(what), label_share=0.0, folds=5, random_state=0)
+    assert {what.partition(": ")[0] for what in words} == {"teacher tame, fit 1 of 2", "teacher tame, fit 2 of 2"}
+
+
+def test_what_teachers_said_is_remembered(tmp_path):
+    words = []
+    for _ in range(2):
+        options = {"label_share": 0.0, "folds": 2, "random_state": 0, "cache": tmp_path}
+        soften_labels([TAME], examples(), [WARM], NAMES, lambda _, what: words.append(what), **options)
+        words.append("again")
+    assert words.index("again") == len(words) - 2 and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_label_in_one_article_is_one_line():
-    rows = [*examples(), example(99, "tepid", "tepid")]
-    with pytest.raises(InputError, match="'tepid' has examples in one article; expected two or more; label more"):
-        divide(rows, 3, 0)
+    rows = [row for row in examples() if row.label == "cold"] + [example(99, WARM, "warm")]
+    with pytest.raises(InputError, match="'warm' has examples in one article; expected two or more; label more"):
+        opinions([TAME], rows)
 
 
 # Names become definitions
@@ -134,14 +160,14 @@ def test_who_has_no_teacher_stays():
     assert with_teachers(BOTH, (PARROT, TAME, BOTH)) is BOTH
 
 
-@pytest.mark.parametrize(("teacher", "words"), [("oracle", "teacher oracle"), (None, "teacher none")])
+@pytest.mark.parametrize(("teacher", "words"), [("oracle", "refers to oracle"), (None, "refers to no other one")])
 def test_a_teacher_is_a_candidate_before_the_student(tiny, teacher, words):
     candidate = student(tiny)
     candidate.options.pop("teacher")
     if teacher:
         candidate.options["teacher"] = teacher
-    with pytest.raises(InputError, match=f"'student': {words}; expected one of the candidates before it: parrot"):
-        selection.check_candidates([PARROT, candidate, TAME])
+    with pytest.raises(InputError, match=f"'student': {words}; expected candidates before it: parrot"):
+        check_candidates([PARROT, candidate, TAME])
 
 
 @pytest.mark.parametrize(
@@ -205,7 +231,7 @@ def twins(change):
 def scored(tmp_path, candidate, change):
     rows, folds = twins(change)
     settings = config(tmp_path / str(change), PARROT, TAME, BOTH, candidate)
-    return selection.cross_validate(candidate, rows, folds, settings, silent).scores
+    return cross_validate(candidate, rows, folds, settings, silent).scores
 
 
 def test_labels_that_are_held_out_change_no_score_of_theirs(tiny, tmp_path):
@@ -225,7 +251,7 @@ def test_a_student_of_the_start_is_not_scored_on_invented_text(tiny, tmp_path):
         for i in range(24)
     ]
     settings = config(tmp_path, start, candidate).model_copy(update={"label_names": names})
-    found = selection.cross_validate(candidate, rows, np.arange(24) // 6 % 2, settings, silent)
+    found = cross_validate(candidate, rows, np.arange(24) // 6 % 2, settings, silent)
     assert {row.origin for row, unseen in zip(found.examples, found.held_out, strict=True) if unseen} == {"news"}
 
 
@@ -236,7 +262,7 @@ def test_a_student_whose_teacher_changed_is_scored_anew(tiny, tmp_path):
         candidate = student(tiny, teacher="parrot", epochs=1)
         settings = config(tmp_path, parrot, candidate)
         folds = np.arange(24) // 2 % 2
-        selection.cross_validate(candidate, examples(), folds, settings, lambda share, what, w=words: w.append(what))
+        cross_validate(candidate, examples(), folds, settings, lambda share, what, w=words: w.append(what))
         told.append(bool(words))
     assert told == [True, False, True]
 
@@ -244,8 +270,8 @@ def test_a_student_whose_teacher_changed_is_scored_anew(tiny, tmp_path):
 def test_a_selected_student_is_refitted_with_its_teachers(tiny, tmp_path):
     candidate = student(tiny, epochs=15)
     settings = config(tmp_path, PARROT, TAME, BOTH, candidate)
-    found = selection.cross_validate(candidate, examples(), np.arange(24) // 2 % 2, settings, silent)
-    classifier = selection.refit(found, examples(), settings, silent)
+    found = cross_validate(candidate, examples(), np.arange(24) // 2 % 2, settings, silent)
+    classifier = refit(found, examples(), settings, silent)
     assert classifier.decision_function([WARM, COLD]).argmax(1).tolist() == [0, 1]
 
 

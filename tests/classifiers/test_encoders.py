@@ -1,13 +1,12 @@
 """Pretrained encoders: a tiny one made here, and the default one that ships as a package."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 from conftest import COLD, WARM
 
-from pipeline.classifiers import checkpoint, create
+from pipeline.classifiers import checkpoint, create, encoding
 from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.config import Candidate, read_config
@@ -52,7 +51,7 @@ def test_the_exported_form_scores_as_the_trained_one(tuned):
 
 def test_a_target_is_read_as_a_segment_of_its_own(tiny, tuned):
     tokenizer, _ = checkpoint.load_checkpoint(tiny)
-    (tokens,) = checkpoint.encode(tokenizer, ["the kettle\nthe ice"], 16)
+    (tokens,) = encoding.encode(tokenizer, ["the kettle\nthe ice"], 16)
     assert tokenizer.convert_ids_to_tokens(tokens) == ["[CLS]", "the", "kettle", "[SEP]", "the", "ice", "[SEP]"]
     restored = create(Candidate(name="finetune", kind="finetune"))
     restored.restore(tuned.state())
@@ -90,7 +89,7 @@ def test_an_embedding_is_compared_with_torch_in_float32(tiny):
     trained = create(candidate)
     trained.fit(examples(), NAMES, silent)
     exported = trained.decision_function([WARM, COLD])
-    with checkpoint.exact():
+    with encoding.exact():
         exact = trained.decision_function([WARM, COLD])
     assert 0 < np.abs(exact - exported).max() < 0.2
 
@@ -108,16 +107,6 @@ def test_what_was_exported_can_be_exported_again(tuned):
     assert exported.state().blobs.keys() == {"model.onnx", "tokenizer.json"}
 
 
-def test_the_same_random_state_gives_the_same_weights(tiny):
-    options = {"checkpoint": tiny, "epochs": 1, "batch_size": 8}
-    scores = []
-    for _ in range(2):
-        classifier = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
-        classifier.fit(examples(), NAMES, silent)
-        scores.append(classifier.decision_function([WARM, COLD]))
-    assert np.array_equal(*scores)
-
-
 @pytest.fixture(scope="module")
 def thrice(tiny):
     options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "restarts": 3}
@@ -127,7 +116,7 @@ def thrice(tiny):
 
 
 def test_several_starts_answer_with_their_mean_log_probability(thrice):
-    single = [checkpoint.run(n, thrice._tokenizer, [WARM, COLD], 128) for n in thrice._model.networks]
+    single = [encoding.run(n, thrice._tokenizer, [WARM, COLD], 128) for n in thrice._model.networks]
     assert not np.allclose(single[0], single[1]) and not np.allclose(single[1], single[2])
     expected = np.mean([np.log(softmax(logits)) for logits in single], axis=0)
     assert np.allclose(thrice.decision_function([WARM, COLD]), expected, atol=1e-5)
@@ -137,7 +126,7 @@ def test_the_first_of_several_starts_is_the_one_that_stands_alone(thrice, tiny):
     options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8}
     alone = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
     alone.fit(examples(), NAMES, silent)
-    first = checkpoint.run(thrice._model.networks[0], thrice._tokenizer, [WARM, COLD], 128)
+    first = encoding.run(thrice._model.networks[0], thrice._tokenizer, [WARM, COLD], 128)
     assert np.array_equal(alone.decision_function([WARM, COLD]), first)
 
 
@@ -174,19 +163,6 @@ def test_progress_tells_the_epoch(tiny):
     assert told[-1] == (1.0, "epoch 2 of 2")
 
 
-@pytest.mark.parametrize("kind", ["embedding", "hybrid"])
-def test_a_linear_model_ships_with_its_encoder(tiny, kind):
-    options = {"checkpoint": tiny}
-    if kind == "hybrid":
-        options["min_df"] = 1
-    candidate = Candidate(name=kind, kind=kind, options=options)
-    trained = create(candidate)
-    trained.fit(examples(), NAMES, silent)
-    again = create(candidate)
-    again.restore(trained.state())
-    assert np.allclose(trained.decision_function([WARM, COLD]), again.decision_function([WARM, COLD]), atol=1e-5)
-
-
 def test_a_sentence_scores_the_same_whatever_stands_beside_it(tuned):
     model = OnnxModel(tuned.state().blobs)
     alone = model.run([WARM])
@@ -196,26 +172,6 @@ def test_a_sentence_scores_the_same_whatever_stands_beside_it(tuned):
 
 def test_no_text_gives_no_row(tuned):
     assert OnnxModel(tuned.state().blobs).run([]).shape == (0, 2)
-
-
-def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(InputError, match="cannot be loaded.*safetensors"):
-        checkpoint.load_checkpoint(str(tmp_path / "nothing"))
-
-
-def test_the_default_checkpoint_is_refused_when_a_byte_has_changed(monkeypatch):
-    monkeypatch.setattr(checkpoint, "DEFAULT_SHA256", "0" * 64)
-    checkpoint.find_checkpoint.cache_clear()
-    with pytest.raises(InputError, match="has sha256 53aa51172d14.*reinstall"):
-        checkpoint.find_checkpoint(checkpoint.DEFAULT)
-    checkpoint.find_checkpoint.cache_clear()
-
-
-def test_an_adapter_of_another_encoder_is_refused(tmp_path):
-    card = {"encoder_sha256": "f" * 64}
-    (tmp_path / "head.json").write_text(json.dumps(card))
-    with pytest.raises(InputError, match="trained on the encoder ffffffffffff.*make adapter"):
-        checkpoint.pretrained_head(tmp_path)
 
 
 def test_batches_hold_each_position_once_and_are_of_like_length():

@@ -16,7 +16,7 @@ COMMANDS = [
     "eval",
     "predict",
     "compare",
-    "adapt",
+    "pretrain",
     "ui",
     "rollback",
     "sync",

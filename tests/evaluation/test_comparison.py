@@ -16,8 +16,8 @@ from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.metrics import MACRO_F1, METRICS, difference
-from pipeline.training.scores import against_tfidf, predictions_of
-from pipeline.training.selection import CandidateResult
+from pipeline.training.results import CandidateResult
+from pipeline.training.scores import against_tfidf
 
 NAMES = ("for", "against")
 
@@ -159,7 +159,7 @@ def test_each_other_candidate_is_compared_with_tfidf_on_the_same_rows():
     assert (low.name, best.name, best.rows) == ("low", "best", 300)
     assert str(low).startswith("low is worse by ") and str(best).startswith("best is better by ")
     every = np.ones(300, bool)
-    direct = difference(MACRO_F1, *(predictions_of(result, every) for result in results[1:]), resamples=200)
+    direct = difference(MACRO_F1, *(result.predictions(every) for result in results[1:]), resamples=200)
     assert best.interval == direct
 
 

@@ -6,26 +6,28 @@ other (`trials`), on the rows and folds that training compares candidates on.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from pipeline import __version__, tracking
+from pipeline import tracking
+from pipeline.classifiers import create
+from pipeline.classifiers.teachers import with_teachers
 from pipeline.config import read_mapping
-from pipeline.data.dataset import Example, load_dataset, to_dataset_dict
+from pipeline.data.dataset import load_dataset, to_dataset_dict
+from pipeline.data.digest import fingerprint
+from pipeline.data.examples import Example
+from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.training.material import PARTS
 from pipeline.training.provenance import git_commit
-from pipeline.training.selection import ALWAYS, LIBRARIES, check_classes, learned_before, make_folds
+from pipeline.training.rows import check_classes, make_folds
+from pipeline.training.tuning.course import Course
 from pipeline.training.tuning.space import Space
 from pipeline.training.tuning.study import Studies
-from pipeline.training.tuning.trials import Course, Trial, Tuned, search
+from pipeline.training.tuning.trials import TrialResult, Tuned, search
 
 # The first words of a config that tuning wrote: such a file may be written over, others may not.
 HEADER = "# Written by `stance tune`"
@@ -45,7 +47,7 @@ def tune(
     space: Space,
     output: Path,
     on_progress: ProgressCallback,
-    on_result: Callable[[Trial], None],
+    on_result: Callable[[TrialResult], None],
     *,
     trials: int | None = None,
     restart: bool = False,
@@ -81,8 +83,8 @@ def tune(
         resumed = sum(len(study.finished) for study in opened)
         tuned = []
         for position, (wanted, study) in enumerate(zip(space.searches, opened, strict=True)):
-            on_step = step_of(on_progress, position, len(opened))
-            tuned.append(search(wanted, study, course, trials or space.trials, on_step, on_result, parent))
+            step = step_of(on_progress, position, len(opened))
+            tuned.append(search(wanted, study, course, trials or space.trials, step, on_result, parent))
         outcome = TuningResult(tuple(tuned), _describe(course), resumed, parent.id)
         content = _render(outcome, space, dataset.digest)
         _write(output, content)
@@ -108,38 +110,34 @@ def _lay_out(space: Space, train: Sequence[Example], validation: Sequence[Exampl
     """Take the rows and folds of a training; InputError where they cannot tell trials apart."""
     config = space.config
     check_classes(train, config)
-    folds, rows = make_folds(train, validation, config), [*train, *validation]
-    scored = [row for row, fold in zip(rows, folds, strict=True) if fold != ALWAYS]
-    real, least = sum(row.origin not in config.data.invented for row in scored), config.selection.real_rows
+    course = Course(config, [*train, *validation], make_folds(train, validation, config))
     for wanted in space.searches:
-        if real < least and any(map(learned_before, wanted.corners())):
+        knows = any(create(corner).knows_invented_text for corner in wanted.corners())
+        if knows and not course.enough_real_text:
             where = f"{space.path}: candidate {wanted.candidate.name!r}"
-            what = f"the pretrained model knows the invented text, and {real} real rows are too few to tune on"
-            raise InputError(where, what, expected=f"{least} (selection.real_rows)")
-    return Course(config, rows, folds, real >= least)
+            what = f"the pretrained model knows the invented text, and {course.real} real rows are too few to tune on"
+            raise InputError(where, what, expected=f"{config.selection.real_rows} (selection.real_rows)")
+    return course
 
 
 def _identity(space: Space, data: str) -> dict[str, str]:
     """Return what two runs must share for their trials to be of one study, by the names in IDENTITY."""
-
-    def digest(*values: Any) -> str:
-        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
     tried = [(wanted.candidate.model_dump(), wanted.distributions()) for wanted in space.searches]
     config = space.config.model_dump(mode="json", include={"label_names", "random_state", "data", "selection"})
-    libraries = [version(library) for library in ("optuna", *LIBRARIES)]
-    return {"space": digest(tried), "config": digest(config), "data": data, "program": digest(__version__, libraries)}
+    tuned = [create(with_teachers(wanted.candidate, space.config.candidates)) for wanted in space.searches]
+    modules = {Course.__module__, Space.__module__, Studies.__module__}.union(*(kind.modules for kind in tuned))
+    files = [file for kind in tuned for file in kind.files]
+    program = fingerprint(modules, files=files)
+    return {"space": fingerprint((), tried), "config": fingerprint((), config), "data": data, "program": program}
 
 
 def _describe(course: Course) -> str:
     """Say what was scored."""
-    scored = [example for example, fold in zip(course.rows, course.folds, strict=True) if fold != ALWAYS]
-    real = sum(example.origin not in course.config.data.invented for example in scored)
-    if course.real:
-        return f"{real} held-out rows of real text"
-    starts = any(candidate.kind == "pretrained" for candidate in course.config.candidates)
-    then = "; with so few, `stance train` takes the pretrained model whatever is tuned" if starts else ""
-    return f"{len(scored)} held-out rows ({real} of real text, too few to choose by{then})"
+    if course.enough_real_text:
+        return f"{course.real} held-out rows of real text"
+    pretrained = any(create(candidate).chosen_on_real_text for candidate in course.config.candidates)
+    then = "; with so few, `stance train` takes the pretrained model whatever is tuned" if pretrained else ""
+    return f"{len(course.scored)} held-out rows ({course.real} of real text, too few to choose by{then})"
 
 
 def _render(outcome: TuningResult, space: Space, data: str) -> str:
@@ -166,10 +164,9 @@ def _render(outcome: TuningResult, space: Space, data: str) -> str:
 
 
 def _write(output: Path, content: str) -> None:
-    partial = output.with_name(f"{output.name}.partial")
     try:
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(output)
+        with write_whole(output) as partial:
+            partial.write_text(content, encoding="utf-8")
     except OSError as error:
         then = "the trials are kept: the same command writes it again"
         raise InputError(output, error.strerror or str(error), then=then) from None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.classifiers import create
-from pipeline.classifiers.ensemble import ENSEMBLE
 from pipeline.config import Candidate, Config, Section, read_config, read_mapping
 from pipeline.errors import InputError
 
@@ -99,17 +98,7 @@ class Space:
 
 def read_space(path: Path) -> Space:
     """Read and check a search space and its config; InputError names the key that is wrong."""
-    content = read_mapping(path)
-    try:
-        file = _File(**content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"`{'.'.join(map(str, first['loc']))}`"
-        if first["type"] == "extra_forbidden":
-            fields = Values.model_fields if len(first["loc"]) > 1 else _File.model_fields
-            raise InputError(path, f"unknown key {where}", expected=f"one of {', '.join(sorted(fields))}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(path, f"{where}: {message}", expected="see configs/tune/default.yaml") from None
+    file = _read(path)
     config = read_config(file.config)
     known = {candidate.name: candidate for candidate in config.candidates}
     searches = []
@@ -120,18 +109,35 @@ def read_space(path: Path) -> Space:
     return Space(path, file.config, config, file.trials, tuple(searches))
 
 
+def _read(path: Path) -> _File:
+    content = read_mapping(path)
+    try:
+        return _File(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"`{'.'.join(map(str, first['loc']))}`"
+        if first["type"] == "extra_forbidden":
+            fields = Values.model_fields if len(first["loc"]) > 1 else _File.model_fields
+            raise InputError(path, f"unknown key {where}", expected=f"one of {', '.join(sorted(fields))}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(path, f"{where}: {message}", expected="see configs/tune/default.yaml") from None
+
+
 def _search(path: Path, candidate: Candidate, options: dict[str, Values]) -> Search:
     where = f"{path}: candidate {candidate.name!r}"
-    if candidate.kind == ENSEMBLE:
-        raise InputError(where, "is an ensemble, which has nothing to tune", then="tune its members")
-    fields = getattr(type(create(candidate)), "__pydantic_fields__")  # noqa: B009 - no attribute that mypy knows
+    classifier = create(candidate)
+    if classifier.combines:
+        raise InputError(
+            where, "is built of others and has nothing to tune", then=f"tune {', '.join(classifier.parts)}"
+        )
+    fields = getattr(type(classifier), "__pydantic_fields__")  # noqa: B009 - no attribute that mypy knows
     types = {name: field.annotation for name, field in fields.items() if name != "random_state"}
+    known = f"options of {candidate.kind}: {', '.join(types)}"
     if not options:
-        raise InputError(where, "has no option to try", expected=f"options of {candidate.kind}: {', '.join(types)}")
+        raise InputError(where, "has no option to try", expected=known)
     for name, values in options.items():
         if name not in types:
-            expected = f"options of {candidate.kind}: {', '.join(types)}"
-            raise InputError(where, f"unknown option `{name}`", expected=expected)
+            raise InputError(where, f"unknown option `{name}`", expected=known)
         if not values.choices and types[name] not in (int, float):
             raise InputError(where, f"option `{name}` is no number and has no range", expected="`choices`")
     search = Search(candidate, options, frozenset(name for name in options if types[name] is int))

@@ -1,0 +1,161 @@
+"""Encoders at work: texts through a network in batches, frozen encoders, and their exported form. Imports torch."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.classifiers.bfloat16 import prefers_bfloat16
+from pipeline.classifiers.checkpoint import load_checkpoint
+from pipeline.classifiers.int8 import quantize
+from pipeline.classifiers.onnx import OnnxModel, length_batches
+from pipeline.classifiers.pretrained_folder import find_folder
+from pipeline.data.examples import segments
+
+INPUTS = ("input_ids", "attention_mask")
+# Any sentences: the export is traced with them, and sees which channels of the encoder are always large.
+EXAMPLES = [
+    "One short sentence.",
+    "Why not talk?",
+    "The ministers met in Geneva on Tuesday and agreed to meet again.",
+    "Nobody knows how much coal crossed the border last winter, the report says.",
+    "Sanctions must stay until the last reactor is sealed, the senator said.",
+    '"We will return to the table when they do," he told reporters; she disagreed.',
+    "In 2017, 14 of the 15 members voted for the resolution.",
+    "A long war of words, tariffs and tests has left both capitals tired, poorer and no safer than they were before.",
+]
+_exact = ContextVar("exact", default=False)
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Let encoders run in torch and in float32 here: what their exported form is compared with."""
+    before = _exact.set(True)
+    try:
+        yield
+    finally:
+        _exact.reset(before)
+
+
+def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Average the hidden states of real tokens; (n, t, d) and (n, t) to (n, d)."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+
+
+class Embedder(torch.nn.Module):
+    """An encoder whose output is the mean token, as a unit vector if wished."""
+
+    def __init__(self, encoder: Any, unit: bool) -> None:
+        """Wrap an encoder."""
+        super().__init__()
+        self.encoder, self.unit = encoder, unit
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return vectors, shape (n, d)."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        pooled = mean_pool(hidden, attention_mask).float()
+        return torch.nn.functional.normalize(pooled, dim=-1) if self.unit else pooled
+
+
+class FrozenEncoder:
+    """A checkpoint as it is, in its exported form: what a linear model learns from is what ships.
+
+    Remembers what it embedded, so that folds and candidates share the work.
+    """
+
+    def __init__(self, checkpoint: str, max_length: int, precision: str, base: str = "") -> None:
+        """Load and export the checkpoint; `base` is the encoder's folder where the checkpoint is a pretrained model."""
+        self._tokenizer, encoder = load_checkpoint(checkpoint, base)
+        self._max_length = max_length
+        # The head of a pretrained model was trained on vectors of any length.
+        self._embedder = Embedder(encoder, unit=find_folder(checkpoint) is None)
+        self.blobs = to_onnx(self._embedder, self._tokenizer, max_length, precision)
+        self._model = OnnxModel(self.blobs)
+        self._known: dict[str, np.ndarray] = {}
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Return vectors, shape (n, d)."""
+        if _exact.get():
+            return run(self._embedder, self._tokenizer, texts, self._max_length)
+        new = sorted(set(texts) - self._known.keys())
+        if new:
+            self._known.update(zip(new, self._model.run(new), strict=True))
+        return np.stack([self._known[text] for text in texts]) if texts else self._model.run([])
+
+
+frozen_encoder = lru_cache(maxsize=2)(FrozenEncoder)
+
+
+def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return the tokens of each text; a target goes before it as a segment of its own."""
+    found: list[list[int]] = tokenizer(list(map(segments, texts)), truncation=True, max_length=max_length)["input_ids"]
+    return found
+
+
+def run(
+    model: torch.nn.Module, tokenizer: Any, texts: Sequence[str], max_length: int, batch_size: int = 64
+) -> np.ndarray:
+    """Run a model over texts in batches of like length; rows come back in the order of the texts."""
+    if not texts:
+        return run(model, tokenizer, [""], max_length)[:0]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device).eval()
+    encoded = encode(tokenizer, texts, max_length)
+    rows: list[Any] = [None] * len(encoded)
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=not _exact.get() and prefers_bfloat16()),
+    ):
+        for batch in length_batches([len(ids) for ids in encoded], batch_size):
+            padded = tokenizer.pad({"input_ids": [encoded[i] for i in batch]}, return_tensors="pt").to(device)
+            output = model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"])
+            for i, row in zip(batch, output.float().cpu().numpy(), strict=True):
+                rows[i] = row
+    return np.stack(rows)
+
+
+def to_onnx(model: torch.nn.Module, tokenizer: Any, max_length: int, precision: str) -> dict[str, bytes]:
+    """Export a model and its tokenizer as the files that `OnnxModel` runs, in `int8` or `float32`."""
+    model = model.to("cpu").float().eval()
+    example = dict(tokenizer(EXAMPLES, padding=True, return_tensors="pt"))
+    inputs = (example["input_ids"], example["attention_mask"])
+    file = io.BytesIO()
+    with torch.inference_mode(), warnings.catch_warnings():
+        # The tracer warns of indices that could be negative; the test compares outputs instead.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            inputs,
+            file,
+            input_names=list(INPUTS),
+            output_names=["output"],
+            dynamic_axes={
+                "input_ids": {0: "n", 1: "t"},
+                "attention_mask": {0: "n", 1: "t"},
+                "output": {0: "n"},
+            },
+            opset_version=17,
+            dynamo=False,
+        )
+    exported = file.getvalue()
+    if precision == "int8":
+        exported = quantize(exported, dict(zip(INPUTS, (tensor.numpy() for tensor in inputs), strict=True)))
+    return {"model.onnx": exported, "tokenizer.json": _tokenizer_file(tokenizer, max_length)}
+
+
+def _tokenizer_file(tokenizer: Any, max_length: int) -> bytes:
+    from tokenizers import Tokenizer
+
+    fast = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    fast.enable_truncation(max_length)
+    fast.no_padding()
+    return str(fast.to_str()).encode()

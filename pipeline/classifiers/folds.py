@@ -1,0 +1,77 @@
+"""The two steps of cross-validation: divide examples into folds, and score what a fit has not seen, once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.classifiers import Classifier, create
+from pipeline.config import Candidate
+from pipeline.data.digest import fingerprint
+from pipeline.data.examples import Example
+from pipeline.data.files import write_whole
+from pipeline.progress import ProgressCallback
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """What a fit gave texts that it had not seen."""
+
+    scores: np.ndarray  # shape (n, k)
+    seconds: float  # that fit and scoring took
+    fitted: Classifier | None  # None where the scores were remembered
+
+
+def assign_folds(y: Sequence[object] | np.ndarray, groups: Sequence[str], folds: int, random_state: int) -> np.ndarray:
+    """Return the fold of each row, whole groups together and labels spread evenly; shape (n,)."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
+    numbers = np.empty(len(groups), dtype=np.int64)
+    for number, (_, held_out) in enumerate(splitter.split(groups, y, groups)):
+        numbers[held_out] = number
+    return numbers
+
+
+def fit_and_score(
+    candidate: Candidate,
+    examples: Sequence[Example],
+    texts: Sequence[str],
+    label_names: Sequence[str],
+    random_state: int,
+    cache: Path | None,
+    on_progress: ProgressCallback,
+) -> FoldScores:
+    """Fit on examples and score texts; what the same code gave on the same data before comes from the cache.
+
+    Args:
+        candidate: with its teachers' definitions, if it has any.
+        examples: to learn from.
+        texts: n texts to score.
+        label_names: in the order of the scores.
+        random_state: of the fit.
+        cache: a folder, None to remember nothing.
+        on_progress: told how far the fit is; never called where the scores were remembered.
+
+    """
+    classifier = create(candidate, random_state)
+    file = None
+    if cache is not None:
+        rows = [[e.input, e.label, e.group, e.origin] for e in examples]
+        values = candidate.kind, candidate.options, random_state, label_names, rows, texts
+        file = cache / f"{fingerprint({__name__, *classifier.modules}, *values, files=classifier.files)}.npz"
+        if file.exists():
+            with np.load(file, allow_pickle=False) as stored:
+                return FoldScores(stored["scores"], float(stored["seconds"]), None)
+    begin = time.perf_counter()
+    on_progress(0.0, "fit")
+    classifier.fit(examples, label_names, on_progress)
+    scores, seconds = classifier.decision_function(texts), time.perf_counter() - begin
+    if file is not None:
+        with write_whole(file) as partial, partial.open("wb") as stream:
+            np.savez(stream, scores=scores, seconds=seconds)
+    return FoldScores(scores, seconds, classifier)

@@ -1,0 +1,164 @@
+"""What a candidate scores on rows that it has not seen, and the classifier that comes of it in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.classifiers import Classifier, create, index_labels
+from pipeline.classifiers.ensemble import Ensemble, blend
+from pipeline.classifiers.folds import fit_and_score
+from pipeline.classifiers.teachers import with_teachers
+from pipeline.config import Candidate, Config
+from pipeline.data.examples import Example
+from pipeline.progress import ProgressCallback, step_of
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.calibration import Calibration, fit_calibration
+from pipeline.scoring.metrics import MACRO_F1, measure
+from pipeline.scoring.predictions import Predictions, likeliest
+from pipeline.training.rows import (
+    ALWAYS,
+    exclude_active_samples,
+    has_enough_real_text,
+    is_real,
+    rows_that_count,
+    split_single_fold,
+)
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """A candidate as found on held-out rows; arrays run over `examples`."""
+
+    candidate: Candidate
+    examples: tuple[Example, ...]
+    y_true: np.ndarray  # label indices, shape (n,)
+    folds: np.ndarray  # shape (n,)
+    scores: np.ndarray  # shape (n, k)
+    calibration: Calibration
+    seconds: float
+    real: np.ndarray  # whether a row is real text, shape (n,)
+    held_out: np.ndarray  # from pretraining too, shape (n,); other rows give no honest score
+    members: tuple[CandidateResult, ...] = ()
+    fitted: Classifier | None = None  # where the fit that was scored is the one to export
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Calibrated, shape (n, k)."""
+        return self.calibration.apply(self.scores)
+
+    @property
+    def log_probabilities(self) -> np.ndarray:
+        """Finite ones, shape (n, k)."""
+        return np.log(np.clip(self.probabilities, 1e-9, None))
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        """Label indices, shape (n,)."""
+        return self.probabilities.argmax(1)
+
+    def predictions(self, rows: np.ndarray) -> Predictions:
+        """Return what it says of some rows, by a mask of shape (n,)."""
+        groups = np.array([example.group for example in self.examples])
+        return likeliest(self.y_true, self.probabilities, groups).take(rows)
+
+    def macro_f1(self, rows: np.ndarray, resamples: int) -> Interval | None:
+        """Return macro-F1 on some rows; None where there are none."""
+        return measure(MACRO_F1, self.predictions(rows), resamples=resamples) if rows.any() else None
+
+
+def score_candidate(
+    candidate: Candidate,
+    earlier: Mapping[str, CandidateResult],
+    rows: Sequence[Example],
+    folds: np.ndarray,
+    config: Config,
+    on_progress: ProgressCallback,
+) -> CandidateResult:
+    """Cross-validate a candidate, or combine the results of those that it is built of."""
+    classifier = create(candidate)
+    if classifier.combines:
+        return combine(candidate, [earlier[name] for name in classifier.parts], config)
+    return cross_validate(candidate, rows, folds, config, on_progress)
+
+
+def cross_validate(
+    candidate: Candidate, rows: Sequence[Example], folds: np.ndarray, config: Config, on_progress: ProgressCallback
+) -> CandidateResult:
+    """Score each fold by a fit on all other rows; what did not change since an earlier run comes from the cache."""
+    whole, scored = with_teachers(candidate, config.candidates), folds != ALWAYS
+    scores, seconds = np.empty((len(rows), len(config.label_names))), 0.0
+    numbers = np.unique(folds[scored])
+    for position, number in enumerate(numbers):
+        inside = [example for example, fold in zip(rows, folds, strict=True) if fold != number]
+        outside = [example.input for example, fold in zip(rows, folds, strict=True) if fold == number]
+        step = step_of(on_progress, position, len(numbers), f"fold {position + 1}, ")
+        cache, state = config.cache / "folds", config.random_state
+        found = fit_and_score(whole, inside, outside, config.label_names, state, cache, step)
+        scores[folds == number] = found.scores
+        seconds += found.seconds
+    examples = tuple(example for example, kept in zip(rows, scored, strict=True) if kept)
+    # With a validation part there is one fit, on the whole train part: it is the one to export.
+    fitted = None if scored.all() else found.fitted
+    classifier = create(whole, config.random_state)
+    return _calibrated(candidate, classifier, examples, folds[scored], scores[scored], seconds, config, fitted=fitted)
+
+
+def combine(candidate: Candidate, members: Sequence[CandidateResult], config: Config) -> CandidateResult:
+    """Score an ensemble from what its members scored; its weights are fitted without the fold they score."""
+    first = members[0]
+    folds = split_single_fold(first.examples, first.folds, config)
+    logs = [member.log_probabilities for member in members]
+    scores = np.empty_like(first.scores)
+    for number in np.unique(folds):
+        inside = folds != number
+        weights = blend([log[inside] for log in logs], first.y_true[inside])
+        scores[~inside] = sum(weight * log[~inside] for weight, log in zip(weights, logs, strict=True))
+    seconds = sum(member.seconds for member in members)
+    classifier = create(candidate)
+    return _calibrated(candidate, classifier, first.examples, folds, scores, seconds, config, members=tuple(members))
+
+
+def _calibrated(
+    candidate: Candidate,
+    classifier: Classifier,
+    examples: tuple[Example, ...],
+    folds: np.ndarray,
+    scores: np.ndarray,
+    seconds: float,
+    config: Config,
+    *,
+    members: tuple[CandidateResult, ...] = (),
+    fitted: Classifier | None = None,
+) -> CandidateResult:
+    """Calibrate held-out scores, and say which rows are held out from pretraining too."""
+    y_true, real = index_labels(examples, config.label_names), is_real(examples, config)
+    if classifier.is_calibrated(has_enough_real_text(real, config)):
+        calibration = Calibration()
+    else:
+        rows = exclude_active_samples(examples, rows_that_count(real, config))
+        calibration = fit_calibration(scores[rows], y_true[rows], split_single_fold(examples, folds, config)[rows])
+    knows = classifier.knows_invented_text or any(not member.held_out.all() for member in members)
+    held_out = real if knows and real.any() else np.ones_like(real)
+    return CandidateResult(
+        candidate, examples, y_true, folds, scores, calibration, seconds, real, held_out, members, fitted
+    )
+
+
+def refit(
+    result: CandidateResult, train: Sequence[Example], config: Config, on_progress: ProgressCallback
+) -> Classifier:
+    """Fit the selected candidate, or the members of an ensemble, on the whole train part."""
+    if result.members:
+        members = [
+            (member.candidate, refit(member, train, config, on_progress), member.calibration)
+            for member in result.members
+        ]
+        return Ensemble.of(members, blend([member.log_probabilities for member in result.members], result.y_true))
+    if result.fitted is not None:
+        return result.fitted
+    classifier = create(with_teachers(result.candidate, config.candidates), config.random_state)
+    classifier.fit(train, config.label_names, on_progress)
+    return classifier

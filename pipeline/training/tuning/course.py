@@ -1,0 +1,75 @@
+"""What every trial runs over: the rows and folds that training compares candidates on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from pipeline.config import Candidate, Config
+from pipeline.data.examples import Example
+from pipeline.progress import ProgressCallback
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import MACRO_F1, difference
+from pipeline.training.results import CandidateResult, cross_validate
+from pipeline.training.rows import ALWAYS, has_enough_real_text, is_real
+
+
+@dataclass(frozen=True)
+class Course:
+    """Rows and folds."""
+
+    config: Config
+    rows: Sequence[Example]
+    folds: np.ndarray  # shape (n,)
+
+    @property
+    def scored(self) -> list[Example]:
+        """The rows that are scored in some fold."""
+        return [row for row, fold in zip(self.rows, self.folds, strict=True) if fold != ALWAYS]
+
+    @property
+    def real(self) -> int:
+        """How many of them are real text."""
+        return int(is_real(self.scored, self.config).sum())
+
+    @property
+    def enough_real_text(self) -> bool:
+        """Whether trials are compared on real text alone, as candidates are in training."""
+        return has_enough_real_text(is_real(self.scored, self.config), self.config)
+
+    @property
+    def count(self) -> int:
+        """How many folds there are."""
+        return int(self.folds.max()) + 1
+
+    def run(self, candidate: Candidate, on_progress: ProgressCallback) -> Iterator[CandidateResult]:
+        """Yield what is known after each fold; the last is what training finds."""
+        for number in range(self.count):
+            folds = np.where(self.folds <= number, self.folds, ALWAYS)
+            # Folds that ran before come from the cache.
+            step = partial(_tell_part, on_progress, (number + 1) / self.count)
+            yield cross_validate(candidate, self.rows, folds, self.config, step)
+
+    def selection_mask(self, result: CandidateResult) -> np.ndarray:
+        """Return the rows to choose by, shape (n,)."""
+        return result.real if self.enough_real_text else np.ones_like(result.real)
+
+    def score(self, result: CandidateResult) -> Interval | None:
+        """Return macro-F1 on the rows to choose by, None where the first folds hold none."""
+        return result.macro_f1(self.selection_mask(result), self.config.selection.resamples)
+
+    def describe_gain(self, before: CandidateResult, after: CandidateResult) -> str:
+        """Say how much more the second scores on the same rows, and whether that is shown."""
+        rows = self.selection_mask(before)
+        pair = before.predictions(rows), after.predictions(rows)
+        gain = difference(MACRO_F1, *pair, resamples=self.config.selection.resamples)
+        points = f"{100 * gain.value:.1f} points above its options as they were, 95 % interval "
+        points += f"{100 * gain.low:.1f} to {100 * gain.high:.1f}"
+        return points if gain.low > 0 else f"{points}: it holds zero, so no difference is shown"
+
+
+def _tell_part(on_progress: ProgressCallback, part: float, share: float, words: str) -> None:
+    on_progress(part * share, words)
