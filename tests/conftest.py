@@ -253,8 +253,11 @@ TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "in
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A real encoder of a few thousand weights, saved as a hub model is."""
+    import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
 
     folder = tmp_path_factory.mktemp("tiny")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(set(f"{WARM} {COLD}".split()))]
@@ -272,7 +275,10 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_mpnet(tmp_path_factory):
     """Another sort of encoder: other names of layers, other special tokens, no token types, padding is number 1."""
+    import torch
     from transformers import MPNetConfig, MPNetModel, MPNetTokenizer
+
+    torch.manual_seed(0)
 
     folder = tmp_path_factory.mktemp("mpnet")
     words = ["<s>", "<pad>", "</s>", "[UNK]", *sorted(set(f"{WARM} {COLD}".split())), "<mask>"]

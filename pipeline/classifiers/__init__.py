@@ -7,7 +7,7 @@ To add one: a file with a class that inherits from `Classifier`, a pydantic data
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -122,7 +122,7 @@ def create(candidate: Candidate, random_state: int = 0) -> Classifier:
         return kind(**{"random_state": random_state} | candidate.options)
     except ValidationError as error:
         first = error.errors()[0]
-        options = ", ".join(option for option in kind.__dataclass_fields__ if option != "random_state")
+        options = ", ".join(option.name for option in fields(kind) if option.name != "random_state")
         raise InputError(
             where, f"option `{first['loc'][0]}`: {first['msg']}", expected=f"options of {candidate.kind}: {options}"
         ) from None

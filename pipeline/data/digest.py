@@ -11,7 +11,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -33,8 +33,7 @@ def fingerprint(modules: Iterable[str], *values: Any, files: Iterable[Path] = ()
 
     """
     code, packages = collect_code(modules)
-    known = packages_distributions()
-    names = sorted({name for package in packages for name in known.get(package, ())})
+    names = sorted({name for package in packages for name in _distributions().get(package, ())})
     total = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode())
     total.update(repr([(name, version(name)) for name in names]).encode())
     for name in sorted(code):
@@ -77,6 +76,11 @@ def hash_file(file: Path) -> str:
 def _hash(file: Path, size: int, changed: int) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@lru_cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def _find(module: str) -> Path | None:

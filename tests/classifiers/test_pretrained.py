@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 
 from pipeline.classifiers import create, index_labels
-from pipeline.classifiers.checkpoint import ADAPTER, PRETRAINED, load_checkpoint, pretrained_head
-from pipeline.classifiers.pretrained import first_stage
+from pipeline.classifiers.checkpoint import load_checkpoint
+from pipeline.classifiers.pretrained_folder import HOME, read_head
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.scoring import metrics
-from pipeline.training.selection import cross_validate, make_folds, refit, select
+from pipeline.training.results import cross_validate, refit
+from pipeline.training.rows import make_folds
+from pipeline.training.selection import select
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
+SMALL = HOME / "small"
 
 
 def silent(share, words):
@@ -23,7 +26,7 @@ def silent(share, words):
 
 
 @pytest.fixture(scope="module")
-def start():
+def pretrained():
     classifier = create(Candidate(name="pretrained", kind="pretrained"))
     classifier.fit([], NAMES, silent)
     return classifier
@@ -40,92 +43,100 @@ def score(classifier, examples):
 
 
 def test_the_adapter_is_small():
-    assert sum(file.stat().st_size for file in ADAPTER.glob("*.safetensors")) <= 3_000_000
+    assert sum(file.stat().st_size for file in SMALL.glob("*.safetensors")) <= 3_000_000
 
 
 def test_the_adapter_carries_its_card():
-    card = (ADAPTER / "README.md").read_text(encoding="utf-8")
+    card = (SMALL / "README.md").read_text(encoding="utf-8")
     assert "language model's reading" in card
-    assert pretrained_head().label_names == NAMES
+    assert read_head(SMALL).label_names == NAMES
 
 
 def test_whoever_goes_on_from_the_domain_trains_the_whole_encoder():
-    _, encoder = load_checkpoint(PRETRAINED)
+    _, encoder = load_checkpoint("pretrained/small")
     assert all(parameter.requires_grad for parameter in encoder.parameters())
 
 
-def test_the_start_knows_the_two_sides_without_any_training(start):
+def test_the_start_knows_the_two_sides_without_any_training(pretrained):
     texts = [
         "The ambassador demanded that every state enforce the sanctions on Pyongyang to the letter.",
         "The ambassador urged all sides to return to talks and to ease the sanctions on Pyongyang.",
         "The ambassador's flight to Pyongyang was an hour late.",
     ]
-    assert start.decision_function(texts).argmax(1).tolist() == [0, 1, 2]
+    assert pretrained.decision_function(texts).argmax(1).tolist() == [0, 1, 2]
 
 
-def test_the_start_beats_the_floors_on_the_real_seed_articles(start, seeds, repository):
+def test_the_start_beats_the_floors_on_the_real_seed_articles(pretrained, seeds, repository):
     baseline = create(Candidate(name="tfidf", kind="tfidf"))
     baseline.fit([e for e in repository.part("train") if e.origin != "seed"], NAMES, silent)
-    assert score(start, seeds) > score(baseline, seeds)
+    assert score(pretrained, seeds) > score(baseline, seeds)
 
 
-def test_the_first_stage_is_sure_of_what_is_plainly_neutral_alone(start):
+def test_the_first_stage_is_sure_of_what_is_plainly_neutral_alone(pretrained):
     texts = [
         "The ambassador demanded that every state enforce the sanctions on Pyongyang to the letter.",
         "The ambassador urged all sides to return to talks and to ease the sanctions on Pyongyang.",
         "The band played three songs, and then the guests went home.",
     ]
-    sure, found = first_stage(start, NAMES).answer(texts)
+    sure, found = pretrained.first_stage(NAMES).answer(texts)
     assert sure.tolist() == [False, False, True] and found.argmax(1).tolist() == [2]
 
 
 def test_the_first_stage_was_chosen_so_that_no_held_out_label_changed():
-    facts = json.loads((ADAPTER / "first_stage.json").read_text(encoding="utf-8"))
+    facts = json.loads((SMALL / "first_stage.json").read_text(encoding="utf-8"))
     assert facts["lost_out_of_fold"] / facts["other_labels"] <= 0.005
     assert facts["answered_in_whole_articles"] > 0.3
 
 
-def test_the_first_stage_knows_the_order_of_labels(start):
+def test_the_first_stage_knows_the_order_of_labels(pretrained):
     turned = create(Candidate(name="pretrained", kind="pretrained"))
     turned.fit([], NAMES[::-1], silent)
-    _, found = first_stage(turned, NAMES[::-1]).answer(["The band played three songs."])
+    _, found = turned.first_stage(NAMES[::-1]).answer(["The band played three songs."])
     assert found.argmax(1).tolist() == [0]
 
 
 def test_a_head_that_was_moved_has_no_first_stage():
-    assert first_stage(create(Candidate(name="adapted", kind="adapted")), NAMES) is None
+    assert create(Candidate(name="adapted", kind="adapted")).first_stage(NAMES) is None
 
 
-def test_a_first_stage_of_another_adapter_is_refused(start, tmp_path):
-    folder = shutil.copytree(ADAPTER, tmp_path / "adapter")
-    (folder / "head.json").write_text("{}")
-    with pytest.raises(InputError, match="another adapter; rebuild it: stance adapt --first-stage"):
-        first_stage(start, NAMES, folder)
+def test_a_first_stage_of_another_adapter_is_refused(tmp_path):
+    folder = shutil.copytree(SMALL, tmp_path / "model")
+    head = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+    (folder / "head.json").write_text(json.dumps(head | {"created": "1999-01-01"}), encoding="utf-8")
+    other = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
+    with pytest.raises(InputError, match="another adapter; rebuild it: stance pretrain --first-stage"):
+        other.first_stage(NAMES)
 
 
-def test_labels_in_another_order_are_no_other_labels(start):
+def test_a_model_without_a_first_stage_has_none(tmp_path):
+    folder = shutil.copytree(SMALL, tmp_path / "model", ignore=shutil.ignore_patterns("first_stage*"))
+    other = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
+    assert other.first_stage(NAMES) is None
+
+
+def test_labels_in_another_order_are_no_other_labels(pretrained):
     turned = create(Candidate(name="pretrained", kind="pretrained"))
     turned.fit([], NAMES[::-1], silent)
     texts = ["Talks must go on.", "Sanctions must stay."]
-    assert np.allclose(turned.decision_function(texts), start.decision_function(texts)[:, ::-1])
+    assert np.allclose(turned.decision_function(texts), pretrained.decision_function(texts)[:, ::-1])
 
 
-def test_a_strong_anchor_stays_at_the_start(start, seeds):
+def test_a_strong_anchor_stays_at_the_start(pretrained, seeds):
     anchored = create(Candidate(name="adapted", kind="adapted", options={"strength": 1e6}))
     anchored.fit(seeds, NAMES, silent)
     texts = [example.text for example in seeds]
-    assert np.allclose(anchored.decision_function(texts), start.decision_function(texts), atol=1e-2)
+    assert np.allclose(anchored.decision_function(texts), pretrained.decision_function(texts), atol=1e-2)
 
 
-def test_a_weak_anchor_learns_from_the_examples(start, seeds):
+def test_a_weak_anchor_learns_from_the_examples(pretrained, seeds):
     anchored = create(Candidate(name="adapted", kind="adapted", options={"strength": 1e-4}))
     anchored.fit(seeds, NAMES, silent)
-    assert score(anchored, seeds) > score(start, seeds)
+    assert score(anchored, seeds) > score(pretrained, seeds)
 
 
 @pytest.mark.parametrize(("origin", "number"), [("authored", 240), ("own", 240)])
 def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
-    repository, seeds, start, tmp_path, origin, number
+    repository, seeds, pretrained, tmp_path, origin, number
 ):
     """Planted: articles whose labels were dealt out at random, invented ones and "real" ones."""
     rng = np.random.default_rng(0)
@@ -151,7 +162,7 @@ def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
     selected, _ = select(results, config)
     exported = refit(selected, planted, config, silent)
     y_true = index_labels(seeds, NAMES)
-    scores = [c.decision_function([e.text for e in seeds]) for c in (start, exported)]
+    scores = [c.decision_function([e.text for e in seeds]) for c in (pretrained, exported)]
     probabilities = selected.calibration.apply(scores[1])
     found = [float(metrics.macro_f1(metrics.confusion(y_true, y.argmax(1), 3))) for y in (scores[0], probabilities)]
     assert found[1] >= found[0]

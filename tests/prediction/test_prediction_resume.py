@@ -262,6 +262,12 @@ def test_another_model_does_not_go_on(label, bundle):
         predict(["news"], Path("rows.csv"), other)
 
 
+def test_other_code_does_not_go_on(label, monkeypatch):
+    label("rows.csv", commits=2)
+    monkeypatch.setattr("pipeline.data.digest.version", lambda library: "0")
+    assert "was begun by another version of this program or its libraries" in refusal(label, "rows.csv")
+
+
 def test_a_refusal_costs_nothing_of_what_was_done(label):
     label("rows.csv", commits=2)
     refusal(label, "rows.csv", unit="sentence")

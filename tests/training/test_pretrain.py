@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.classifiers import create
-from pipeline.classifiers.checkpoint import ADAPTER, DEFAULT, load_checkpoint, merge_adapter, pretrained_head
-from pipeline.classifiers.pretrained import first_stage
+from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter
+from pipeline.classifiers.pretrained_folder import HOME, read_head
 from pipeline.config import Candidate, Config, Data
 from pipeline.data.dataset import read_corpora
 from pipeline.errors import InputError
-from pipeline.training import pretrain as adaptation
+from pipeline.training.pretrain import PretrainRecipe, pretrain, pretrain_first_stage
+from pipeline.training.unlabelled import unlabelled_sentences
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 SENTENCES = {
@@ -21,7 +22,7 @@ SENTENCES = {
     "neutral": "Bus number {} crossed the bridge at Dandong with eleven passengers.",
 }
 FOG = "The harbour at Nampo was foggy all week long. Ships waited, and so did the gulls of Nampo."
-RECIPE = adaptation.PretrainRecipe(teachers=1, teacher_epochs=1, epochs=1, rank=2)
+OPTIONS = {"teacher_networks": 1, "teacher_epochs": 1, "teacher_folds": 2, "epochs": 1, "closing_epochs": 1, "rank": 2}
 
 
 def silent(share, words):
@@ -59,7 +60,7 @@ def unlabelled(tmp_path):
 
 def test_a_held_out_document_gives_no_unlabelled_sentence(config, unlabelled):
     rows = read_corpora(config.data.corpora, NAMES)
-    assert adaptation.unlabelled_sentences([unlabelled], rows) == [
+    assert unlabelled_sentences([unlabelled], rows) == [
         "Ships waited, and so did the gulls of Nampo.",
         "The harbour at Nampo was foggy all week long.",
     ]
@@ -68,42 +69,49 @@ def test_a_held_out_document_gives_no_unlabelled_sentence(config, unlabelled):
 def test_a_labelled_sentence_is_no_unlabelled_one(config, tmp_path):
     file = tmp_path / "copy.jsonl"
     file.write_text(json.dumps({"id": "copy", "text": SENTENCES["neutral"].format(1)}))
-    assert not adaptation.unlabelled_sentences([file], read_corpora(config.data.corpora, NAMES))
+    assert not unlabelled_sentences([file], read_corpora(config.data.corpora, NAMES))
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_an_adapter_is_written_whole_and_goes_on_where_it_stopped(config, unlabelled, tmp_path):
-    output = tmp_path / "adapter"
-    adaptation.adapt(config, [unlabelled], output, silent, RECIPE)
+@pytest.fixture(params=["bert", "mpnet"])
+def encoder(request, tiny, tiny_mpnet):
+    return {"bert": tiny, "mpnet": tiny_mpnet}[request.param]
+
+
+def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config, unlabelled, encoder, tmp_path):
+    output, recipe, heard = tmp_path / "model", PretrainRecipe(encoder=encoder, **OPTIONS), []
+    for _ in range(2):
+        pretrain(config, [unlabelled], output, lambda share, words: heard.append(words), recipe)
+        heard.append("again")
+    assert any(words.startswith("teacher finetune, fit 1 of 2: ") for words in heard)
+    assert heard[-2:] == ["again", "again"]  # all that was learned is remembered
     names = {file.name for file in output.iterdir()}
     assert names == {"adapter_config.json", "adapter_model.safetensors", "head.json", "head.safetensors", "README.md"}
-    head = pretrained_head(output)
-    assert head.coefficients.shape == (3, 384)
-    assert "36 labelled real sentences" in (output / "README.md").read_text()
-    _, plain = load_checkpoint(DEFAULT)
-    before = plain.encoder.layer[0].attention.self.query.weight.detach().clone()
-    after = merge_adapter(plain, output).encoder.layer[0].attention.self.query.weight
-    assert not np.allclose(before.numpy(), after.detach().numpy())
-
-    told = []
-    adaptation.adapt(config, [unlabelled], output, lambda share, words: told.append(words), RECIPE)
-    assert not any("teacher" in words for words in told)
+    card, head = (output / "README.md").read_text(encoding="utf-8"), read_head(output)
+    assert "36 labelled real sentences" in card and "2 sentences of the domain" in card and f"for {encoder}" in card
+    assert head.coefficients.shape == (3, 16) and head.label_names == NAMES
+    _, plain = load_checkpoint(encoder)
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    after = merge_adapter(plain, output).state_dict()
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+    # What was written is a model to predict with, and to go on from.
+    for kind, options in (("pretrained", {"model": str(output)}), ("embedding", {"checkpoint": str(output)})):
+        classifier = create(Candidate(name=kind, kind=kind, options=options))
+        classifier.fit(read_corpora(config.data.corpora, NAMES), NAMES, silent)
+        assert classifier.decision_function(["Envoy number 7 begged."]).shape == (1, 3)
 
 
 @pytest.mark.slow
 def test_a_first_stage_is_written_beside_the_adapter_it_was_made_for(config, unlabelled, tmp_path):
-    folder = shutil.copytree(ADAPTER, tmp_path / "adapter")
-    facts = adaptation.adapt_first_stage(config, [unlabelled], folder, silent)
-    start = create(Candidate(name="pretrained", kind="pretrained"))
-    start.fit([], NAMES, silent)
-    stage = first_stage(start, NAMES, folder)
+    folder = shutil.copytree(HOME / "small", tmp_path / "model")
+    facts = pretrain_first_stage(config, [unlabelled], folder, silent)
+    model = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
+    model.fit([], NAMES, silent)
     held_out = [row.text for row in read_corpora(config.data.corpora, NAMES) if row.split == "validation"]
-    sure, _ = stage.answer(held_out)
-    assert (start.decision_function(held_out)[sure].argmax(1) == 2).all()
+    sure, _ = model.first_stage(NAMES).answer(held_out)
+    assert (model.decision_function(held_out)[sure].argmax(1) == 2).all()
     assert (facts["sentences"], facts["answered"]) == (12, round(float(sure.mean()), 3))
 
 
 def test_without_corpora_there_is_one_line(config):
     with pytest.raises(InputError, match="names no corpora"):
-        adaptation.adapt(config.model_copy(update={"data": Data()}), [], config.cache, silent)
+        pretrain(config.model_copy(update={"data": Data()}), [], config.cache, silent)

@@ -10,19 +10,9 @@ from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.scoring.calibration import Calibration, fit_calibration
-from pipeline.training.selection import (
-    ALWAYS,
-    CandidateResult,
-    check_candidates,
-    check_classes,
-    check_validation,
-    combine,
-    cross_validate,
-    exclude_active_samples,
-    make_folds,
-    refit,
-    select,
-)
+from pipeline.training.results import CandidateResult, combine, cross_validate, refit
+from pipeline.training.rows import ALWAYS, check_classes, check_validation, exclude_active_samples, make_folds
+from pipeline.training.selection import check_candidates, select
 
 NAMES = ("for", "against", "neither")
 
@@ -217,9 +207,10 @@ def test_an_ensemble_is_refitted_from_its_members(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"members": ["majority"]}, "members majority"),
-        ({"members": ["majority", "oracle"]}, "members majority, oracle"),
-        ({"members": []}, "members none"),
+        ({"members": ["majority"]}, "option `members`"),
+        ({"members": ["majority", "oracle"]}, "refers to oracle; expected candidates before it: majority"),
+        ({"members": []}, "option `members`"),
+        ({}, "option `members`"),
     ],
 )
 def test_an_ensemble_names_two_or_more_candidates_before_it(options, words):

@@ -18,8 +18,8 @@ from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.tracking.store import Store, local_uri
 from pipeline.training import train as training
-from pipeline.training.tuning import trials as room
-from pipeline.training.tuning import tune
+from pipeline.training.rows import make_folds
+from pipeline.training.tuning import course, tune
 from pipeline.training.tuning.space import Values, read_space
 from pipeline.training.tuning.study import Studies
 
@@ -177,9 +177,9 @@ def test_each_trial_is_a_child_run_of_one_parent(done):
 
 def test_no_row_of_the_test_part_reaches_a_trial(kitchen, monkeypatch):
     seen = set()
-    real = room.cross_validate
+    real = course.cross_validate
     monkeypatch.setattr(
-        room, "cross_validate", lambda *given: seen.update(row.split for row in given[1]) or real(*given)
+        course, "cross_validate", lambda *given: seen.update(row.split for row in given[1]) or real(*given)
     )
     cook(trials=1)
     parents, _, _ = runs()
@@ -228,20 +228,20 @@ def test_a_trial_that_falls_behind_is_stopped(kitchen):
 def test_trials_are_scored_on_real_text_where_there_is_enough(repository, tmp_path):
     config = read_config(ROOT / "configs/smoke.yaml").model_copy(update={"cache": tmp_path})
     rows = repository.part("train")
-    course = room.Course(config, rows, training.make_folds(rows, [], config), real=True)
-    *_, result = course.run(
+    laid_out = course.Course(config, rows, make_folds(rows, [], config))
+    *_, result = laid_out.run(
         config.candidates[1].model_copy(update={"options": {"lexicon": ROOT / "configs/lexicon.yaml"}}), silent
     )
     assert 0 < result.real.sum() < len(rows)
-    assert course.score(result) == result.macro_f1(result.real, 200) != result.macro_f1(~result.real, 200)
+    assert laid_out.score(result) == result.macro_f1(result.real, 200) != result.macro_f1(~result.real, 200)
 
 
 # Going on
 
 KILLED = """
 import os, signal, sys
-from pipeline.training.tuning import trials
-real, calls = trials.cross_validate, []
+from pipeline.training.tuning import course
+real, calls = course.cross_validate, []
 
 def cross_validate(*given):
     calls.append(1)
@@ -249,7 +249,7 @@ def cross_validate(*given):
         os.kill(os.getpid(), signal.{signal})
     return real(*given)
 
-trials.cross_validate = cross_validate
+course.cross_validate = cross_validate
 sys.argv = ["stance", "tune", "configs/tune/soup.yaml"]
 from pipeline.cli.main import main
 main()
@@ -340,7 +340,7 @@ def relabel():
 
 
 def test_another_version_does_not_go_on(again, monkeypatch):
-    monkeypatch.setattr("pipeline.training.tuning.__version__", "0")
+    monkeypatch.setattr("pipeline.data.digest.version", lambda name: "0")
     assert "by another version of this program or its libraries" in refusal()
 
 
@@ -371,7 +371,11 @@ def test_a_broken_study_is_one_line_and_can_be_thrown_away(kitchen):
     ("old", "new", "words"),
     [
         ("  soup:", "  bisque:", "configs/kitchen.yaml has no candidate 'bisque'; expected keywords, soup, ensemble"),
-        ("  soup:", "  ensemble:", "candidate 'ensemble': is an ensemble, which has nothing to tune; tune its members"),
+        (
+            "  soup:",
+            "  ensemble:",
+            "candidate 'ensemble': is built of others and has nothing to tune; tune keywords, soup",
+        ),
         ("    C:", "    salt:", "candidate 'soup': unknown option `salt`; expected options of tfidf: C, word_ngrams, "),
         (
             "    C:",
@@ -422,7 +426,7 @@ def test_a_config_that_is_missing_is_named(kitchen):
 def test_a_start_is_not_tuned_on_text_that_it_knows(kitchen):
     write(
         SPACE.replace("word_ngrams", "max_length").replace("[1, 1], [1, 2]", "64").replace("C:", "strength:"),
-        CONFIG.replace("tfidf\n    min_df: 1\n    C: 0.0001", "anchored"),
+        CONFIG.replace("tfidf\n    min_df: 1\n    C: 0.0001", "adapted"),
     )
     assert "too few to tune on; expected 200 (selection.real_rows)" in refusal()
 
