@@ -48,12 +48,12 @@ def find_folder(checkpoint: str) -> Path | None:
 
 
 def checkpoint_files(checkpoint: str) -> tuple[Path, ...]:
-    """Return the files that a checkpoint is made of, its card apart; none for a name of the hub."""
-    folder = find_folder(checkpoint) or Path(checkpoint)
-    if not folder.is_dir():
-        return ()
-    files = tuple(file for file in sorted(folder.iterdir()) if file.suffix in (".json", ".safetensors", ".txt"))
-    if not files:
+    """Return the files that a checkpoint is made of; none for a name of the hub."""
+    if folder := find_folder(checkpoint):
+        return tuple(folder / name for name in (*ADAPTER, *HEAD))
+    folder = Path(checkpoint)
+    files = tuple(file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".safetensors", ".txt"))
+    if folder.is_dir() and not files:
         raise InputError(folder, "holds no checkpoint", expected="config.json, model.safetensors, tokenizer.json")
     return files
 

@@ -104,6 +104,8 @@ def pretrain(
 ) -> dict[str, object]:
     """Train the adapter and write it with its head and card; goes on where an earlier call stopped.
 
+    What was made for the model that it replaces (first stage, held-out facts) goes with that.
+
     Args:
         config: names the corpora and the labels.
         unlabelled: tables or folders of articles; their sentences are labelled by the teachers alone.
