@@ -24,18 +24,18 @@ def check_agreement(
 ) -> dict[str, float]:
     """Return what the manifest says of an exported encoder, {} where there is none.
 
-    The trained one labels in torch and float32. InputError if fewer than 99 % of the texts get the
-    same label: then the exported form is another model.
+    The trained one labels in torch and float32. InputError if more than 1 % of the texts, and more than a single
+    one, get another label: then the exported form is another model.
     """
     if not exported.state().blobs:
         return {}
     from pipeline.classifiers.encoding import exact
 
-    found = calibration.apply(exported.decision_function(texts)).argmax(1)
+    exported_labels = calibration.apply(exported.decision_function(texts)).argmax(1)
     with exact():
-        expected = calibration.apply(trained.decision_function(texts)).argmax(1)
-    share = float((found == expected).mean())
-    if share < LEAST:
+        trained_labels = calibration.apply(trained.decision_function(texts)).argmax(1)
+    share = float((exported_labels == trained_labels).mean())
+    if len(texts) * (1 - share) > max(1.5, len(texts) * (1 - LEAST)):  # one sentence may lie on the border
         raise InputError(
             f"candidate {candidate.name!r}",
             f"its exported form labels {share:.1%} of {len(texts)} held-out sentences as the trained one does",

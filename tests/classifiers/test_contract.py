@@ -59,7 +59,7 @@ def make(tiny, tiny_pretrained):
         "adapted": {"model": tiny_pretrained, "strength": 0.01},
         "finetune": {"checkpoint": tiny, **HEADED},
         "contrastive": {"checkpoint": tiny, **TRAINED},
-        "distil": {"checkpoint": tiny, "teachers": [words], **HEADED},
+        "distil": {"checkpoint": tiny, "teachers": [words.model_dump()], **HEADED},
         "ensemble": {"members": ["words", "common"]},
     }
 

@@ -291,7 +291,8 @@ def test_a_student_learns_the_start_from_sentences_that_nobody_labelled(reposito
     taught = Candidate(
         name="student",
         kind="distil",
-        options=options | {"teachers": [Candidate(name="pretrained", kind="pretrained")], "unlabelled": [str(file)]},
+        options=options
+        | {"teachers": [Candidate(name="pretrained", kind="pretrained").model_dump()], "unlabelled": [str(file)]},
     )
     y_true, scores = index_labels(unseen, names), []
     for candidate in (alone, taught):

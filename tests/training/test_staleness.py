@@ -27,7 +27,7 @@ CANDIDATES = {
     "pretrained": Candidate(name="pretrained", kind="pretrained"),
     "finetune": Candidate(name="finetune", kind="finetune"),
     "goes on": Candidate(name="goes on", kind="finetune", options={"checkpoint": "pretrained/small"}),
-    "distil": Candidate(name="distil", kind="distil", options={"teachers": [TEACHER]}),
+    "distil": Candidate(name="distil", kind="distil", options={"teachers": [TEACHER.model_dump()]}),
 }
 FOLDS, BATCH, STUDY = set(CANDIDATES), {"batch"}, {"study"}
 ENCODERS = {"embedding", "pretrained", "finetune", "goes on", "distil"}

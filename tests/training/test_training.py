@@ -18,7 +18,7 @@ from pipeline.data.dataset import Dataset, Example
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.reporting.publishing import publish
-from pipeline.training import material
+from pipeline.training import material, results
 from pipeline.training import train as training
 from pipeline.training.scores import against_tfidf
 
@@ -139,14 +139,14 @@ def test_the_champion_gives_one_row_for_each_row(store):
 
 
 def test_an_interrupted_training_does_not_repeat_what_is_finished(store, monkeypatch):
-    real = training.cross_validate
+    real = results.cross_validate
 
     def stopped_at_the_third(candidate, *rest):
         if candidate.name == "tfidf":
             raise KeyboardInterrupt
         return real(candidate, *rest)
 
-    monkeypatch.setattr(training, "cross_validate", stopped_at_the_third)
+    monkeypatch.setattr(results, "cross_validate", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         train()
     assert not (store / "models").exists()
