@@ -53,7 +53,7 @@ def fetch_texts(labels: Sequence[dict[str, Any]], read: Read, on_progress: Progr
             return OSError("not asked for after others failed")
         content: bytes | OSError
         try:
-            content = read(source, lambda content: bool(match_file(content, source[2], wanted[source]).rows))
+            content = read(source, lambda content: match_file(content, source[2], wanted[source], FetchedTexts()))
         except OSError as error:
             content = error
         recent.append(_may_come(content))
@@ -78,9 +78,7 @@ def _add(source: Source, content: bytes | OSError, rows: list[dict[str, Any]], r
         (result.failed if _may_come(content) else result.vanished).append(f"{name} ({content})")
         result.missing["file cannot be had"] += len(rows)
         return
-    found = match_file(content, source[2], rows)
-    result.rows += found.rows
-    result.missing += found.missing
+    match_file(content, source[2], rows, result)
 
 
 def _may_come(content: bytes | OSError) -> bool:
@@ -112,7 +110,7 @@ def load_texts(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_na
     articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for label in labels:
         articles[label["article"]].append(label)
-    found, problems = FetchedTexts(), []
+    texts, problems = FetchedTexts(), []
     for row in (row for file in files for row in read_rows(file)):
         if isinstance(row, Reject):
             problems.append(str(row))
@@ -121,14 +119,14 @@ def load_texts(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_na
         if not isinstance(text, str) or not isinstance(key, str):
             problems.append(f"{row.where}: no id or text; expected id, article, source, text, label")
         elif key in sentences:
-            take(sentences[key], text, found)
+            take(sentences[key], text, texts)
         elif key in articles:
-            match(normalize(text), articles[key], found)
+            match(normalize(text), articles[key], texts)
         elif row.fields.get("label") in label_names:
-            found.rows.append({name: row.fields.get(name) or "" for name in (*KEPT, "text")})
+            texts.rows.append({name: row.fields.get(name) or "" for name in (*KEPT, "text")})
     raise_problems(problems)
     # A sentence that came twice, in a table and in its article, is one.
-    rows = list({sentence["id"]: sentence for sentence in found.rows}.values())
+    rows = list({sentence["id"]: sentence for sentence in texts.rows}.values())
     lost = len(sentences.keys() - {sentence["id"] for sentence in rows})
     return FetchedTexts(rows, Counter({"not in the tables, or not as it was labelled": lost} if lost else {}))
 

@@ -83,31 +83,31 @@ def normalize(content: str, path: str = "") -> str:
     return " ".join(content.split())
 
 
-def match_file(content: bytes, path: str, rows: Sequence[dict[str, Any]]) -> FetchedTexts:
-    """Return the sentences of one file that are as they were labelled."""
-    found = FetchedTexts()
+def match_file(content: bytes, path: str, rows: Sequence[dict[str, Any]], texts: FetchedTexts) -> bool:
+    """Add the sentences of one file that are as they were labelled; say whether there is one."""
     try:
         text = normalize(content.decode("utf-8"), path)
     except (ValueError, KeyError, TypeError):
-        found.missing["file in another form"] += len(rows)
-    else:
-        match(text, rows, found)
-    return found
+        texts.missing["file in another form"] += len(rows)
+        return False
+    return match(text, rows, texts)
 
 
-def match(text: str, rows: Sequence[dict[str, Any]], found: FetchedTexts) -> None:
-    """Add the sentences at their places in a normalized text."""
+def match(text: str, rows: Sequence[dict[str, Any]], texts: FetchedTexts) -> bool:
+    """Add the sentences at their places in a normalized text; say whether one is as it was labelled."""
+    before = len(texts.rows)
     for row in rows:
         sentence = text[row["start"] : row["start"] + row["length"]]
         if len(sentence) != row["length"]:
-            found.missing["locator outside the file"] += 1
+            texts.missing["locator outside the file"] += 1
         else:
-            take(row, sentence, found)
+            take(row, sentence, texts)
+    return len(texts.rows) > before
 
 
-def take(row: dict[str, Any], sentence: str, found: FetchedTexts) -> None:
+def take(row: dict[str, Any], sentence: str, texts: FetchedTexts) -> None:
     """Add a sentence if it is the one that was labelled."""
     if hashlib.sha1(sentence.encode(), usedforsecurity=False).hexdigest() != row["sha1"]:
-        found.missing["sha1 does not match"] += 1
+        texts.missing["sha1 does not match"] += 1
     else:
-        found.rows.append({name: row[name] for name in KEPT} | {"text": sentence})
+        texts.rows.append({name: row[name] for name in KEPT} | {"text": sentence})

@@ -34,6 +34,13 @@ CAPTIONS = [
     r"(image copyright|enlarge this image).*",
 ]
 NOT_PROSE = re.compile("|".join(f"(?:{rule})" for rule in FURNITURE + CAPTIONS), re.IGNORECASE)
+# How two pieces of one sentence end and begin: "the North Korea-U." and "S. summit", the number of a list and its
+# point, "5 p.m." and "Seoul time".
+ONE_SENTENCE = [
+    (r"[A-Z]\.$", r"[A-Z]"),
+    (r"(^|[:;])\s*\d{1,2}[.)]\s*$", r""),
+    (r"\d [ap]\.m\.\s*$", r"([A-Z]\w+ ){1,3}time\b|[A-Z]{1,3}T\b"),
+]
 # Only a caption is long; a paragraph of this many characters that ends like one is an article's own.
 LONGEST_CAPTION = 500
 
@@ -90,10 +97,10 @@ def cut(text: str) -> list[Sentence]:
 
 
 def _join(pieces: Iterable[str]) -> Iterator[str]:
-    """Put together what was cut inside an abbreviation: "the North Korea-U." and "S. summit"."""
+    """Put together what was cut inside a sentence."""
     held = ""
     for piece in pieces:
-        if held and not (held[-1] == "." and held[-2:-1].isupper() and piece[:1].isupper()):
+        if held and not any(re.search(end, held) and re.match(begin, piece) for end, begin in ONE_SENTENCE):
             yield held
             held = ""
         held += piece

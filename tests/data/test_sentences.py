@@ -202,6 +202,21 @@ def test_paragraphs_hold_all_that_is_not_space(text):
     assert "".join(kept.split()) == "".join(text.split())
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The plan: 1. Stop all tests. 2. Send soup.", ["The plan: 1. Stop all tests.", "2. Send soup."]),
+        ("1. Salt stays.\n2. Pepper goes.", ["1. Salt stays.", "2. Pepper goes."]),
+        ("They met at 5 p.m. Seoul time. Nobody ate.", ["They met at 5 p.m. Seoul time.", "Nobody ate."]),
+        ("They met at 9 a.m. EST on Monday.", ["They met at 9 a.m. EST on Monday."]),
+        ("They ate at 5 p.m. Kim left.", ["They ate at 5 p.m.", "Kim left."]),
+        ("The envoy was 12. The cook was 13.", ["The envoy was 12.", "The cook was 13."]),
+    ],
+)
+def test_numbers_and_hours_are_no_sentences(text, expected):
+    assert texts(text) == expected
+
+
 # The two real articles, each in another form
 
 
