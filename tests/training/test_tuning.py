@@ -226,7 +226,9 @@ def test_a_trial_that_falls_behind_is_stopped(kitchen):
 
 
 def test_trials_are_scored_on_real_text_where_there_is_enough(repository, tmp_path):
-    config = read_config(ROOT / "configs/smoke.yaml").model_copy(update={"cache": tmp_path})
+    config = read_config(ROOT / "configs/smoke.yaml")
+    few = config.selection.model_copy(update={"real_rows": 10})
+    config = config.model_copy(update={"cache": tmp_path, "selection": few})
     rows = repository.part("train")
     laid_out = course.Course(config, rows, make_folds(rows, [], config))
     *_, result = laid_out.run(
