@@ -99,6 +99,7 @@ class Classifier(Protocol):
 KINDS = {
     "majority": "rules:Majority",
     "keywords": "rules:Keywords",
+    "naive_bayes": "bayes:NaiveBayes",
     "tfidf": "linear:Tfidf",
     "embedding": "embedding:Embedding",
     "hybrid": "embedding:Hybrid",
