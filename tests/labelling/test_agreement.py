@@ -43,6 +43,12 @@ def test_the_interval_of_alpha_holds_it():
     assert found.low < found.alpha < found.high
 
 
+def test_the_interval_of_alpha_is_fixed_by_the_random_state():
+    rows = rows_of(PUBLISHED, "012345")
+    first, again, other = (measure_agreement(rows, "012345", random_state=state) for state in (3, 3, 4))
+    assert first == again != other
+
+
 # The published worked example: Krippendorff (2011), C. Nominal data, any number of observers, missing data.
 PUBLISHED = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
@@ -113,6 +119,13 @@ def test_each_two_annotators_are_a_pair_and_the_adjudication_is_none():
         ("ann", "cho"),
         ("bob", "cho"),
     ]
+
+
+def test_those_who_share_most_come_first():
+    shared = {"ann": 1, "bob": 3, "cho": 3}
+    rows = [annotation("neutral", who, f"soup-{n}") for who, number in shared.items() for n in range(number)]
+    pairs = compare_annotators(rows, LABEL_NAMES)
+    assert [(pair.first, pair.second) for pair in pairs] == [("bob", "cho"), ("ann", "bob"), ("ann", "cho")]
 
 
 def test_annotators_who_know_one_label_alone_have_a_kappa_of_one():

@@ -1,28 +1,19 @@
 import csv
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-
-from pipeline.cli.main import main
 
 COMMANDS = ["suggest", "start", "import", "adjudicate", "agreement", "review", "export"]
 TEXT = "Sanctions on geese must bite harder. Only talks with the geese can help. The tenth goose was grey."
 
 
 @pytest.fixture
-def stance(monkeypatch, capsys):
-    """Run the command line here; return exit code, standard output and standard error."""
-
-    def ran(*words):
-        monkeypatch.setattr(sys, "argv", ["stance", "label", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code, *capsys.readouterr()
-
-    return ran
+def label(stance):
+    """Run `stance label` here; return exit code, standard output and standard error."""
+    return partial(stance, "label")
 
 
 @pytest.fixture
@@ -41,35 +32,35 @@ def batch(project):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_shows_an_example(stance, command):
-    code, out, _ = stance(command, "--help")
+def test_each_command_shows_an_example(label, command):
+    code, out, _ = label(command, "--help")
     assert code == 0 and "Example" in out and "stance label" in out
 
 
-def test_suggest_says_how_many_of_each_label_and_what_is_next(stance, project, champion):
+def test_suggest_says_how_many_of_each_label_and_what_is_next(label, project, champion):
     Path("geese.txt").write_text(TEXT)
-    code, out, _ = stance("suggest", "geese.txt", "--number", 2, "--output", "batch.csv", "--model", champion)
+    code, out, _ = label("suggest", "geese.txt", "--number", 2, "--output", "batch.csv", "--model", champion)
     assert code == 0 and out.startswith("2 of 3 sentences (") and "Next: `stance label batch.csv`" in out
 
 
-def test_suggest_refuses_an_unknown_strategy_before_any_work(stance, project):
-    code, _, err = stance("suggest", "geese.txt", "--output", "batch.csv", "--strategy", "mood")
+def test_suggest_refuses_an_unknown_strategy_before_any_work(label, project):
+    code, _, err = label("suggest", "geese.txt", "--output", "batch.csv", "--strategy", "mood")
     assert code == 2 and "unknown strategy 'mood'" in err and "Traceback" not in err
 
 
-def test_import_says_what_it_did(stance, batch):
-    code, out, _ = stance("import", batch, "--annotator", "ann", "--articles", "new")
+def test_import_says_what_it_did(label, batch):
+    code, out, _ = label("import", batch, "--annotator", "ann", "--articles", "new")
     assert code == 0 and "3 annotations added (1 pro-sanctions, 1 pro-dialogue, 1 neutral)" in out
 
 
-def test_import_twice_says_that_nothing_changed(stance, batch):
-    stance("import", batch, "--annotator", "ann", "--articles", "new")
-    assert "0 annotations added" in stance("import", batch, "--annotator", "ann", "--articles", "new")[1]
+def test_import_twice_says_that_nothing_changed(label, batch):
+    label("import", batch, "--annotator", "ann", "--articles", "new")
+    assert "0 annotations added" in label("import", batch, "--annotator", "ann", "--articles", "new")[1]
 
 
-def test_import_lists_all_problems_in_lines(stance, batch):
+def test_import_lists_all_problems_in_lines(label, batch):
     Path(batch).write_text(Path(batch).read_text().replace("pro-", "anti-").replace("neutral", "none"))
-    code, _, err = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    code, _, err = label("import", batch, "--annotator", "ann", "--articles", "new")
     assert code == 2 and [line.partition(": unknown label")[0][-11:] for line in err.splitlines()] == [
         "batch.csv:2",
         "batch.csv:3",
@@ -77,86 +68,86 @@ def test_import_lists_all_problems_in_lines(stance, batch):
     ]
 
 
-def test_an_article_that_is_not_there_is_said_once(stance, batch):
-    code, _, err = stance("import", batch, "--annotator", "ann")
+def test_an_article_that_is_not_there_is_said_once(label, batch):
+    code, _, err = label("import", batch, "--annotator", "ann")
     assert code == 2 and len(err.splitlines()) == 1
     assert "batch.csv:2: no article 'geese.txt'; name its file with --articles" in err
 
 
-def test_what_cannot_be_read_is_named_by_suggest_and_import(stance, batch, champion):
+def test_what_cannot_be_read_is_named_by_suggest_and_import(label, batch, champion):
     Path("new/geese.txt").write_bytes(b"Sanctions on \xe2\x80\x99geese\xff must bite.")
     line = f"{Path('new/geese.txt')}: broken UTF-8 at byte 21"
-    code, _, err = stance("suggest", "new", "--output", "again.csv", "--model", champion)
+    code, _, err = label("suggest", "new", "--output", "again.csv", "--model", champion)
     assert code == 2 and f"no sentence is left to label ({line})" in err
-    code, _, err = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    code, _, err = label("import", batch, "--annotator", "ann", "--articles", "new")
     assert code == 2 and err.splitlines()[1:] == [line]
 
 
-def test_what_cannot_be_read_and_is_not_needed_stops_no_import(stance, batch):
+def test_what_cannot_be_read_and_is_not_needed_stops_no_import(label, batch):
     Path("new/bread.pdf").write_bytes(b"bread")
-    code, out, _ = stance("import", batch, "--annotator", "ann", "--articles", "new")
+    code, out, _ = label("import", batch, "--annotator", "ann", "--articles", "new")
     assert code == 0 and out.startswith("left out: new/bread.pdf: unknown kind of file")
 
 
-def test_an_annotator_that_is_missing_is_said_once(stance, batch):
-    code, _, err = stance("import", batch, "--articles", "new")
+def test_an_annotator_that_is_missing_is_said_once(label, batch):
+    code, _, err = label("import", batch, "--articles", "new")
     assert code == 2 and err.splitlines() == ["stance: batch.csv:2: no annotator; name one with --annotator"]
 
 
 @pytest.mark.parametrize("command", [["suggest", "new"], ["adjudicate"], ["review"]])
-def test_answers_are_never_overwritten(stance, batch, command):
+def test_answers_are_never_overwritten(label, batch, command):
     before = Path(batch).read_bytes()
-    code, _, err = stance(*command, "--output", batch)
+    code, _, err = label(*command, "--output", batch)
     assert code == 2 and "batch.csv: is there already and holds 3 answers" in err
     assert Path(batch).read_bytes() == before
 
 
-def test_a_file_that_is_no_batch_is_never_overwritten(stance, batch):
+def test_a_file_that_is_no_batch_is_never_overwritten(label, batch):
     Path("diary.csv").write_text("dear,diary\nno,geese\n")
-    code, _, err = stance("suggest", "new", "--output", "diary.csv")
+    code, _, err = label("suggest", "new", "--output", "diary.csv")
     assert code == 2 and "diary.csv: is there already and is no batch; name another file" in err
 
 
-def test_a_batch_without_answers_may_be_suggested_again(stance, batch, champion):
+def test_a_batch_without_answers_may_be_suggested_again(label, batch, champion):
     command = ["suggest", "new", "--output", "again.csv", "--model", champion]
-    assert (stance(*command)[0], stance(*command)[0]) == (0, 0)
+    assert (label(*command)[0], label(*command)[0]) == (0, 0)
 
 
-def test_import_keeps_the_name_of_decisions(stance, batch):
-    assert "record them with `stance label adjudicate`" in stance("import", batch, "--annotator", "adjudicated")[2]
+def test_import_keeps_the_name_of_decisions(label, batch):
+    assert "record them with `stance label adjudicate`" in label("import", batch, "--annotator", "adjudicated")[2]
 
 
-def test_adjudicate_shows_conflicts_and_records_decisions(stance, batch):
-    stance("import", batch, "--annotator", "ann", "--articles", "new")
+def test_adjudicate_shows_conflicts_and_records_decisions(label, batch):
+    label("import", batch, "--annotator", "ann", "--articles", "new")
     Path(batch).write_text(Path(batch).read_text().replace(",pro-dialogue", ",neutral"))
-    stance("import", batch, "--annotator", "bob")
-    _, out, _ = stance("adjudicate", "--output", "conflicts.jsonl")
+    label("import", batch, "--annotator", "bob")
+    _, out, _ = label("adjudicate", "--output", "conflicts.jsonl")
     assert "ann: pro-dialogue, bob: neutral" in out and "1 sentences to decide" in out
     row = json.loads(Path("conflicts.jsonl").read_text())
     Path("conflicts.jsonl").write_text(json.dumps(row | {"label": "neutral", "note": "no talks are proposed"}))
-    assert "1 annotations added" in stance("adjudicate", "conflicts.jsonl")[1]
-    assert "0 sentences to decide" in stance("adjudicate")[1]
+    assert "1 annotations added" in label("adjudicate", "conflicts.jsonl")[1]
+    assert "0 sentences to decide" in label("adjudicate")[1]
 
 
-def test_agreement_prints_alpha_kappa_and_the_confusion(stance, project):
-    _, out, _ = stance("agreement")
+def test_agreement_prints_alpha_kappa_and_the_confusion(label, project):
+    _, out, _ = label("agreement")
     lines = [line.split() for line in out.splitlines()]
     assert ["all", "0.939"] == lines[1][:2] and ["2019-02", "0.939"] == lines[5][:2]
     assert "ann (rows) and bob (columns): kappa 0.938" in out and ["neutral", "0", "1", "7"] in lines
 
 
-def test_agreement_without_a_second_opinion_says_so(stance, project):
+def test_agreement_without_a_second_opinion_says_so(label, project):
     rows = [line for line in Path("labels/letters.jsonl").read_text().splitlines() if '"ann"' in line]
     Path("labels/letters.jsonl").write_text("\n".join(rows))
-    assert "No sentence was annotated by two annotators yet." in stance("agreement")[1]
+    assert "No sentence was annotated by two annotators yet." in label("agreement")[1]
 
 
-def test_export_writes_all_annotations(stance, project):
-    assert "49 annotations: all.csv" in stance("export", "all.csv")[1]
+def test_export_writes_all_annotations(label, project):
+    assert "49 annotations: all.csv" in label("export", "all.csv")[1]
 
 
-def test_export_writes_examples_that_a_model_is_scored_on(stance, project):
-    stance("export", "test.jsonl", "--examples", "--part", "test")
+def test_export_writes_examples_that_a_model_is_scored_on(label, project):
+    label("export", "test.jsonl", "--examples", "--part", "test")
     row = json.loads(Path("test.jsonl").read_text().splitlines()[0])
     assert row == {
         "id": "letter-5:0-56",
@@ -166,8 +157,8 @@ def test_export_writes_examples_that_a_model_is_scored_on(stance, project):
     }
 
 
-def test_export_of_nothing_says_so(stance, project):
-    assert "there is nothing to export" in stance("export", "x.jsonl", "--examples", "--sampling", "random")[2]
+def test_export_of_nothing_says_so(label, project):
+    assert "there is nothing to export" in label("export", "x.jsonl", "--examples", "--sampling", "random")[2]
 
 
 def test_the_codebook_of_this_repository_has_a_version():
