@@ -139,7 +139,10 @@ def _calibrated(
         calibration = Calibration()
     else:
         rows = exclude_active_samples(examples, rows_that_count(real, config))
-        calibration = fit_calibration(scores[rows], y_true[rows], split_single_fold(examples, folds, config)[rows])
+        counted = [example for example, kept in zip(examples, rows, strict=True) if kept]
+        # All the real text may lie in one fold.
+        parts = split_single_fold(counted, split_single_fold(examples, folds, config)[rows], config)
+        calibration = fit_calibration(scores[rows], y_true[rows], parts)
     knows = classifier.knows_invented_text or any(not member.held_out.all() for member in members)
     held_out = real if knows and real.any() else np.ones_like(real)
     return CandidateResult(

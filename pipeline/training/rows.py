@@ -35,7 +35,8 @@ def split_single_fold(examples: Sequence[Example], folds: np.ndarray, config: Co
     """Split a single fold (a validation part) by article: what is fitted on it is scored on other articles of it."""
     if len(np.unique(folds)) > 1:
         return folds
-    return np.unique([example.group for example in examples], return_inverse=True)[1] % config.selection.folds
+    names, codes = np.unique([example.group for example in examples], return_inverse=True)
+    return (codes if len(names) > 1 else np.arange(len(codes))) % config.selection.folds
 
 
 def check_classes(examples: Sequence[Example], config: Config) -> None:

@@ -238,6 +238,16 @@ def test_a_validation_part_calibrates_without_a_warning(tmp_path):
     assert np.isfinite(found.calibration.temperature)
 
 
+@pytest.mark.parametrize("articles", [1, 2])
+def test_real_text_that_lies_in_one_fold_calibrates_all_the_same(tmp_path, articles):
+    """One fold is no division: pytest turns the warning of an empty rest into an error."""
+    rows = [replace(row, origin="news" if i < 30 else "fairy tale") for i, row in enumerate(examples(90))]
+    rows[:30] = [replace(row, group=f"news {i % articles}") for i, row in enumerate(rows[:30])]
+    candidate = Candidate(name="tfidf", kind="tfidf", options={"min_df": 1})
+    found = cross_validate(candidate, rows, np.array([0] * 30 + [1] * 60), config(tmp_path), silent)
+    assert found.real.sum() == 30 and np.isfinite(found.calibration.temperature)
+
+
 @pytest.mark.parametrize("text", ["for: [", "for: ['more (tea']", "- tea", "for: 7"])
 def test_a_broken_lexicon_is_one_line(tmp_path, text):
     lexicon = tmp_path / "lexicon.yaml"

@@ -18,7 +18,7 @@ from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.tracking.store import Store, local_uri
 from pipeline.training import train as training
-from pipeline.training.rows import make_folds
+from pipeline.training.rows import is_real, make_folds
 from pipeline.training.tuning import course, tune
 from pipeline.training.tuning.space import Values, read_space
 from pipeline.training.tuning.study import Studies
@@ -226,10 +226,9 @@ def test_a_trial_that_falls_behind_is_stopped(kitchen):
 
 
 def test_trials_are_scored_on_real_text_where_there_is_enough(repository, tmp_path):
-    config = read_config(ROOT / "configs/smoke.yaml")
-    few = config.selection.model_copy(update={"real_rows": 10})
-    config = config.model_copy(update={"cache": tmp_path, "selection": few})
-    rows = repository.part("train")
+    config, rows = read_config(ROOT / "configs/smoke.yaml"), repository.part("train")
+    enough = config.selection.model_copy(update={"real_rows": int(is_real(rows, config).sum())})
+    config = config.model_copy(update={"cache": tmp_path, "selection": enough})
     laid_out = course.Course(config, rows, make_folds(rows, [], config))
     *_, result = laid_out.run(
         config.candidates[1].model_copy(update={"options": {"lexicon": ROOT / "configs/lexicon.yaml"}}), silent
