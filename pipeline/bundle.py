@@ -50,11 +50,6 @@ class Bundle:
         return self.manifest.checksum[:16]
 
     @property
-    def positive(self) -> list[int]:
-        """The positive labels by index; empty where none was named."""
-        return [self.label_names.index(name) for name in self.manifest.positive]
-
-    @property
     def targets(self) -> tuple[str, ...]:
         """What the stances of the training were about; empty where the data named no target."""
         return self.manifest.targets

@@ -207,16 +207,6 @@ class Config(Section):
             raise ValueError("positive: none is named, though selection.metric is positive_f1")
         return self
 
-    @property
-    def positions(self) -> list[int] | None:
-        """The labels that the metric is the mean over, by index; None: all."""
-        return self.positive_positions if self.selection.metric == "positive_f1" else None
-
-    @property
-    def positive_positions(self) -> list[int]:
-        """The positive labels by index."""
-        return [self.label_names.index(name) for name in self.positive]
-
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML file; InputError where it cannot be read or is none."""

@@ -63,15 +63,6 @@ def test_a_config_cannot_be_changed(write):
         read_config(write(GOOD)).random_state = 7
 
 
-def test_positive_labels_are_known_by_their_place(write):
-    config = read_config(write(GOOD + "positive: [carrot]\nselection: {metric: positive_f1}"))
-    assert (config.positive_positions, config.positions) == ([1], [1])
-
-
-def test_a_metric_over_all_labels_needs_no_places(write):
-    assert read_config(write(GOOD + "positive: [carrot]")).positions is None
-
-
 def test_a_table_stands_in_for_seeds_and_labels_and_a_data_set_for_a_table_that_is_not_there(write, tmp_path):
     path = write(GOOD + f"data: {{table: {tmp_path / 'tea.csv'}, hub: tea/tea_eval}}")
     assert read_config(path).data.source == "tea/tea_eval"

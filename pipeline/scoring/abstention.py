@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.scoring.metrics import Metric
-from pipeline.scoring.predictions import Predictions, likeliest
+from pipeline.scoring.predictions import Predictions
 
 UNCERTAIN = "uncertain"
 # Of the rows, the most confident first: where reports give the accuracy.
@@ -98,7 +98,7 @@ class Abstention:
         return cls(**stored)
 
 
-def find_threshold(y_true: np.ndarray, probabilities: np.ndarray, target_precision: float) -> Abstention:
+def find_threshold(predictions: Predictions, target_precision: float) -> Abstention:
     """Find the smallest confidence from which on the target precision is shown to be reached.
 
     Shown means: the one-sided 95 % lower bound of Clopper and Pearson (1934) for the share that is right among
@@ -106,21 +106,20 @@ def find_threshold(y_true: np.ndarray, probabilities: np.ndarray, target_precisi
     rows half of the time; and a few rows that happen to be all right show nothing (a target of 0.9 takes 29 of them).
 
     Args:
-        y_true: label indices of held-out rows, shape (n,).
-        probabilities: calibrated, shape (n, k).
+        predictions: of held-out rows.
         target_precision: between 0 and 1.
 
     """
     from scipy.stats import beta
 
-    curve = risk_coverage(likeliest(y_true, probabilities, np.zeros(len(y_true))))
-    answered = np.arange(1, len(y_true) + 1)
+    curve, rows = risk_coverage(predictions), len(predictions)
+    answered = np.arange(1, rows + 1)
     hits = np.rint(curve.accuracy * answered)
     bound = np.where(hits > 0, beta.ppf(0.05, np.maximum(hits, 1), answered - hits + 1), 0.0)
     # Rows of equal confidence are answered together or not at all.
     whole = np.append(curve.confidence[1:] < curve.confidence[:-1], True)[: len(bound)]
     reached = np.flatnonzero((bound >= target_precision) & whole)
     if not len(reached):
-        return Abstention(target_precision, len(y_true))
+        return Abstention(target_precision, rows)
     last = reached[-1]
-    return Abstention(target_precision, len(y_true), float(curve.confidence[last]), float(curve.share[last]))
+    return Abstention(target_precision, rows, float(curve.confidence[last]), float(curve.share[last]))

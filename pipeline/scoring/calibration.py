@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from pipeline.scoring.metrics import log_loss
+from pipeline.scoring.metrics import log_losses
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def fit_calibration(scores: np.ndarray, y_true: np.ndarray, folds: np.ndarray) -
         for fold in np.unique(folds):
             inside = folds != fold
             held_out[~inside] = _fit(scores[inside], y_true[inside], biased).apply(scores[~inside])
-        losses.append(log_loss(y_true, held_out))
+        losses.append(log_losses(y_true, held_out).mean())
     return _fit(scores, y_true, biased=losses[1] < losses[0])
 
 
@@ -76,5 +76,8 @@ def _fit(scores: np.ndarray, y_true: np.ndarray, biased: bool) -> Calibration:
 
     first = np.zeros(size if biased else 1)
     first[0] = np.log(float(np.std(scores)) or 1.0)
-    best = minimize(lambda values: log_loss(y_true, build(values).apply(scores)), first, method="L-BFGS-B")
-    return build(best.x)
+
+    def loss(values: np.ndarray) -> float:
+        return float(log_losses(y_true, build(values).apply(scores)).mean())
+
+    return build(minimize(loss, first, method="L-BFGS-B").x)

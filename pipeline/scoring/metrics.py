@@ -11,9 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.scoring.bootstrap import Bootstrap, percentiles
-from pipeline.scoring.bootstrap import Interval as Interval
-from pipeline.scoring.predictions import Predictions, likeliest
+from pipeline.scoring.bootstrap import Bootstrap, Interval, percentiles
+from pipeline.scoring.predictions import Predictions
 
 BINS = 10  # of the reliability curve and its error
 
@@ -72,11 +71,6 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def log_loss(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean negative log-probability of the true label."""
-    return float(log_losses(y_true, probabilities).mean())
-
-
 def log_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the negative log-probability of each row's true label, shape (n,)."""
     chosen = probabilities[np.arange(len(y_true)), y_true]
@@ -95,11 +89,6 @@ class Reliability:
     confidence: np.ndarray
     accuracy: np.ndarray
     rows: np.ndarray
-
-    @property
-    def ece(self) -> float:
-        """Expected calibration error: the mean gap, weighted by rows (Naeini et al., 2015)."""
-        return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.rows))
 
 
 def reliability_curve(predictions: Predictions, bins: int = BINS) -> Reliability:
@@ -164,13 +153,27 @@ class Metric:
         """Whether it looks at the labels that are given alone, and at no probability."""
         return self.of_rows is None
 
-    def summarize(self, predictions: Predictions, bootstrap: Bootstrap) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the statistic is taken of: for all rows, shape (...), and each resample, (resamples, ...)."""
-        if self.of_rows is not None:
-            values = np.asarray(self.of_rows(predictions), float)
-            return values.mean(0), bootstrap.means(values)
-        rows = predictions.y_true, predictions.y_pred, predictions.label_count
-        return confusion(*rows), bootstrap.matrices(*rows)
+    def summarize(self, rows: Predictions) -> np.ndarray:
+        """Return what the statistic is taken of, for all rows."""
+        if self.of_rows is None:
+            return confusion(rows.y_true, rows.y_pred, rows.label_count)
+        return np.asarray(self.of_rows(rows), float).mean(0)
+
+    def resample(self, rows: Predictions, bootstrap: Bootstrap) -> np.ndarray:
+        """Return the same for each resample, shape (resamples, ...)."""
+        if self.of_rows is None:
+            return bootstrap.matrices(rows.y_true, rows.y_pred, rows.label_count)
+        return bootstrap.means(np.asarray(self.of_rows(rows), float))
+
+    def value(self, rows: Predictions) -> float:
+        """Return its value on rows; NaN where it has none."""
+        return float(self.statistic(self.summarize(rows)))
+
+    def measure(self, rows: Predictions, bootstrap: Bootstrap) -> Interval:
+        """Return its value with the 95 % interval, by resamples that several metrics may share."""
+        drawn = self.resample(rows, bootstrap)
+        ends = self.bounds(self.summarize(rows), drawn) if self.bounds else percentiles(self.statistic(drawn))
+        return Interval(self.value(rows), *ends, bootstrap.unit)
 
 
 MACRO_F1 = Metric("macro_f1", "macro-F1", "the mean over labels of F1, from 0 to 1", macro_f1)
@@ -218,16 +221,14 @@ def metrics_for(label_names: Sequence[str], positive: Sequence[str] = ()) -> tup
     return (METRICS[0], *own, *METRICS[1:])
 
 
+def find_metric(key: str, label_names: Sequence[str], positive: Sequence[str] = ()) -> Metric:
+    """Return a metric of these by its key."""
+    return next(metric for metric in metrics_for(label_names, positive) if metric.key == key)
+
+
 def measure(metric: Metric, predictions: Predictions, *, resamples: int = 1000, random_state: int = 0) -> Interval:
     """Return a metric with its 95 % interval by a bootstrap over articles; `random_state` fixes the resamples."""
-    return measure_with(metric, predictions, Bootstrap(predictions.groups, resamples, random_state))
-
-
-def measure_with(metric: Metric, predictions: Predictions, bootstrap: Bootstrap) -> Interval:
-    """Return a metric with its 95 % interval by resamples that several metrics may share."""
-    whole, drawn = metric.summarize(predictions, bootstrap)
-    ends = metric.bounds(whole, drawn) if metric.bounds else percentiles(metric.statistic(drawn))
-    return Interval(float(metric.statistic(whole)), *ends, bootstrap.unit)
+    return metric.measure(predictions, Bootstrap(predictions.groups, resamples, random_state))
 
 
 def difference(
@@ -238,47 +239,5 @@ def difference(
     Paired: both are scored on the same resampled articles.
     """
     bootstrap = Bootstrap(before.groups, resamples, random_state)
-    (old, drawn_old), (new, drawn_new) = (metric.summarize(rows, bootstrap) for rows in (before, after))
-    ends = percentiles(metric.statistic(drawn_new) - metric.statistic(drawn_old))
-    return Interval(float(metric.statistic(new)) - float(metric.statistic(old)), *ends, bootstrap.unit)
-
-
-def interval(
-    y_true: np.ndarray,
-    y_pred: np.ndarray,
-    groups: Sequence[str],
-    size: int,
-    *,
-    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
-    resamples: int = 1000,
-) -> Interval:
-    """Return a statistic of the confusion matrix with its 95 % interval."""
-    rows = Predictions(y_true, y_pred, np.eye(size)[y_pred], np.asarray(groups))
-    return measure(Metric("", "", "", statistic), rows, resamples=resamples)
-
-
-def paired_difference(
-    y_true: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    groups: Sequence[str],
-    size: int,
-    *,
-    statistic: Callable[[np.ndarray], np.ndarray] = macro_f1,
-    resamples: int = 1000,
-) -> Interval:
-    """Return a statistic of `second` minus that of `first` on the same rows, with its interval."""
-    before, after = (
-        Predictions(y_true, y_pred, np.eye(size)[y_pred], np.asarray(groups)) for y_pred in (first, second)
-    )
-    return difference(Metric("", "", "", statistic), before, after, resamples=resamples)
-
-
-def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean squared distance between probabilities and the true label (Brier, 1950); 0 to 2."""
-    return float(squared_distances(y_true, probabilities).mean())
-
-
-def reliability(y_true: np.ndarray, probabilities: np.ndarray) -> Reliability:
-    """Compare the likeliest label's confidence with its accuracy in bins of equal mass."""
-    return reliability_curve(likeliest(y_true, probabilities, np.zeros(len(y_true))))
+    draws = [metric.statistic(metric.resample(rows, bootstrap)) for rows in (before, after)]
+    return Interval(metric.value(after) - metric.value(before), *percentiles(draws[1] - draws[0]), bootstrap.unit)

@@ -69,7 +69,7 @@ def score(
 ) -> Scores:
     """Measure each metric with its 95 % interval, all on the same resampled articles."""
     bootstrap = Bootstrap(predictions.groups, resamples, random_state)
-    intervals = {metric.key: metrics.measure_with(metric, predictions, bootstrap) for metric in chosen}
+    intervals = {metric.key: metric.measure(predictions, bootstrap) for metric in chosen}
     return Scores(
         metrics=tuple(chosen),
         intervals={key: interval for key, interval in intervals.items() if not np.isnan(interval.value)},

@@ -80,7 +80,7 @@ def _abstention(selected: CandidateResult, config: Config) -> Abstention:
         if own and own.target_precision == target:
             return own
     rows = exclude_active_samples(selected.examples, selection_mask([selected], config))
-    return find_threshold(selected.y_true[rows], selected.probabilities[rows], target)
+    return find_threshold(selected.predictions(rows), target)
 
 
 def _encoders(result: CandidateResult) -> list[str]:

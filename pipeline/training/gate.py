@@ -18,7 +18,7 @@ from pipeline.evaluation.attribution import read_obvious
 from pipeline.evaluation.behaviour import Case, read_cases, try_cases
 from pipeline.evaluation.slices import cut_rows
 from pipeline.scoring.bootstrap import Interval
-from pipeline.scoring.metrics import MACRO_F1, METRICS, Metric, difference, positive_f1
+from pipeline.scoring.metrics import METRICS, Metric, difference, find_metric
 from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.scores import Scores, score
 
@@ -109,7 +109,7 @@ def compare(
     """Ask the questions of the gate, by the held-out predictions that are stored in both models."""
     names = new.label_names
     before, after = (_read_predictions(model, examples, names) for model in (standing, new))
-    metric = positive_f1(names, new.manifest.positive) if new.manifest.metric == "positive_f1" else MACRO_F1
+    metric = find_metric(new.manifest.metric, names, new.manifest.positive)
     about_confidence = [metric for metric in METRICS if not metric.about_labels]
     checks = [
         _check_score(metric, before, after),

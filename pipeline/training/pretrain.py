@@ -234,7 +234,7 @@ def _describe(
         "encoder_sha256": hash_file(find_checkpoint(recipe.encoder) / WEIGHTS),
         "label_names": list(config.label_names),
         "calibration": calibration.to_dict(),
-        "abstain": find_threshold(y_true[sampled], probabilities[sampled], config.abstain.precision).to_dict(),
+        "abstain": find_threshold(rows.take(sampled), config.abstain.precision).to_dict(),
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
         "recipe": asdict(recipe),
         "rows": counts,
@@ -242,7 +242,7 @@ def _describe(
     }
     sources = sorted({row.origin for row in validation})
     parts = {source: rows.take(np.array([row.origin == source for row in validation])) for source in sources}
-    by_source = [f"| {name} | {len(part)} | {measure(MACRO_F1, part).value:.3f} |" for name, part in parts.items()]
+    by_source = [f"| {name} | {len(part)} | {MACRO_F1.value(part):.3f} |" for name, part in parts.items()]
     words = CARD.format(
         created=card["created"],
         encoder=recipe.encoder,

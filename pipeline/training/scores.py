@@ -53,7 +53,7 @@ def weak_slices(result: CandidateResult, config: Config) -> list[Slice]:
     examples = [example for example, kept in zip(result.examples, result.held_out, strict=True) if kept]
     predictions = result.predictions(result.held_out)
     slices = score_slices(examples, predictions, read_obvious(config.evaluation.obvious))
-    return weakest(slices, measure(MACRO_F1, predictions).value)
+    return weakest(slices, MACRO_F1.value(predictions))
 
 
 def tracked_scores(result: CandidateResult, config: Config) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.classifiers import create
 from pipeline.config import Candidate, Config
 from pipeline.errors import InputError
-from pipeline.scoring.metrics import MACRO_F1, difference, measure, positive_f1
+from pipeline.scoring.metrics import difference, find_metric
 from pipeline.training.results import CandidateResult
 from pipeline.training.rows import has_enough_real_text, rows_that_count
 
@@ -44,9 +44,9 @@ def select(results: Sequence[CandidateResult], config: Config) -> tuple[Candidat
         )
     rows = rows_that_count(real, config)
     on = f"on {int(rows.sum())} rows" + (" of real text" if rows.sum() == real.sum() else "")
-    metric = MACRO_F1 if config.positions is None else positive_f1(config.label_names, config.positive)
+    metric = find_metric(config.selection.metric, config.label_names, config.positive)
     predictions = [result.predictions(rows) for result in results]
-    top = int(np.argmax([measure(metric, each, resamples=1).value for each in predictions]))
+    top = int(np.argmax([metric.value(each) for each in predictions]))
     best, highest = results[top], f"{results[top].candidate.name} has the highest {metric.title} {on}"
     if not config.selection.prefer_simple:
         return best, f"{highest}, and the config asks for the highest"

@@ -158,7 +158,7 @@ def test_a_training_chooses_by_the_metric_of_the_config(trained):
 
 
 def test_the_manifest_knows_targets_positive_labels_and_topic(guests):
-    assert (guests.targets, guests.positive) == (("ice", "tea"), [2, 0])
+    assert (guests.targets, guests.manifest.positive) == (("ice", "tea"), ("favor", "against"))
     assert guests.manifest.topic == "stance of guests toward what is served"
     assert guests.manifest.selection.held_out["positive_f1"] > 0.9
 

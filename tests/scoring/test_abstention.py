@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.scoring.abstention import Abstention, find_threshold
-from pipeline.scoring.abstention import risk_coverage as order_by_confidence
+from pipeline.scoring import abstention
+from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.predictions import likeliest
 
 TRUTH = np.array([0, 0, 1, 0])
@@ -22,7 +22,11 @@ def rows(number, *, random_state, honest=1.0):
 
 
 def risk_coverage(y_true, probabilities):
-    return order_by_confidence(likeliest(y_true, probabilities, np.arange(len(y_true))))
+    return abstention.risk_coverage(likeliest(y_true, probabilities, np.arange(len(y_true))))
+
+
+def find_threshold(y_true, probabilities, target):
+    return abstention.find_threshold(likeliest(y_true, probabilities, np.arange(len(y_true))), target)
 
 
 def test_coverage_starts_with_the_most_confident_rows():

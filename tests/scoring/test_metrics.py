@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
-from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoef, precision_score, recall_score
 
 from pipeline.scoring.metrics import (
     METRICS,
     accuracy,
     confusion,
     f1,
-    log_loss,
+    find_metric,
+    log_losses,
     macro_f1,
     matthews,
     measure,
@@ -125,11 +125,11 @@ TRUTH = np.array([0, 1, 0, 1])
 
 
 def test_log_loss_is_the_mean_surprise():
-    assert log_loss(TRUTH, SURE) == pytest.approx(-np.log([0.9, 0.2, 0.6, 0.7]).mean())
+    assert log_losses(TRUTH, SURE).mean() == pytest.approx(-np.log([0.9, 0.2, 0.6, 0.7]).mean())
 
 
 def test_log_loss_of_a_certain_error_is_finite():
-    assert log_loss(np.array([1]), np.array([[1.0, 0.0]])) == pytest.approx(-np.log(1e-12))
+    assert log_losses(np.array([1]), np.array([[1.0, 0.0]])).tolist() == [pytest.approx(-np.log(1e-12))]
 
 
 def measured(key, y_true, probabilities):
@@ -140,7 +140,7 @@ def measured(key, y_true, probabilities):
 def test_the_log_loss_of_the_list_is_that_of_scikit_learn():
     probabilities = np.random.default_rng(7).dirichlet((1, 1, 1), 50)
     y_true = np.arange(50) % 3
-    assert measured("log_loss", y_true, probabilities) == pytest.approx(sklearn_log_loss(y_true, probabilities))
+    assert measured("log_loss", y_true, probabilities) == pytest.approx(log_loss(y_true, probabilities))
 
 
 def test_brier_is_the_mean_squared_distance():
@@ -172,7 +172,7 @@ def test_confidence_is_that_of_the_label_that_is_given():
 
 
 def test_the_calibration_error_is_the_mean_gap():
-    assert curve(TRUTH, SURE, 2).ece == pytest.approx((0.35 + 0.35) / 2)
+    assert measured("ece", TRUTH, SURE) == pytest.approx((0.1 + 0.8 + 0.4 + 0.3) / 4)  # each of four rows is a bin
 
 
 def test_bins_hold_equally_many_rows():
@@ -180,8 +180,10 @@ def test_bins_hold_equally_many_rows():
 
 
 def test_the_calibration_error_weighs_bins_by_rows():
-    two = curve(np.array([0, 0, 0]), np.array([[0.6, 0.4], [0.7, 0.3], [0.9, 0.1]]), 2)
-    assert two.rows.tolist() == [2, 1] and two.ece == pytest.approx((0.35 * 2 + 0.1) / 3)
+    """Eleven rows in ten bins: two in the first, of which one is right, then one each."""
+    y_true, probabilities = np.array([1, *[0] * 10]), np.column_stack([np.full(11, 0.7), np.full(11, 0.3)])
+    assert curve(y_true, probabilities, 10).rows.tolist() == [2, *[1] * 9]
+    assert measured("ece", y_true, probabilities) == pytest.approx((2 * 0.2 + 9 * 0.3) / 11)
 
 
 def test_with_fewer_rows_than_bins_none_is_empty():
@@ -204,3 +206,8 @@ def test_the_positive_labels_have_a_metric_where_some_are_named():
     assert [metric.key for metric in with_positive] == ["macro_f1", "positive_f1", *(m.key for m in METRICS[1:])]
     assert with_positive[1].title == "F1 of soup and tea"
     assert with_positive[1].statistic(np.diag([3, 0, 2])) == 1.0
+
+
+@pytest.mark.parametrize("key", ["macro_f1", "positive_f1", "ece"])
+def test_a_metric_is_found_by_its_key(key):
+    assert find_metric(key, ("tea", "soup"), ("soup",)).key == key
