@@ -316,4 +316,4 @@ def test_an_ensemble_of_an_unknown_candidate_stops_before_the_data_is_read(stanc
     monkeypatch.chdir(tmp_path)
     Path("guests.yaml").write_text(CONFIG + "  - {kind: ensemble, members: [tfidf, oracle]}\n")
     code, _, err = stance("train", "--config", "guests.yaml")
-    assert code == 2 and "candidate 'ensemble': members tfidf, oracle; expected two or more of the candidates" in err
+    assert code == 2 and "candidate 'ensemble': refers to oracle; expected candidates before it" in err

@@ -107,7 +107,7 @@ def test_every_metric_is_scored_and_baselines_by_their_labels_alone(config, own,
 def test_the_threshold_is_not_tested_on_the_rows_that_chose_it(config, champion):
     whole = load_bundle(champion)
     train = load_dataset(config).part("train")
-    stored = {row.id: (0.1, 0.2, 0.7) for row in train}
+    stored = {row.key: (0.1, 0.2, 0.7) for row in train}
     update = {"out_of_fold": stored, "abstention": Abstention(0.7, 400, 0.2)}
     evaluation = evaluate(replace(whole, manifest=whole.manifest.model_copy(update=update)), config)
     names = {subset.name: subset.scores for subset in evaluation.subsets}
