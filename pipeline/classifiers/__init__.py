@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.config import Candidate
 from pipeline.data.examples import Example
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.classifiers.cascade import FirstStage
     from pipeline.scoring.abstention import Abstention
 
+T = TypeVar("T")
 STRICT = ConfigDict(extra="forbid")  # of the options of every kind
 
 
@@ -34,6 +35,17 @@ class State:
     values: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+
+    def value(self, name: str, kind: type[T]) -> T:
+        """Return a value; pydantic's ValidationError unless it is of a kind such as `list[str]`."""
+        return TypeAdapter(kind).validate_python(self.values[name])
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return a linear layer: coefficients, shape (labels, d), and intercepts, shape (labels,)."""
+        coefficients, intercepts = self.arrays["coefficients"], self.arrays["intercepts"]
+        if coefficients.ndim != 2 or intercepts.shape != coefficients.shape[:1]:
+            raise ValueError(f"coefficients of shape {coefficients.shape}, intercepts of shape {intercepts.shape}")
+        return coefficients, intercepts
 
 
 class Classifier(Protocol):

@@ -1,4 +1,4 @@
-"""Learn from few labels: pull sentences of one label together, then a linear layer. Imports torch.
+"""Learn from few labels: pull sentences of one label together, then a linear layer. Only `fit` imports torch.
 
 SetFit (Tunstall et al., 2022, "Efficient Few-Shot Learning Without Prompts"): fine-tune a sentence
 encoder on pairs, then fit logistic regression on its vectors. SetFit encodes each pair anew; here a
@@ -8,21 +8,20 @@ batch is encoded once and all its pairs count, so one step sees hundreds of pair
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import STRICT, index_labels
-from pipeline.classifiers.checkpoint import load_checkpoint
 from pipeline.classifiers.embedding import Embedding
-from pipeline.classifiers.encoding import Embedder, to_onnx
-from pipeline.classifiers.network import TrainingOptions, train_network
 from pipeline.classifiers.onnx import OnnxModel
 from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
@@ -37,7 +36,7 @@ def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor
 
     """
     same = (targets[:, None] == targets).float()
-    rows = torch.ones_like(same[0]) if weight is None else weight[targets]
+    rows = same.new_ones(len(same)) if weight is None else weight[targets]
     pairs = (rows[:, None] * rows).triu(1)  # each pair once, no sentence with itself
     errors = pairs * (vectors @ vectors.T - same) ** 2
     return sum(
@@ -62,6 +61,12 @@ class Contrastive(Embedding):
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Learn; the same inputs and random_state on the same machine give the same weights."""
+        import torch
+
+        from pipeline.classifiers.checkpoint import load_checkpoint
+        from pipeline.classifiers.encoding import Embedder, to_onnx
+        from pipeline.classifiers.network import TrainingOptions, train_network
+
         torch.manual_seed(self.random_state)
         tokenizer, encoder = load_checkpoint(self.checkpoint)
         if self.freeze_words:

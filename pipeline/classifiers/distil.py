@@ -1,4 +1,4 @@
-"""Several teachers taught into one small encoder (Hinton et al., 2015). Imports torch through `finetune`."""
+"""Several teachers taught into one small encoder (Hinton et al., 2015)."""
 
 from __future__ import annotations
 

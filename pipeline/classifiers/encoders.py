@@ -77,5 +77,5 @@ class LinearOverFrozen(OverFrozen):
 
     def restore(self, state: State) -> None:
         """Take over weights and encoder."""
-        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
+        self._weights = state.weights()
         self._onnx = OnnxModel(state.blobs)

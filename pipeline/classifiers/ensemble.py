@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field, FiniteFloat
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import STRICT, Classifier, State, create
@@ -36,6 +36,16 @@ def blend(logs: Sequence[np.ndarray], y_true: np.ndarray) -> list[float]:
 
     start = np.full(len(logs), 1 / len(logs))
     return [float(w) for w in minimize(loss, start, bounds=[(0, None)] * len(logs), method="L-BFGS-B").x]
+
+
+class _Member(BaseModel):
+    """What is stored of a member, and the names of its arrays and blobs, which stand behind its number."""
+
+    candidate: Candidate
+    calibration: Calibration
+    values: dict[str, Any]
+    arrays: list[str]
+    blobs: list[str]
 
 
 @dataclass(config=STRICT)
@@ -82,30 +92,24 @@ class Ensemble(Classifier):
         whole = State(values={"weights": self._weights, "members": []})
         for number, (candidate, member, calibration) in enumerate(self._fitted):
             part = member.state()
-            whole.values["members"].append(
-                {
-                    "candidate": candidate.model_dump(mode="json"),
-                    "calibration": calibration.to_dict(),
-                    "values": part.values,
-                    "arrays": sorted(part.arrays),
-                    "blobs": sorted(part.blobs),
-                }
+            stored = _Member(
+                candidate=candidate,
+                calibration=calibration,
+                values=part.values,
+                arrays=sorted(part.arrays),
+                blobs=sorted(part.blobs),
             )
+            whole.values["members"].append(stored.model_dump(mode="json"))
             whole.arrays |= {f"{number}.{name}": array for name, array in part.arrays.items()}
             whole.blobs |= {f"{number}.{name}": blob for name, blob in part.blobs.items()}
         return whole
 
     def restore(self, state: State) -> None:
         """Take over the members."""
-        self._weights, self._fitted = state.values["weights"], []
-        for number, stored in enumerate(state.values["members"]):
-            candidate = Candidate(**stored["candidate"])
-            member = create(candidate)
-            member.restore(
-                State(
-                    stored["values"],
-                    {name: state.arrays[f"{number}.{name}"] for name in stored["arrays"]},
-                    {name: state.blobs[f"{number}.{name}"] for name in stored["blobs"]},
-                )
-            )
-            self._fitted.append((candidate, member, Calibration.from_dict(stored["calibration"])))
+        self._weights, self._fitted = state.value("weights", list[FiniteFloat]), []
+        for number, stored in enumerate(state.value("members", list[_Member])):
+            member = create(stored.candidate)
+            arrays = {name: state.arrays[f"{number}.{name}"] for name in stored.arrays}
+            blobs = {name: state.blobs[f"{number}.{name}"] for name in stored.blobs}
+            member.restore(State(stored.values, arrays, blobs))
+            self._fitted.append((stored.candidate, member, stored.calibration))

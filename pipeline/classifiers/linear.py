@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import STRICT, Classifier, State, index_labels
@@ -41,7 +42,8 @@ class Reader:
         return targets, [spell(text, self._words) for text in texts]
 
     def _restore_reading(self, state: State) -> None:
-        self._targets, self._words = state.values.get("targets", []), state.values.get("hashtag_words", {})
+        self._targets = state.value("targets", list[str])
+        self._words = state.value("hashtag_words", dict[str, PositiveInt])
 
 
 @dataclass(config=STRICT)
@@ -96,10 +98,10 @@ class Tfidf(Reader, Classifier):
     def restore(self, state: State) -> None:
         """Take over terms and weights."""
         self._restore_reading(state)
-        self._vectorizers = [self._vectorizer(analyzer, state.values[analyzer]) for analyzer in ANALYZERS]
+        self._vectorizers = [self._vectorizer(analyzer, state.value(analyzer, list[str])) for analyzer in ANALYZERS]
         for analyzer, vectorizer in zip(ANALYZERS, self._vectorizers, strict=True):
-            vectorizer.idf_ = state.arrays[f"idf_{analyzer}"]
-        self._weights = state.arrays["coefficients"], state.arrays["intercepts"]
+            vectorizer.idf_ = state.arrays[f"idf_{analyzer}"].reshape(len(vectorizer.vocabulary))
+        self._weights = state.weights()
 
     def _vectorizer(self, analyzer: str, terms: Sequence[str] | None = None) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer

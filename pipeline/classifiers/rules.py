@@ -86,4 +86,4 @@ class Keywords(Classifier):
 
     def restore(self, state: State) -> None:
         """Take over a lexicon."""
-        self._phrases = state.values["phrases"]
+        self._phrases = state.value("phrases", list[list[str]])

@@ -64,7 +64,7 @@ def test_a_target_is_read_as_a_segment_of_its_own(tiny, tuned):
 def test_a_float32_export_is_what_the_config_may_ask_for(tuned):
     assert b"MatMulIntegerToFloat" in tuned.state().blobs["model.onnx"]
     asked = dataclasses.replace(tuned, precision="float32")
-    asked.__dict__ |= {"_model": tuned._model, "_tokenizer": tuned._tokenizer}
+    asked._trained = tuned._trained
     assert b"MatMulIntegerToFloat" not in asked.state().blobs["model.onnx"]
 
 
@@ -119,7 +119,7 @@ def thrice(tiny):
 
 
 def test_several_starts_answer_with_their_mean_log_probability(thrice):
-    single = [encoding.run(n, thrice._tokenizer, [WARM, COLD], 128) for n in thrice._model.networks]
+    single = [encoding.run(n, thrice._trained.tokenizer, [WARM, COLD], 128) for n in thrice._trained.network.networks]
     assert not np.allclose(single[0], single[1]) and not np.allclose(single[1], single[2])
     expected = np.mean([np.log(softmax(logits)) for logits in single], axis=0)
     assert np.allclose(thrice.decision_function([WARM, COLD]), expected, atol=1e-5)
@@ -129,7 +129,7 @@ def test_the_first_of_several_starts_is_the_one_that_stands_alone(thrice, tiny):
     options = {"checkpoint": tiny, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8}
     alone = create(Candidate(name="finetune", kind="finetune", options=options), random_state=5)
     alone.fit(examples(), NAMES, silent)
-    first = encoding.run(thrice._model.networks[0], thrice._tokenizer, [WARM, COLD], 128)
+    first = encoding.run(thrice._trained.network.networks[0], thrice._trained.tokenizer, [WARM, COLD], 128)
     assert np.array_equal(alone.decision_function([WARM, COLD]), first)
 
 
@@ -148,7 +148,7 @@ def test_no_start_is_refused():
 
 
 def test_starts_that_would_not_fit_into_one_file_are_refused_before_training(tiny, monkeypatch):
-    monkeypatch.setattr("pipeline.classifiers.finetune.LARGEST", 20_000)
+    monkeypatch.setattr("pipeline.classifiers.finetuning.LARGEST", 20_000)
     told = []
     classifier = create(Candidate(name="finetune", kind="finetune", options={"checkpoint": tiny, "restarts": 3}))
     with pytest.raises(InputError, match="3 restarts of it take .* the largest ONNX file; lower `restarts`"):
