@@ -97,7 +97,7 @@ def test_the_cost_of_the_pairs_is_bounded_by_steps_and_epochs(tiny, monkeypatch,
         seen.append((len(set(texts)), recipe.epochs))
         return model
 
-    monkeypatch.setattr(contrastive, "train_network", spy)
+    monkeypatch.setattr("pipeline.classifiers.network.train_network", spy)
     fitted(tiny, steps=steps)
     assert seen == [(rows, epochs)]
 

@@ -39,6 +39,7 @@ EDITS = {
     "classifiers/linear.py": {"tfidf", "embedding", "distil"} | BATCH | STUDY,
     "classifiers/rules.py": {"majority", "keywords"},
     "classifiers/finetune.py": {"finetune", "goes on", "distil"},
+    "classifiers/finetuning.py": {"finetune", "goes on", "distil"},
     "classifiers/network.py": {"finetune", "goes on", "distil"},
     "classifiers/encoding.py": ENCODERS,
     "classifiers/int8.py": ENCODERS,
