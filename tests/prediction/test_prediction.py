@@ -90,7 +90,8 @@ def test_inputs_are_labelled_in_the_order_given(label):
 
 def test_spans_slice_back_to_the_sentence(label):
     texts = {row["id"]: row["text"] for row in NEWS}
-    assert all(texts[row["article_id"]][row["start"] : row["end"]] == row["text"] for row in label(*NEWS))
+    rows = label(*NEWS)
+    assert len(rows) == 4 and all(texts[row["article_id"]][row["start"] : row["end"]] == row["text"] for row in rows)
 
 
 def test_rows_are_the_sentences_that_cutting_finds(label):
@@ -104,7 +105,9 @@ def test_probabilities_of_a_row_add_up_to_one(label):
 
 
 def test_the_label_is_the_most_likely_one_and_its_probability_the_confidence(label):
-    for row in label(*NEWS):
+    rows = label(*NEWS)
+    assert len(rows) == 4
+    for row in rows:
         assert row["confidence"] == row[probability_column(row["label"])] == max(row[name] for name in COLUMNS[7:10])
 
 
