@@ -36,7 +36,7 @@ def test_a_module_that_no_extra_brings_has_none(module):
 @pytest.mark.parametrize(
     ("module", "words", "extra"),
     [
-        ("mlflow", ["sync"], "train"),
+        ("mlflow", ["ui"], "train"),
         ("optuna", ["tune", "space.yaml"], "tune"),
         ("ray", ["predict", "seeds", "-o", "rows", "-m", "CHAMPION", "--engine", "ray"], "ray"),
         ("cleanlab", ["label", "review", "--order", "cleanlab", "--output", "b.csv"], "review"),
@@ -111,6 +111,6 @@ def test_the_wheel_alone_labels_and_says_what_the_rest_needs(environment, folder
         done = subprocess.run([stance, *words], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert "configs/default.yaml: No such file or directory; give one with --config" in done.stderr
-    done = subprocess.run([stance, "sync"], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run([stance, "ui"], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.endswith('install it with: pip install "stance-pipeline[train]"\n')

