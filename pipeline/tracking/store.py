@@ -77,9 +77,9 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         """Open the store at a URI; InputError if it does not answer or cannot be written."""
-        from sqlalchemy.exc import SQLAlchemyError
-
         self.mlflow = load_mlflow()
+        from sqlalchemy.exc import SQLAlchemyError  # comes with mlflow, which is named where it is missing
+
         self._failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
         self._experiments: dict[tuple[str, str], str] = {}
         self._open(uri)
