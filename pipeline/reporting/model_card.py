@@ -14,7 +14,7 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)"
 # What is known of a checkpoint; of any other, its own card tells.
 ENCODERS = {
     "all-MiniLM-L6-v2": MINILM,
-    "pretrained": f"{MINILM}, adapted (`pipeline/pretrained/small`, Apache-2.0) by training on real "
+    "pretrained/small": f"{MINILM}, adapted (`pipeline/pretrained/small`, Apache-2.0) by training on real "
     "sentences whose text is not in this repository: see its card",
 }
 MOST_WEAK = 4  # slices that are named

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from conftest import make_manifest
 
+from pipeline.classifiers import create
 from pipeline.config import Candidate
 from pipeline.evaluation.slices import Slice
 from pipeline.manifest import Selection, TrainingData
@@ -69,7 +70,7 @@ def test_the_card_says_who_opens_the_test_part(card):
     [
         ([], "Encoder: none."),
         (["all-MiniLM-L6-v2"], "Encoder: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)."),
-        (["pretrained"], "adapted (`pipeline/pretrained/small`"),
+        ([create(Candidate(name="mine", kind="pretrained")).encoder], "adapted (`pipeline/pretrained/small`"),
         (["goose/large"], "`goose/large`, whose own card states its licence"),
     ],
 )
