@@ -12,6 +12,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from pipeline.cli.console import out, table
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, Model
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -38,7 +39,6 @@ app = typer.Typer(
 )
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says where labels are.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")]
-DEFAULT_CONFIG = Path("configs/default.yaml")
 
 
 @app.command(epilog="Example: stance label suggest new/ --number 100 --output batch.csv")
@@ -48,7 +48,7 @@ def suggest(
     number: Annotated[int, typer.Option(help="How many sentences.")] = 100,
     strategy: Annotated[str, typer.Option(help="margin, entropy, least_confidence or random.")] = "margin",
     random_share: Annotated[float, typer.Option(help="Share that is drawn blindly, to estimate from.")] = 0.1,
-    model: Annotated[Path, typer.Option("--model", "-m", help="An exported model.")] = Path("models/champion"),
+    model: Model = DEFAULT_MODEL,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Pick the sentences of new articles whose labels would teach the model most."""

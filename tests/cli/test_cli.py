@@ -255,6 +255,16 @@ def test_a_full_standard_output_is_one_line(project):
     assert done.stderr.startswith("stance: standard output: No space left")
 
 
+@pytest.mark.parametrize(
+    "words", [["predict", "a.txt", "-o", "a.csv"], ["eval"], ["label", "suggest", "a.txt", "-o", "b.csv"]]
+)
+def test_whoever_opens_a_model_first_finishes_a_change_that_was_killed(stance, project, monkeypatch, words):
+    opened = []
+    monkeypatch.setattr("pipeline.training.champion.recover", opened.append)
+    assert stance(*words.split(), "--model", "models/nobody")[0] == 2
+    assert opened == [Path("models/nobody")]
+
+
 # What is loaded
 
 HEAVY = {"torch", "transformers", "mlflow", "datasets", "sklearn", "pandas", "scipy", "matplotlib", "pyarrow", "optuna"}
