@@ -11,6 +11,7 @@ from pipeline.coverage.measure import FEWEST_ARTICLES, USEFUL_WIDTH, Coverage, G
 from pipeline.coverage.periods import PERIODS
 from pipeline.coverage.rows import Batch
 from pipeline.data.files import write_whole
+from pipeline.data.formats.delimited import shield_formula
 from pipeline.reporting import charts
 from pipeline.reporting.charts import Mark
 from pipeline.reporting.coverage_words import (
@@ -115,7 +116,11 @@ def _csv(dimension: str, groups: list[Group] | tuple[Group, ...], coverage: Cove
 
 def _row(dimension: str, group: Group, coverage: Coverage) -> dict[str, object]:
     """Return a line of a CSV; what is not known is an empty cell."""
-    row: dict[str, object] = {dimension: _shield(group.name), "articles": group.articles, "sentences": group.sentences}
+    row: dict[str, object] = {
+        dimension: shield_formula(group.name),
+        "articles": group.articles,
+        "sentences": group.sentences,
+    }
     for position, name in enumerate((*coverage.label_names, UNCERTAIN)):
         row[f"labelled {name}"] = group.counts[position] if group.counts else ""
     for position, name in enumerate(coverage.label_names):
@@ -131,8 +136,3 @@ def _cells(name: str, interval: Interval | None) -> dict[str, object]:
     values = (interval.value, interval.low, interval.high) if interval else ("", "", "")
     cells = [f"{value:.4f}" if isinstance(value, float) else value for value in values]
     return dict(zip((name, f"{name} low", f"{name} high"), cells, strict=True))
-
-
-def _shield(value: str) -> str:
-    """Keep a spreadsheet from reading a text as a formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -14,6 +14,7 @@ from pipeline import tracking
 from pipeline.bundle import Bundle
 from pipeline.config import Config
 from pipeline.data.files import write_whole
+from pipeline.data.formats.delimited import shield_formula
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.slices import Slice
@@ -96,13 +97,8 @@ def _to_csv(rows: Sequence[dict[str, object]]) -> str:
     if rows:
         writer = csv.DictWriter(table, list(rows[0]), lineterminator="\r\n")
         writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+        writer.writerows({key: shield_formula(value) for key, value in row.items()} for row in rows)
     return table.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from reading a text as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def numbers(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:

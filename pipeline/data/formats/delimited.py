@@ -12,6 +12,12 @@ from pipeline.data.formats.encoding import find_encoding
 from pipeline.data.formats.rows import Reject, Row
 
 SAMPLE = 1 << 20  # bytes that encoding and delimiter are found by
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
+
+
+def shield_formula(value: object) -> object:
+    """Return a cell that no spreadsheet reads as a formula; for tables that people open and nobody reads back."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def read(stream: IO[bytes], where: str, delimiters: str = ",;\t") -> Iterator[Row | Reject]:
