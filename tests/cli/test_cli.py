@@ -261,7 +261,7 @@ def test_a_full_standard_output_is_one_line(project):
 def test_whoever_opens_a_model_first_finishes_a_change_that_was_killed(stance, project, monkeypatch, words):
     opened = []
     monkeypatch.setattr("pipeline.training.champion.recover", opened.append)
-    assert stance(*words.split(), "--model", "models/nobody")[0] == 2
+    assert stance(*words, "--model", "models/nobody")[0] == 2
     assert opened == [Path("models/nobody")]
 
 
