@@ -294,7 +294,7 @@ def tiny_pretrained(tiny, tmp_path_factory):
     from pipeline.classifiers.adapter import AdapterOptions, train_adapter
 
     folder = tmp_path_factory.mktemp("pretrained") / "model"
-    options = AdapterOptions(tiny, rank=2, epochs=1, learning_rate=1e-3, batch_size=8, max_length=32, random_state=0)
+    options = AdapterOptions(tiny, 2, (), epochs=1, learning_rate=1e-3, batch_size=8, max_length=32, random_state=0)
     texts = [f"{WARM} {i}" if i % 2 else f"{COLD} {i}" for i in range(24)]
     targets = np.eye(3)[np.arange(24) % 3]
     train_adapter(texts, targets, options, tmp_path_factory.mktemp("workspace"), folder, lambda share, words: None)

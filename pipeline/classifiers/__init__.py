@@ -19,6 +19,7 @@ from pipeline.config import Candidate
 from pipeline.data.examples import Example
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
+from pipeline.scoring.decision import DecisionRule
 
 if TYPE_CHECKING:
     from pipeline.classifiers.cascade import FirstStage
@@ -102,6 +103,10 @@ class Classifier(Protocol):
     def own_abstention(self) -> Abstention | None:
         """Return when to say `uncertain` where there is too little real text to find out; None if it does not know."""
         return None
+
+    def own_decision(self, label_names: Sequence[str]) -> DecisionRule:
+        """Return how it decides between these labels where its own calibration stands."""
+        return DecisionRule()
 
     def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
         """Return what may answer before it, for it alone and in the order of these labels; None where nothing may."""

@@ -17,8 +17,8 @@ from pipeline.classifiers.pretrained_folder import HEAD
 from pipeline.data.files import write_whole_folder
 from pipeline.progress import ProgressCallback
 
-# The six linear layers of each block, as BERT and MPNet name them; not the pooler, which is not used.
-LAYERS = r".*layer\.\d+\..*\.(query|key|value|dense|q|k|v|o)"
+# The six linear layers of some blocks, as BERT and MPNet name them; not the pooler, which is not used.
+LINEAR = r".*layer\.({blocks})\..*\.(query|key|value|dense|q|k|v|o)"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class AdapterOptions:
 
     encoder: str
     rank: int
+    layers: tuple[int, ...]  # the blocks that are adapted; empty: all
     epochs: int
     learning_rate: float
     batch_size: int
@@ -41,6 +42,7 @@ def train_adapter(
     workspace: Path,
     output: Path,
     on_progress: ProgressCallback,
+    checkpoint: str = "",
     *,
     goes_on_from: Path | None = None,
 ) -> None:
@@ -52,14 +54,15 @@ def train_adapter(
         options: how.
         workspace: keeps the state after each epoch, to go on from if interrupted.
         output: a folder for `adapter_model.safetensors`, `adapter_config.json` and `head.safetensors`.
-        on_progress: told how far it is.
+        on_progress: called with the share that is done.
+        checkpoint: a folder with the encoder, where that is not to be fetched.
         goes_on_from: an adapter and head to begin with, None: new ones.
 
     """
     from safetensors.numpy import save_file
 
     torch.manual_seed(options.random_state)
-    tokenizer, encoder = load_checkpoint(options.encoder)
+    tokenizer, encoder = load_checkpoint(options.encoder, checkpoint)
     model = train_network(
         _build(encoder, options, targets.shape[1], goes_on_from),
         tokenizer,
@@ -91,7 +94,8 @@ def train_adapter(
 def _build(encoder: Any, options: AdapterOptions, labels: int, goes_on_from: Path | None) -> SentenceClassifier:
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    lora = LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules=LAYERS)
+    blocks = "|".join(map(str, options.layers)) or r"\d+"
+    lora = LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules=LINEAR.format(blocks=blocks))
     with quiet_peft():
         if goes_on_from is not None:
             low_rank: Any = PeftModel.from_pretrained(encoder, str(goes_on_from), is_trainable=True)
@@ -104,11 +108,13 @@ def _build(encoder: Any, options: AdapterOptions, labels: int, goes_on_from: Pat
     return model
 
 
-def score_adapter(encoder: str, folder: Path, texts: Sequence[str], max_length: int) -> np.ndarray:
+def score_adapter(
+    encoder: str, folder: Path, texts: Sequence[str], max_length: int, checkpoint: str = ""
+) -> np.ndarray:
     """Return the logits that an adapter and its head, as written, give texts; shape (n, labels)."""
     from safetensors.numpy import load_file
 
-    tokenizer, loaded = load_checkpoint(encoder)
+    tokenizer, loaded = load_checkpoint(encoder, checkpoint)
     labels = len(load_file(folder / HEAD[1])["intercepts"])
     model = SentenceClassifier(merge_adapter(loaded, folder), labels, dropout=0.0)
     _load_head(model, folder)

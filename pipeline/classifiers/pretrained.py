@@ -31,6 +31,7 @@ from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.calibration import Calibration, softmax
+from pipeline.scoring.decision import DecisionRule
 
 if TYPE_CHECKING:
     from pipeline.classifiers.encoding import FrozenEncoder
@@ -78,6 +79,12 @@ class Pretrained(LinearOverFrozen):
         """Return what was found on the validation part that it was calibrated on."""
         stored = read_head(self.folder).abstention
         return Abstention.from_dict(stored) if stored else None
+
+    def own_decision(self, label_names: Sequence[str]) -> DecisionRule:
+        """Return the rule that serves macro-F1 best on the part that it was calibrated on."""
+        head = read_head(self.folder)
+        offsets = dict(zip(head.label_names, head.decision.get("offsets", ()), strict=False))
+        return DecisionRule(tuple(offsets[name] for name in label_names) if offsets else ())
 
     def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
         """Return the first stage that ships with it."""

@@ -34,6 +34,7 @@ class Head:
     intercepts: np.ndarray  # shape (labels,)
     calibration: dict[str, Any]  # found on the validation part, as the threshold was
     abstention: dict[str, Any] | None
+    decision: dict[str, Any]
 
 
 def find_folder(checkpoint: str) -> Path | None:
@@ -74,6 +75,7 @@ def read_head(folder: Path) -> Head:
             arrays["intercepts"],
             card["calibration"],
             card.get("abstain"),
+            card.get("decision", {}),
         )
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise InputError(folder, f"holds no pretrained model ({error!r})", then=REBUILD) from None

@@ -11,6 +11,7 @@ import typer
 from pipeline.cli.console import out
 from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, stoppable
 from pipeline.cli.summaries import describe_trial, show_training, show_tuning
+from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.training.results import CandidateResult
@@ -73,33 +74,39 @@ def tune(
     show_tuning(outcome, output)
 
 
-@app.command(epilog="Example: stance pretrain --unlabelled articles/ (hours on two cores, minutes on a GPU)")
+@app.command(epilog="Examples: stance pretrain accurate    stance pretrain small --unlabelled articles/ (an hour each)")
 def pretrain(
-    config: ConfigFile = Path("configs/full.yaml"),
+    name: Annotated[str, typer.Argument(help="Which model: `accurate`, or `small`, which that one teaches.")],
+    config: ConfigFile = DEFAULT_CONFIG,
     unlabelled: Annotated[
         list[Path] | None, typer.Option(help="Articles of the domain, without labels, to learn from as well.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="The model's folder.")] = Path("pipeline/pretrained/small"),
-    encoder: Annotated[
-        str, typer.Option(help="What is adapted: a known encoder, a folder, or a name of the hub.")
-    ] = "all-MiniLM-L6-v2",
+    output: Annotated[
+        Path | None, typer.Option(help="The model's folder; else that from which it ships.", show_default=False)
+    ] = None,
+    checkpoint: Annotated[
+        str, typer.Option(help="A folder with the base-size encoder, where that is not to be fetched.")
+    ] = "",
     only_first_stage: Annotated[
         bool,
         typer.Option("--first-stage", help="Only rebuild its first stage (minutes)."),
     ] = False,
 ) -> None:
     """Rebuild a pretrained model, from the texts that `stance corpora` brought; goes on if interrupted."""
+    from pipeline.classifiers.pretrained_folder import HOME
     from pipeline.config import read_config
     from pipeline.progress import Bar
-    from pipeline.training.pretrain import PretrainRecipe, pretrain, pretrain_first_stage
+    from pipeline.training.pretrain import RECIPES, pretrain, pretrain_first_stage
 
-    settings = read_config(config)
+    if name not in RECIPES:
+        raise InputError(name, "no such pretrained model", expected=" or ".join(RECIPES))
+    settings, recipe, folder, texts = read_config(config), RECIPES[name], output or HOME / name, unlabelled or []
     with Bar() as bar:
         if not only_first_stage:
-            card = pretrain(settings, unlabelled or [], output, bar.update, PretrainRecipe(encoder=encoder))
-            out.print(f"{output}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
-        found = pretrain_first_stage(settings, unlabelled or [], output, bar.update)
-        out.print(f"first stage: {found}")
+            card = pretrain(settings, recipe, texts, folder, bar.update, checkpoint)
+            out.print(f"{folder}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        base = "" if recipe.teacher else checkpoint
+        out.print(f"first stage: {pretrain_first_stage(settings, texts, folder, bar.update, base)}")
 
 
 @app.command(epilog="Example: stance rollback")

@@ -57,6 +57,7 @@ def export(
         metric=config.selection.metric,
         candidate=selected.candidate,
         calibration=selected.calibration,
+        decision=selected.decision,
         abstention=_abstention(selected, config),
         config=config.name,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

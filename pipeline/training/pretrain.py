@@ -1,8 +1,8 @@
-"""Rebuild a pretrained model: teachers on real text, one small low-rank student, a head, a calibration.
+"""Rebuild the pretrained models that ship: one adapter of a base-size encoder, and a small one that it teaches.
 
-The student learns from labels where there are such, and from what the teachers think of unlabelled
-text of the domain (Hinton et al., 2015), as `distil` does. Documents of the validation and test parts are
-never learned from; the validation part calibrates.
+The small model learns from labels where there are such, and from what its teacher thinks of these and of
+unlabelled text of the domain (Hinton et al., 2015). Documents of the validation and test parts are never learned
+from; the validation part calibrates.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from pipeline.classifiers import cascade, create, index_labels
 from pipeline.classifiers.encoders import DEFAULT
 from pipeline.classifiers.pretrained import write_first_stage
 from pipeline.classifiers.pretrained_folder import HEAD
-from pipeline.classifiers.teachers import soften_labels
 from pipeline.config import Candidate, Config
-from pipeline.data.dataset import load_dataset, read_corpora
+from pipeline.data.dataset import load_dataset
 from pipeline.data.digest import fingerprint, hash_file
 from pipeline.data.examples import Example
-from pipeline.data.files import write_whole_folder
+from pipeline.data.files import write_whole, write_whole_folder
 from pipeline.errors import InputError
-from pipeline.progress import ProgressCallback
+from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import find_threshold
 from pipeline.scoring.calibration import fit_calibration, softmax
+from pipeline.scoring.decision import fit_decision_rule
 from pipeline.scoring.metrics import MACRO_F1, measure
-from pipeline.scoring.predictions import likeliest
+from pipeline.scoring.predictions import Predictions
 from pipeline.training.unlabelled import unlabelled_sentences
 
 HELD_OUT = ("validation", "full-article-validation")  # sampled sentences, and all sentences of whole articles
+CHUNK = 1024  # texts that a teacher labels before what it thinks of them is kept
 CARD = """\
 # A pretrained model: a low-rank adapter for {encoder}
 
@@ -43,7 +44,7 @@ encoder {encoder} (not included; it is checked by sha256).
 
 **Data.** {labelled} labelled real sentences (news, UN speeches, government texts, headlines, state media; the
 `train` documents of `labels/external/split.csv`), {own} invented sentences of this project's train part, and
-{unlabelled} sentences of the domain that only the teachers labelled. No real text is in this repository;
+{unlabelled} sentences of the domain without labels. No real text is in this repository;
 weights hold no sentence of it as text. Labels are a large language model's reading under
 `labels/CODEBOOK.md`; no domain expert has reviewed them.
 
@@ -55,8 +56,7 @@ documents that nothing was chosen by stand in the project's README.
 |---|---|---|
 {sources}
 
-**Recipe.** Fine-tuned encoders and a TF-IDF machine label what they were not trained on; one adapter learns
-from labels and their probabilities (`EXPERIMENTS.md` says what else was tried).
+**Recipe.** {teaching} (`EXPERIMENTS.md` says what else was tried).
 
 {recipe}
 
@@ -69,38 +69,49 @@ lower than on sampled sentences. Outlets are mostly American and British, 2012 t
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Some epochs over one choice of rows, at a rate that falls to nothing."""
+
+    epochs: int
+    learning_rate: float
+    invented: bool = True  # whether this project's own text is among the rows
+    most_common: int = 1_000_000  # how many real sentences of the commonest label are, drawn at random
+    unlabelled: bool = False  # whether sentences without labels are
+
+
+@dataclass(frozen=True)
 class PretrainRecipe:
     """How a pretrained model is made; its card repeats it."""
 
-    encoder: str = DEFAULT
-    teacher_networks: int = 3  # fine-tuned encoders of different random states, averaged
-    teacher_epochs: int = 4
-    teacher_rate: float = 7e-5
-    teacher_folds: int = 3
-    label_share: float = 0.5  # of a label beside the teachers' probabilities, where there is one
+    encoder: str
+    stages: tuple[Stage, ...]
+    teacher: str = ""  # the pretrained model that teaches it; without one it learns from labels alone
+    label_share: float = 0.5  # of a label beside the teacher's probabilities, or beside equal ones
+    layers: tuple[int, ...] = ()  # the blocks that are adapted; empty: all
     rank: int = 32
-    epochs: int = 5
-    learning_rate: float = 7e-4
-    closing_epochs: int = 2  # on labels alone, this project's own text among them
-    closing_rate: float = 3e-4
     batch_size: int = 32
     max_length: int = 128
     random_state: int = 13
 
-    @property
-    def teachers(self) -> list[Candidate]:
-        """A fine-tuned encoder and a TF-IDF machine: they err apart."""
-        options = {"checkpoint": self.encoder, "restarts": self.teacher_networks, "epochs": self.teacher_epochs}
-        options |= {"learning_rate": self.teacher_rate, "validation_share": 0.0}
-        return [Candidate(name="finetune", kind="finetune", options=options), Candidate(name="tfidf", kind="tfidf")]
+
+RECIPES = {
+    "accurate": PretrainRecipe(
+        "all-mpnet-base-v2",
+        (Stage(2, 4e-4, invented=False, most_common=5000), Stage(2, 3e-4, most_common=4500)),
+        label_share=0.95,
+        layers=tuple(range(6, 12)),
+    ),
+    "small": PretrainRecipe(DEFAULT, (Stage(5, 7e-4, most_common=8000, unlabelled=True),), teacher="accurate"),
+}
 
 
 def pretrain(
     config: Config,
+    recipe: PretrainRecipe,
     unlabelled: Sequence[Path],
     output: Path,
     on_progress: ProgressCallback,
-    recipe: PretrainRecipe = PretrainRecipe(),
+    checkpoint: str = "",
 ) -> dict[str, object]:
     """Train the adapter and write it with its head and card; goes on where an earlier call stopped.
 
@@ -108,69 +119,112 @@ def pretrain(
 
     Args:
         config: names the corpora and the labels.
-        unlabelled: tables or folders of articles; their sentences are labelled by the teachers alone.
-        output: the model's folder.
-        on_progress: told how far it is.
         recipe: how.
+        unlabelled: tables or folders of articles; their sentences are labelled by the teacher alone.
+        output: the model's folder.
+        on_progress: called with the share that is done, and what is being done.
+        checkpoint: a folder with the encoder, the teacher's if there is one, where that is not to be fetched.
 
     """
     from pipeline.classifiers.adapter import AdapterOptions, score_adapter, train_adapter
 
-    rows = _corpora(config)
-    train, validation = ([row for row in rows if row.split in parts] for parts in (("train",), HELD_OUT))
-    texts = unlabelled_sentences(unlabelled, rows)
-    targets, others = soften_labels(
-        recipe.teachers,
-        train,
-        texts,
-        config.label_names,
-        lambda share, words: on_progress(0.6 * share, words),
-        label_share=recipe.label_share,
-        folds=recipe.teacher_folds,
-        random_state=recipe.random_state,
-        cache=config.cache / "folds",
-    )
-    # Teachers know nothing of this project's own text, so its labels stand alone.
-    own = [row for row in load_dataset(config).part("train") if row.origin in config.data.invented]
-    own_targets = np.eye(len(config.label_names))[index_labels(own, config.label_names)]
-    shared = {name: getattr(recipe, name) for name in ("encoder", "rank", "batch_size", "max_length", "random_state")}
-    options = AdapterOptions(**shared, epochs=recipe.epochs, learning_rate=recipe.learning_rate)
-    closing = replace(options, epochs=recipe.closing_epochs, learning_rate=recipe.closing_rate)
-    learned = [[row.input for row in (*train, *own)], texts, targets.tolist(), others.tolist(), own_targets.tolist()]
-    name = fingerprint({"pipeline.classifiers.adapter"}, learned, asdict(options), asdict(closing))
-    workspace = config.cache / "pretrain" / name
-    first, last = workspace / "first", workspace / "last"
-    if not first.exists():
-        train_adapter(
-            [row.text for row in train] + texts,
-            np.vstack([targets, others]),
-            options,
-            workspace / "student",
-            first,
-            lambda share, words: on_progress(0.6 + 0.3 * share, words),
+    own_checkpoint = "" if recipe.teacher else checkpoint
+    train, validation = _rows(config)
+    texts = unlabelled_sentences(unlabelled, [*train, *validation])
+    targets = _targets(recipe, train, texts, config, checkpoint, lambda share, words: on_progress(share / 2, words))
+    inputs, done = [*(row.input for row in train), *texts], None
+    for number, stage in enumerate(recipe.stages):
+        chosen = _choose(train, len(texts), stage, config, recipe.random_state + number)
+        options = AdapterOptions(
+            recipe.encoder,
+            recipe.rank,
+            recipe.layers,
+            stage.epochs,
+            stage.learning_rate,
+            recipe.batch_size,
+            recipe.max_length,
+            recipe.random_state + number,
         )
-    if not last.exists():
-        train_adapter(
-            [row.text for row in (*train, *own)],
-            np.vstack([targets, own_targets]),
-            closing,
-            workspace / "closing",
-            last,
-            lambda share, words: on_progress(0.9 + 0.1 * share, words),
-            goes_on_from=first,
-        )
-    scores = score_adapter(recipe.encoder, last, [row.text for row in validation], recipe.max_length)
-    counts = {"labelled": len(train), "own": len(own), "unlabelled": len(texts), "validation": len(validation)}
-    card, words = _describe(scores, validation, counts, config, recipe)
+        learned = [[inputs[row], *targets[row].tolist()] for row in chosen]
+        name = fingerprint({"pipeline.classifiers.adapter"}, learned, asdict(options), str(done))
+        place = config.cache / "pretrain" / name
+        step = step_of(lambda share, words: on_progress(0.5 + share / 2, words), number, len(recipe.stages))
+        if not (place / "done").exists():
+            rows, soft = [inputs[row] for row in chosen], targets[chosen]
+            train_adapter(rows, soft, options, place / "work", place / "done", step, own_checkpoint, goes_on_from=done)
+        done = place / "done"
+    assert done
+    scores = score_adapter(recipe.encoder, done, [row.text for row in validation], recipe.max_length, own_checkpoint)
+    own = sum(row.origin in config.data.invented for row in train)
+    counts = {"labelled": len(train) - own, "own": own, "unlabelled": len(texts), "validation": len(validation)}
+    card, words = describe(scores, validation, counts, config, recipe, own_checkpoint)
     with write_whole_folder(output) as partial:
-        shutil.copytree(last, partial, dirs_exist_ok=True)
+        shutil.copytree(done, partial, dirs_exist_ok=True)
         (partial / HEAD[0]).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(words, encoding="utf-8")
     return card
 
 
+def _rows(config: Config) -> tuple[list[Example], list[Example]]:
+    """Return the train part and the real validation documents; InputError where there is no real text."""
+    if config.data.corpora is None or not config.data.corpora.exists():
+        raise InputError(config.name, "has no real text here", expected="data.corpora", then="run `stance corpora`")
+    dataset = load_dataset(config)
+    return list(dataset.part("train")), [row for part in HELD_OUT for row in dataset.part(part)]
+
+
+def _targets(
+    recipe: PretrainRecipe,
+    train: Sequence[Example],
+    texts: Sequence[str],
+    config: Config,
+    checkpoint: str,
+    on_progress: ProgressCallback,
+) -> np.ndarray:
+    """Return what is to be learned of labelled and of unlabelled texts: probabilities, shape (n + m, k)."""
+    truth = np.eye(len(config.label_names))[index_labels(train, config.label_names)]
+    if recipe.teacher:
+        soft = teach(recipe.teacher, [*(row.input for row in train), *texts], config, checkpoint, on_progress)
+    else:
+        soft = np.full((len(train) + len(texts), truth.shape[1]), 1 / truth.shape[1])
+    soft[: len(train)] = recipe.label_share * truth + (1 - recipe.label_share) * soft[: len(train)]
+    return soft
+
+
+def teach(
+    model: str, texts: Sequence[str], config: Config, checkpoint: str, on_progress: ProgressCallback
+) -> np.ndarray:
+    """Return a pretrained model's probabilities for texts, shape (n, k); what it has said is remembered."""
+    options = {"model": model, "checkpoint": checkpoint, "precision": "float32"}
+    teacher = create(Candidate(name="teacher", kind="pretrained", options=options))
+    teacher.fit([], config.label_names, on_progress)
+    place = config.cache / "pretrain" / fingerprint(teacher.modules, texts, files=teacher.files)
+    place.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for start in range(0, len(texts), CHUNK):
+        on_progress(start / len(texts), f"the teacher reads sentence {start + 1:,} of {len(texts):,}")
+        file = place / f"{start}.npy"
+        if not file.exists():
+            with write_whole(file) as partial, partial.open("wb") as stream:
+                np.save(stream, softmax(teacher.decision_function(texts[start : start + CHUNK])))
+        parts.append(np.load(file))
+    return np.concatenate(parts)
+
+
+def _choose(train: Sequence[Example], unlabelled: int, stage: Stage, config: Config, random_state: int) -> np.ndarray:
+    """Return the positions of the rows of a stage; those of the unlabelled texts come after the labelled ones."""
+    y, own = index_labels(train, config.label_names), np.array([row.origin in config.data.invented for row in train])
+    common = np.flatnonzero((y == np.bincount(y).argmax()) & ~own)
+    few = np.random.default_rng(random_state).permutation(common)[: stage.most_common]
+    kept = np.ones(len(train), bool)
+    kept[common] = False
+    kept[few] = True
+    kept &= ~own | stage.invented
+    return np.append(np.flatnonzero(kept), len(train) + np.arange(unlabelled if stage.unlabelled else 0))
+
+
 def pretrain_first_stage(
-    config: Config, unlabelled: Sequence[Path], folder: Path, on_progress: ProgressCallback
+    config: Config, unlabelled: Sequence[Path], folder: Path, on_progress: ProgressCallback, checkpoint: str = ""
 ) -> dict[str, object]:
     """Distil a pretrained model into its first stage, beside it; return what that does on held-out text.
 
@@ -178,18 +232,18 @@ def pretrain_first_stage(
     does it give another label than the model. How often it would have, had their articles not been there,
     is counted over five folds.
     """
-    rows = _corpora(config)
-    texts = [row.input for row in rows if row.split == "train"] + unlabelled_sentences(unlabelled, rows)
-    held_out = [row for row in rows if row.split in HELD_OUT]
-    own = [row.input for row in held_out]
-    model = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
+    train, held_out = _rows(config)
+    real = [row.input for row in train if row.origin not in config.data.invented]
+    texts, own = real + unlabelled_sentences(unlabelled, [*train, *held_out]), [row.input for row in held_out]
+    options = {"model": str(folder), "checkpoint": checkpoint}
+    model = create(Candidate(name="pretrained", kind="pretrained", options=options))
     model.fit([], config.label_names, on_progress)
     on_progress(0.1, f"the model labels {len(texts) + len(own)} sentences")
     probabilities = softmax(model.decision_function(texts + own))
     on_progress(0.9, "distil")
     stage = cascade.fit(model.state().blobs["tokenizer.json"], texts, probabilities[: len(texts)])
     common, scores = stage.rest.index(0.0), stage.scores(own)
-    sided = probabilities[len(texts) :].argmax(1) != common
+    sided = model.own_decision(config.label_names).decide(probabilities[len(texts) :]) != common
     folds = np.unique([row.group for row in held_out], return_inverse=True)[1] % 5
     lost = 0
     for fold in range(5):
@@ -209,46 +263,59 @@ def pretrain_first_stage(
     return facts
 
 
-def _corpora(config: Config) -> tuple[Example, ...]:
-    if config.data.corpora is None:
-        raise InputError(config.name, "names no corpora", expected="data.corpora", then="use configs/full.yaml")
-    return read_corpora(config.data.corpora, config.label_names)
-
-
-def _describe(
-    scores: np.ndarray, validation: Sequence[Example], counts: dict[str, int], config: Config, recipe: PretrainRecipe
+def describe(
+    scores: np.ndarray,
+    validation: Sequence[Example],
+    counts: dict[str, int],
+    config: Config,
+    recipe: PretrainRecipe,
+    checkpoint: str = "",
 ) -> tuple[dict[str, object], str]:
-    """Calibrate on the validation documents; return what is stored beside the adapter, and its card."""
+    """Calibrate on the validation documents; return what is stored beside the adapter, and its card.
+
+    Args:
+        scores: logits of the validation rows, shape (n, k).
+        validation: n sentences, sampled ones and those of whole articles.
+        counts: rows by use, for the card.
+        config: names labels and the precision that the threshold shall reach.
+        recipe: how it was made.
+        checkpoint: a folder with the encoder, where that was not fetched.
+
+    """
     from pipeline.classifiers.checkpoint import WEIGHTS, find_checkpoint
 
-    y_true, groups = index_labels(validation, config.label_names), [row.group for row in validation]
+    y_true, groups = index_labels(validation, config.label_names), np.array([row.group for row in validation])
     folds = np.unique(groups, return_inverse=True)[1] % 5
     calibration = fit_calibration(scores, y_true, folds)
     probabilities = calibration.apply(scores)
+    decision, y_pred = fit_decision_rule(y_true, probabilities, folds)
     # The headline and the threshold are those of the sampled sentences: whole articles are easier, and mostly neutral.
     sampled = np.array([row.split == "validation" for row in validation])
-    rows = likeliest(y_true, probabilities, groups)
-    found = measure(MACRO_F1, rows.take(sampled))
+    rows = Predictions(y_true, y_pred, probabilities, groups)
+    score = measure(MACRO_F1, rows.take(sampled))
     card: dict[str, object] = {
         "encoder": recipe.encoder,
-        "encoder_sha256": hash_file(find_checkpoint(recipe.encoder) / WEIGHTS),
+        "encoder_sha256": hash_file(find_checkpoint(recipe.encoder, checkpoint) / WEIGHTS),
         "label_names": list(config.label_names),
         "calibration": calibration.to_dict(),
+        "decision": asdict(decision),
         "abstain": find_threshold(rows.take(sampled), config.abstain.precision).to_dict(),
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
         "recipe": asdict(recipe),
         "rows": counts,
-        "validation_macro_f1": [round(value, 4) for value in (found.value, found.low, found.high)],
+        "validation_macro_f1": [round(value, 4) for value in (score.value, score.low, score.high)],
     }
     sources = sorted({row.origin for row in validation})
     parts = {source: rows.take(np.array([row.origin == source for row in validation])) for source in sources}
     by_source = [f"| {name} | {len(part)} | {MACRO_F1.value(part):.3f} |" for name, part in parts.items()]
+    teacher = f"the probabilities of `{recipe.teacher}`" if recipe.teacher else "smoothed labels"
     words = CARD.format(
         created=card["created"],
         encoder=recipe.encoder,
         **counts,
-        score=f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}] on {sampled.sum()} sampled sentences",
+        score=f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] on {sampled.sum()} sampled sentences",
         sources="\n".join(by_source),
+        teaching=f"One adapter learns from labels and {teacher}",
         recipe="\n".join(f"- `{name}`: {value}" for name, value in asdict(recipe).items()),
     )
     return card, words

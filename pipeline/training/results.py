@@ -16,8 +16,9 @@ from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import Calibration, fit_calibration
+from pipeline.scoring.decision import DecisionRule, fit_decision_rule
 from pipeline.scoring.metrics import MACRO_F1, measure
-from pipeline.scoring.predictions import Predictions, likeliest
+from pipeline.scoring.predictions import Predictions
 from pipeline.training.rows import (
     ALWAYS,
     exclude_active_samples,
@@ -38,6 +39,8 @@ class CandidateResult:
     folds: np.ndarray  # shape (n,)
     scores: np.ndarray  # shape (n, k)
     calibration: Calibration
+    decision: DecisionRule
+    y_pred: np.ndarray  # label indices by a rule that these rows did not fit, shape (n,)
     seconds: float
     real: np.ndarray  # whether a row is real text, shape (n,)
     held_out: np.ndarray  # from pretraining too, shape (n,); other rows give no honest score
@@ -54,15 +57,10 @@ class CandidateResult:
         """Finite ones, shape (n, k)."""
         return np.log(np.clip(self.probabilities, 1e-9, None))
 
-    @property
-    def y_pred(self) -> np.ndarray:
-        """Label indices, shape (n,)."""
-        return self.probabilities.argmax(1)
-
     def predictions(self, rows: np.ndarray) -> Predictions:
         """Return what it says of some rows, by a mask of shape (n,)."""
         groups = np.array([example.group for example in self.examples])
-        return likeliest(self.y_true, self.probabilities, groups).take(rows)
+        return Predictions(self.y_true, self.y_pred, self.probabilities, groups).take(rows)
 
     def macro_f1(self, rows: np.ndarray, resamples: int) -> Interval | None:
         """Return macro-F1 on some rows; None where there are none."""
@@ -133,21 +131,45 @@ def _calibrated(
     members: tuple[CandidateResult, ...] = (),
     fitted: Classifier | None = None,
 ) -> CandidateResult:
-    """Calibrate held-out scores, and say which rows are held out from pretraining too."""
+    """Calibrate held-out scores, find how to decide by them, and say which rows are held out from pretraining too."""
     y_true, real = index_labels(examples, config.label_names), is_real(examples, config)
+    rows = exclude_active_samples(examples, rows_that_count(real, config))
     if classifier.is_calibrated(has_enough_real_text(real, config)):
-        calibration = Calibration()
+        calibration, decision = Calibration(), classifier.own_decision(config.label_names)
+        y_pred = decision.decide(calibration.apply(scores))
     else:
-        rows = exclude_active_samples(examples, rows_that_count(real, config))
         counted = [example for example, kept in zip(examples, rows, strict=True) if kept]
         # All the real text may lie in one fold.
         parts = split_single_fold(counted, split_single_fold(examples, folds, config)[rows], config)
         calibration = fit_calibration(scores[rows], y_true[rows], parts)
+        probabilities = calibration.apply(scores)
+        decision, honest = fit_decision_rule(y_true[rows], probabilities[rows], parts, _scored_labels(config))
+        y_pred = decision.decide(probabilities)
+        y_pred[rows] = honest
     knows = classifier.knows_invented_text or any(not member.held_out.all() for member in members)
     held_out = real if knows and real.any() else np.ones_like(real)
     return CandidateResult(
-        candidate, examples, y_true, folds, scores, calibration, seconds, real, held_out, members, fitted
+        candidate,
+        examples,
+        y_true,
+        folds,
+        scores,
+        calibration,
+        decision,
+        y_pred,
+        seconds,
+        real,
+        held_out,
+        members,
+        fitted,
     )
+
+
+def _scored_labels(config: Config) -> list[int] | None:
+    """Return the labels that the config's metric is the mean over, None for all."""
+    if config.selection.metric == "macro_f1":
+        return None
+    return [config.label_names.index(name) for name in config.positive]
 
 
 def refit(

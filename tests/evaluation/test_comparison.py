@@ -15,6 +15,7 @@ from pipeline.evaluation.comparison import compare_models, describe_gain
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.decision import DecisionRule
+from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.metrics import MACRO_F1, METRICS, difference
 from pipeline.training.results import CandidateResult
 from pipeline.training.scores import against_tfidf
@@ -141,6 +142,8 @@ def candidate(name, right, *, kind="majority", unseen=True):
             np.zeros(300, int),
             3.0 * np.eye(2)[y_pred],
             Calibration(),
+            DecisionRule(),
+            y_pred,
             1.0,
         ),
         real,

@@ -2,17 +2,21 @@
 
 import json
 import shutil
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from transformers import MPNetConfig, MPNetModel
 
 from pipeline.classifiers import create
+from pipeline.classifiers.adapter import AdapterOptions, _build
 from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter
 from pipeline.classifiers.pretrained_folder import HOME, read_head
 from pipeline.config import Candidate, Config, Data
-from pipeline.data.dataset import read_corpora
+from pipeline.data.dataset import load_dataset, read_corpora
 from pipeline.errors import InputError
-from pipeline.training.pretrain import PretrainRecipe, pretrain, pretrain_first_stage
+from pipeline.training.pretrain import RECIPES, PretrainRecipe, Stage, _choose, pretrain, pretrain_first_stage
 from pipeline.training.unlabelled import unlabelled_sentences
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
@@ -22,7 +26,7 @@ SENTENCES = {
     "neutral": "Bus number {} crossed the bridge at Dandong with eleven passengers.",
 }
 FOG = "The harbour at Nampo was foggy all week long. Ships waited, and so did the gulls of Nampo."
-OPTIONS = {"teacher_networks": 1, "teacher_epochs": 1, "teacher_folds": 2, "epochs": 1, "closing_epochs": 1, "rank": 2}
+STAGES = (Stage(1, 1e-3, invented=False, most_common=4), Stage(1, 1e-3, unlabelled=True))
 
 
 def silent(share, words):
@@ -40,7 +44,9 @@ def config(tmp_path):
     file = tmp_path / "corpora.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     candidates = (Candidate(name="majority", kind="majority"),)
-    return Config(name="x", label_names=NAMES, candidates=candidates, data=Data(corpora=file), cache=tmp_path / "cache")
+    return Config(
+        name="x", label_names=NAMES, candidates=candidates, data=Data(corpora=file, limit=1), cache=tmp_path / "cache"
+    )
 
 
 @pytest.fixture
@@ -78,17 +84,24 @@ def encoder(request, tiny, tiny_mpnet):
 
 
 def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config, unlabelled, encoder, tmp_path):
-    output, recipe, heard = tmp_path / "model", PretrainRecipe(encoder=encoder, **OPTIONS), []
+    teacher, output = tmp_path / "teacher", tmp_path / "model"
+    recipe = PretrainRecipe(encoder, STAGES, rank=2, layers=(0,))
+    pretrain(config, recipe, [], teacher, silent)
+    pupil, heard = replace(recipe, teacher=str(teacher), layers=()), []
     for _ in range(2):
-        pretrain(config, [unlabelled], output, lambda share, words: heard.append(words), recipe)
+        pretrain(config, pupil, [unlabelled], output, lambda share, words: heard.append(words))
         heard.append("again")
-    assert any(words.startswith("teacher finetune, fit 1 of 2: ") for words in heard)
-    assert heard[-2:] == ["again", "again"]  # all that was learned is remembered
+    assert any(words.startswith("the teacher reads sentence 1 of ") for words in heard)
+    assert any("epoch" in words for words in heard)
+    assert not any("epoch" in words for words in heard[heard.index("again") :])  # all that was learned is remembered
     names = {file.name for file in output.iterdir()}
     assert names == {"adapter_config.json", "adapter_model.safetensors", "head.json", "head.safetensors", "README.md"}
     card, head = (output / "README.md").read_text(encoding="utf-8"), read_head(output)
-    assert "36 labelled real sentences" in card and "2 sentences of the domain" in card and f"for {encoder}" in card
+    real = [row for row in load_dataset(config).part("train") if row.origin not in config.data.invented]
+    assert f"{len(real)} labelled real sentences" in card and len(real) >= 36
+    assert "2 sentences of the domain" in card and f"for {encoder}" in card
     assert head.coefficients.shape == (3, 16) and head.label_names == NAMES
+    assert len(head.decision["offsets"]) in (0, 3)
     _, plain = load_checkpoint(encoder)
     before = {name: value.clone() for name, value in plain.state_dict().items()}
     after = merge_adapter(plain, output).state_dict()
@@ -98,6 +111,24 @@ def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config
         classifier = create(Candidate(name=kind, kind=kind, options=options))
         classifier.fit(read_corpora(config.data.corpora, NAMES), NAMES, silent)
         assert classifier.decision_function(["Envoy number 7 begged."]).shape == (1, 3)
+
+
+def test_only_the_layers_of_the_recipe_are_adapted():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    options = AdapterOptions("x", 2, (1, 2), 1, 1e-3, 8, 32, 0)
+    model = _build(MPNetModel(MPNetConfig(vocab_size=9, **sizes)), options, 3, None)
+    moving = {name.split("layer.")[1][0] for name, p in model.encoder.named_parameters() if p.requires_grad}
+    assert moving == {"1", "2"}
+
+
+def test_a_stage_takes_few_rows_of_the_commonest_label_and_invented_text_if_it_says_so(config):
+    rows = [row for row in read_corpora(config.data.corpora, NAMES) if row.split == "train"]
+    own = [replace(row, origin="authored", label="neutral") for row in rows[:3]]
+    chosen = _choose([*rows, *own], 5, Stage(1, 0.1, invented=False, most_common=2), config, 0)
+    labels = Counter([*rows, *own][position].label for position in chosen)
+    assert labels == {"pro-sanctions": 12, "pro-dialogue": 12, "neutral": 2}
+    everything = _choose([*rows, *own], 5, Stage(1, 0.1, unlabelled=True), config, 0)
+    assert everything.tolist() == list(range(len(rows) + 3 + 5))
 
 
 @pytest.mark.slow
@@ -113,5 +144,5 @@ def test_a_first_stage_is_written_beside_the_adapter_it_was_made_for(config, unl
 
 
 def test_without_corpora_there_is_one_line(config):
-    with pytest.raises(InputError, match="names no corpora"):
-        pretrain(config.model_copy(update={"data": Data()}), [], config.cache, silent)
+    with pytest.raises(InputError, match="has no real text here"):
+        pretrain(config.model_copy(update={"data": Data()}), RECIPES["small"], [], config.cache, silent)

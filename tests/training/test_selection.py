@@ -10,6 +10,7 @@ from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.scoring.calibration import Calibration, fit_calibration
+from pipeline.scoring.decision import DecisionRule
 from pipeline.training.results import CandidateResult, combine, cross_validate, refit
 from pipeline.training.rows import ALWAYS, check_classes, check_validation, exclude_active_samples, make_folds
 from pipeline.training.selection import check_candidates, select
@@ -60,7 +61,7 @@ def result(name, right, *, kind="tfidf", number=120, real=True, random_state=0):
     scores = 4.0 * np.eye(3)[y_pred]
     folds = np.arange(number) // 3 % 3
     return CandidateResult(
-        *(Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), 1.0),
+        *(Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), DecisionRule(), y_pred, 1.0),
         real=np.full(number, real),
         held_out=np.full(number, True),
     )
@@ -145,8 +146,8 @@ def test_a_config_may_ask_for_the_highest_even_on_a_tie(tmp_path):
 def test_a_config_may_choose_by_the_positive_labels_alone(tmp_path):
     """One candidate is wrong on one label, the other on another: macro-F1 ties them, the positive label does not."""
     right, wrong = result("for", 1.0), result("neither", 1.0)
-    right.scores[right.y_true == 2] = [0, 4, 0]
-    wrong.scores[wrong.y_true == 0] = [0, 4, 0]
+    right.y_pred[right.y_true == 2] = 1
+    wrong.y_pred[wrong.y_true == 0] = 1
     settings = config(tmp_path, prefer_simple=False)
     chosen = settings.selection.model_copy(update={"metric": "positive_f1"})
     settings = settings.model_copy(update={"positive": ("for",), "selection": chosen})
