@@ -92,9 +92,11 @@ bench-labelling: $(READY)
 bench-coverage: $(READY)
 	$(VENV)/bin/python benchmarks/coverage.py
 
-# Rebuilds the pretrained model that ships; needs `stance corpora` first. UNLABELLED="FOLDER FILE" adds text.
+# Rebuilds the pretrained models that ship; needs `stance corpora` first. UNLABELLED="FOLDER FILE" adds text,
+# CHECKPOINT=FOLDER is the base-size encoder where that is not to be fetched.
 pretrain: $(READY)
-	$(STANCE) pretrain $(foreach file,$(UNLABELLED),--unlabelled $(file))
+	$(STANCE) pretrain accurate $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+	$(STANCE) pretrain small $(foreach file,$(UNLABELLED),--unlabelled $(file)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 clean:
 	rm -rf $(VENV) .cache models mlflow.db* mlartifacts reports

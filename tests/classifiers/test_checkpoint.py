@@ -169,7 +169,7 @@ def test_an_adapter_of_another_encoder_is_refused(tiny_pretrained, tiny_mpnet, t
     head = json.loads((folder / "head.json").read_text())
     (folder / "head.json").write_text(json.dumps(head | {"encoder_sha256": "f" * 64}))
     message = refusal(load_checkpoint, str(folder))
-    assert "sha256 ffffffffffff...; that of " in message and message.endswith("rebuild it: stance pretrain")
+    assert "sha256 ffffffffffff...; that of " in message and message.endswith("rebuild it: stance pretrain NAME")
 
 
 def test_a_base_folder_with_another_encoder_is_refused(tiny_pretrained, tiny_mpnet):
@@ -220,7 +220,7 @@ def test_a_folder_without_an_adapter_is_no_pretrained_model(tiny):
 def test_layers_of_either_encoder_are_adapted_and_the_adapter_is_found_again(tiny, tiny_mpnet, tmp_path):
     for name, encoder, layers in (("bert", tiny, "query key value"), ("mpnet", tiny_mpnet, "q k v o")):
         options = AdapterOptions(
-            encoder, rank=2, epochs=1, learning_rate=1e-2, batch_size=8, max_length=16, random_state=0
+            encoder, 2, (), epochs=1, learning_rate=1e-2, batch_size=8, max_length=16, random_state=0
         )
         texts, targets = [WARM, COLD] * 8, np.eye(2)[np.arange(16) % 2]
         output = tmp_path / name

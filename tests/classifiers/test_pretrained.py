@@ -104,7 +104,7 @@ def test_a_first_stage_of_another_adapter_is_refused(tmp_path):
     head = json.loads((folder / "head.json").read_text(encoding="utf-8"))
     (folder / "head.json").write_text(json.dumps(head | {"created": "1999-01-01"}), encoding="utf-8")
     other = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
-    with pytest.raises(InputError, match="another adapter; rebuild it: stance pretrain --first-stage"):
+    with pytest.raises(InputError, match="another adapter; rebuild it: stance pretrain NAME --first-stage"):
         other.first_stage(NAMES)
 
 

@@ -15,7 +15,6 @@ from pipeline.evaluation.comparison import compare_models, describe_gain
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.decision import DecisionRule
-from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.metrics import MACRO_F1, METRICS, difference
 from pipeline.training.results import CandidateResult
 from pipeline.training.scores import against_tfidf
