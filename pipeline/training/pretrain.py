@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +51,7 @@ weights hold no sentence of it as text. Labels are a large language model's read
 `labels/CODEBOOK.md`; no domain expert has reviewed them.
 
 **Scores.** Macro-F1 on the `validation` documents, which calibrate it and were used to choose the recipe:
-{score} (`whole` below: all sentences of whole articles). Scores on
+{score} on sampled sentences (`whole` below: all sentences of whole articles). Scores on
 documents that nothing was chosen by stand in the project's README.
 
 | source | sentences | macro-F1 |
@@ -126,33 +128,20 @@ def pretrain(
         checkpoint: a folder with the encoder, the teacher's if there is one, where that is not to be fetched.
 
     """
-    from pipeline.classifiers.adapter import AdapterOptions, score_adapter, train_adapter
+    from pipeline.classifiers.adapter import score_adapter
 
     own_checkpoint = "" if recipe.teacher else checkpoint
     train, validation = _rows(config)
     texts = unlabelled_sentences(unlabelled, [*train, *validation])
     targets = _targets(recipe, train, texts, config, checkpoint, lambda share, words: on_progress(share / 2, words))
-    inputs, done = [*(row.input for row in train), *texts], None
+    inputs = np.array([*(row.input for row in train), *texts], object)
+    done: Path | None = None
     for number, stage in enumerate(recipe.stages):
-        chosen = _choose(train, len(texts), stage, config, recipe.random_state + number)
-        options = AdapterOptions(
-            recipe.encoder,
-            recipe.rank,
-            recipe.layers,
-            stage.epochs,
-            stage.learning_rate,
-            recipe.batch_size,
-            recipe.max_length,
-            recipe.random_state + number,
-        )
-        learned = [[inputs[row], *targets[row].tolist()] for row in chosen]
-        name = fingerprint({"pipeline.classifiers.adapter"}, learned, asdict(options), str(done))
-        place = config.cache / "pretrain" / name
         step = step_of(lambda share, words: on_progress(0.5 + share / 2, words), number, len(recipe.stages))
-        if not (place / "done").exists():
-            rows, soft = [inputs[row] for row in chosen], targets[chosen]
-            train_adapter(rows, soft, options, place / "work", place / "done", step, own_checkpoint, goes_on_from=done)
-        done = place / "done"
+        chosen = _choose(train, len(texts), stage, config, recipe.random_state + number)
+        done = _learn(
+            recipe, number, inputs[chosen].tolist(), targets[chosen], done, config.cache, own_checkpoint, step
+        )
     assert done
     scores = score_adapter(recipe.encoder, done, [row.text for row in validation], recipe.max_length, own_checkpoint)
     own = sum(row.origin in config.data.invented for row in train)
@@ -163,6 +152,38 @@ def pretrain(
         (partial / HEAD[0]).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(words, encoding="utf-8")
     return card
+
+
+def _learn(
+    recipe: PretrainRecipe,
+    number: int,
+    texts: Sequence[str],
+    targets: np.ndarray,
+    before: Path | None,
+    cache: Path,
+    checkpoint: str,
+    on_progress: ProgressCallback,
+) -> Path:
+    """Train one stage, on from the one before, unless it was trained already; return where its adapter lies."""
+    from pipeline.classifiers.adapter import AdapterOptions, train_adapter
+
+    stage = recipe.stages[number]
+    options = AdapterOptions(
+        recipe.encoder,
+        recipe.rank,
+        recipe.layers,
+        stage.epochs,
+        stage.learning_rate,
+        recipe.batch_size,
+        recipe.max_length,
+        recipe.random_state + number,
+    )
+    learned = [list(texts), targets.tolist(), asdict(options), str(before)]
+    place = cache / "pretrain" / fingerprint({"pipeline.classifiers.adapter"}, *learned)
+    if not (place / "done").exists():
+        work, done = place / "work", place / "done"
+        train_adapter(texts, targets, options, work, done, on_progress, checkpoint, goes_on_from=before)
+    return place / "done"
 
 
 def _rows(config: Config) -> tuple[list[Example], list[Example]]:
@@ -207,7 +228,7 @@ def teach(
         if not file.exists():
             with write_whole(file) as partial, partial.open("wb") as stream:
                 np.save(stream, softmax(teacher.decision_function(texts[start : start + CHUNK])))
-        parts.append(np.load(file))
+        parts.append(np.load(file, allow_pickle=False))
     return np.concatenate(parts)
 
 
@@ -270,7 +291,7 @@ def describe(
     config: Config,
     recipe: PretrainRecipe,
     checkpoint: str = "",
-) -> tuple[dict[str, object], str]:
+) -> tuple[dict[str, Any], str]:
     """Calibrate on the validation documents; return what is stored beside the adapter, and its card.
 
     Args:
@@ -293,7 +314,7 @@ def describe(
     sampled = np.array([row.split == "validation" for row in validation])
     rows = Predictions(y_true, y_pred, probabilities, groups)
     score = measure(MACRO_F1, rows.take(sampled))
-    card: dict[str, object] = {
+    card: dict[str, Any] = {
         "encoder": recipe.encoder,
         "encoder_sha256": hash_file(find_checkpoint(recipe.encoder, checkpoint) / WEIGHTS),
         "label_names": list(config.label_names),
@@ -305,17 +326,29 @@ def describe(
         "rows": counts,
         "validation_macro_f1": [round(value, 4) for value in (score.value, score.low, score.high)],
     }
-    sources = sorted({row.origin for row in validation})
-    parts = {source: rows.take(np.array([row.origin == source for row in validation])) for source in sources}
-    by_source = [f"| {name} | {len(part)} | {MACRO_F1.value(part):.3f} |" for name, part in parts.items()]
+    return card, _write_card(card, rows, validation, counts, recipe)
+
+
+def _write_card(
+    card: dict[str, Any],
+    rows: Predictions,
+    validation: Sequence[Example],
+    counts: dict[str, int],
+    recipe: PretrainRecipe,
+) -> str:
+    """Return the model's card, Markdown."""
+    by_source = {
+        source: MACRO_F1.value(rows.take(np.array([row.origin == source for row in validation])))
+        for source in sorted({row.origin for row in validation})
+    }
+    of = Counter(row.origin for row in validation)
     teacher = f"the probabilities of `{recipe.teacher}`" if recipe.teacher else "smoothed labels"
-    words = CARD.format(
+    return CARD.format(
         created=card["created"],
         encoder=recipe.encoder,
         **counts,
-        score=f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] on {sampled.sum()} sampled sentences",
-        sources="\n".join(by_source),
+        score="{:.3f} [{:.3f}, {:.3f}]".format(*card["validation_macro_f1"]),
+        sources="\n".join(f"| {name} | {of[name]} | {value:.3f} |" for name, value in by_source.items()),
         teaching=f"One adapter learns from labels and {teacher}",
         recipe="\n".join(f"- `{name}`: {value}" for name, value in asdict(recipe).items()),
     )
-    return card, words
