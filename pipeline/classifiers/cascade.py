@@ -63,7 +63,7 @@ def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> Fi
 
 def count_pieces(tokenizer: Any, texts: Sequence[str], vocabulary: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the text and the number of each word piece and pair, each once a text; and how many a text has."""
-    encoded = [found.ids for found in tokenizer.encode_batch_fast(list(texts))]
+    encoded = [tokens.ids for tokens in tokenizer.encode_batch_fast(list(texts))]
     pieces = np.concatenate([np.array(ids, np.int64) for ids in encoded])
     rows = np.repeat(np.arange(len(encoded)), [len(ids) for ids in encoded])
     inside = rows[:-1] == rows[1:]
@@ -71,8 +71,8 @@ def count_pieces(tokenizer: Any, texts: Sequence[str], vocabulary: int) -> tuple
     pairs = vocabulary + ((pieces[:-1] * 1_000_003 + pieces[1:]) * 2_654_435_761 >> 7)[inside] % PAIRS
     width = vocabulary + PAIRS
     keys = np.unique(np.concatenate([rows * width + pieces, rows[:-1][inside] * width + pairs]))
-    found, features = np.divmod(keys, width)
-    return found, features, np.bincount(found, minlength=len(encoded))
+    texts_of, features = np.divmod(keys, width)
+    return texts_of, features, np.bincount(texts_of, minlength=len(encoded))
 
 
 def fit(tokenizer: bytes, texts: Sequence[str], probabilities: np.ndarray, strength: float = 0.7) -> FirstStage:

@@ -97,8 +97,8 @@ frozen_encoder = lru_cache(maxsize=2)(FrozenEncoder)
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Return the tokens of each text; a target goes before it as a segment of its own."""
-    found: list[list[int]] = tokenizer(list(map(segments, texts)), truncation=True, max_length=max_length)["input_ids"]
-    return found
+    tokens: list[list[int]] = tokenizer(list(map(segments, texts)), truncation=True, max_length=max_length)["input_ids"]
+    return tokens
 
 
 def run(

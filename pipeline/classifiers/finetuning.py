@@ -60,7 +60,7 @@ def finetune(
         examples: n labelled texts; some articles among them may stop the training early.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
         label_names: in the order of the scores.
-        on_progress: told how far it is.
+        on_progress: called as it goes on.
         more: m texts without labels and their probabilities, shape (m, labels).
 
     """

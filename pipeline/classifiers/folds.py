@@ -55,7 +55,7 @@ def fit_and_score(
         label_names: in the order of the scores.
         random_state: of the fit.
         cache: a folder, None to remember nothing.
-        on_progress: told how far the fit is; never called where the scores were remembered.
+        on_progress: called as the fit goes on; never where the scores were remembered.
 
     """
     classifier = create(candidate, random_state)

@@ -128,19 +128,14 @@ def train_network(
         texts: n texts, each with its target if it has one.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
         recipe: rates, epochs, sizes, random_state.
-        on_progress: told the share that is done.
+        on_progress: called with the share that is done.
         loss: of outputs and targets.
         class_weights: weight of each label in the loss, shape (labels,).
         after_epoch: called after each epoch; True stops.
         workspace: keeps a checkpoint after each epoch there, and goes on from the last one.
 
     """
-    encoded = encode(tokenizer, texts, recipe.max_length)
-    kind = torch.long if targets.ndim == 1 else torch.float32
-    rows = [
-        {"input_ids": ids, "labels": torch.tensor(target, dtype=kind), "length": len(ids)}
-        for ids, target in zip(encoded, targets, strict=True)
-    ]
+    rows = _rows(encode(tokenizer, texts, recipe.max_length), targets)
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
         padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
@@ -163,6 +158,14 @@ def train_network(
         trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if workspace else None)
         # The Trainer wraps `forward`, which cannot be exported.
         return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+
+
+def _rows(encoded: Sequence[Sequence[int]], targets: np.ndarray) -> list[dict[str, Any]]:
+    kind = torch.long if targets.ndim == 1 else torch.float32
+    return [
+        {"input_ids": ids, "labels": torch.tensor(target, dtype=kind), "length": len(ids)}
+        for ids, target in zip(encoded, targets, strict=True)
+    ]
 
 
 def _arguments(recipe: TrainingOptions, rows: int, folder: str, keep: bool) -> TrainingArguments:

@@ -67,7 +67,7 @@ class OnnxModel:
         """Return the model's output, shape (n, d), in the order of the texts."""
         if not texts:
             return np.zeros((0, self._session.get_outputs()[0].shape[1]), np.float32)
-        encoded = [found.ids for found in self._tokenizer.encode_batch_fast([segments(text) for text in texts])]
+        encoded = [tokens.ids for tokens in self._tokenizer.encode_batch_fast([segments(text) for text in texts])]
         batches = list(length_batches([len(ids) for ids in encoded], batch_size))
         rows: list[np.ndarray] = [np.empty(0)] * len(encoded)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

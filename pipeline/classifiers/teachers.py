@@ -57,7 +57,7 @@ def soften_labels(
         examples: n labelled texts.
         unlabelled: m texts.
         label_names: in the order of the probabilities.
-        on_progress: told how far the teachers are.
+        on_progress: called as the teachers go on.
         label_share: of a label beside the teachers' probabilities.
         folds: how many, at most as many as the rarest label has articles.
         random_state: of folds and fits.
@@ -78,9 +78,9 @@ def soften_labels(
             outside = [example.input for example, number in zip(examples, numbers, strict=True) if number == fold]
             prefix = f"teacher {teacher.name}, fit {fold + 1} of {count}: "
             step = step_of(on_progress, position * count + fold, len(teachers) * count, prefix)
-            found = fit_and_score(teacher, inside, [*outside, *unlabelled], label_names, random_state, cache, step)
-            scores[numbers == fold] = found.scores[: len(outside)]
-            of_others.append(found.scores[len(outside) :])
+            fit = fit_and_score(teacher, inside, [*outside, *unlabelled], label_names, random_state, cache, step)
+            scores[numbers == fold] = fit.scores[: len(outside)]
+            of_others.append(fit.scores[len(outside) :])
         calibration = fit_calibration(scores, y, numbers)
         held_out.append(np.log(np.clip(calibration.apply(scores), 1e-9, None)))
         others.append(np.mean([np.log(np.clip(calibration.apply(part), 1e-9, None)) for part in of_others], axis=0))

@@ -21,7 +21,7 @@ def unlabelled_sentences(sources: Sequence[Path], rows: Sequence[Example]) -> li
     """Return the sentences of articles that are labelled nowhere, and none of a held-out document."""
     held_out = {row.article_id for row in rows if row.split != "train"}
     known = {normalize(row.text) for row in rows}
-    found: dict[str, str] = {}
+    kept: dict[str, str] = {}
     for article in read_articles(sources):
         if isinstance(article, Reject) or article.id in held_out:
             continue
@@ -29,8 +29,8 @@ def unlabelled_sentences(sources: Sequence[Path], rows: Sequence[Example]) -> li
             text = " ".join(sentence.text.split())
             key = normalize(text)
             if 30 <= len(text) <= 500 and key not in known:
-                found.setdefault(key, text)
-    return sorted(found.values())
+                kept.setdefault(key, text)
+    return sorted(kept.values())
 
 
 def cut_unlabelled(config: Config, rows: Sequence[Example]) -> Config:
