@@ -18,14 +18,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.classifiers import Classifier, State, cascade, create
-from pipeline.config import probability_column
+from pipeline.config import Candidate, probability_column
 from pipeline.data.examples import Example, divide, join
 from pipeline.errors import InputError, describe_invalid
-from pipeline.manifest import FirstStageValues, Manifest
+from pipeline.manifest import FirstStageValues, Manifest, SecondStageValues
 from pipeline.scoring.abstention import UNCERTAIN, Abstention
 
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
 FIRST_STAGE, TOKENIZER = "first_stage.safetensors", "tokenizer.json"
+SECOND = "second_"  # begins the names of a second stage's files
 AGAIN = "train again: make train"
 # What a model is tried on when it is loaded: nothing, a sentence, and as many tokens as a sentence may have.
 PROBES = ("", "One #hashtag, one sentence.", ". " * 2500)
@@ -38,6 +39,13 @@ class Bundle:
     manifest: Manifest
     classifier: Classifier
     first_stage: cascade.FirstStage | None = None
+    second_stage: cascade.SecondStage | None = None
+
+    @property
+    def stages(self) -> dict[str, cascade.FirstStage | cascade.SecondStage]:
+        """What answers before the classifier, by the name that rows have for it."""
+        stages = {"first": self.first_stage, "second": self.second_stage}
+        return {name: stage for name, stage in stages.items() if stage is not None}
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -131,23 +139,30 @@ class Bundle:
         return self.predict_in_stages(texts)[0]
 
     def predict_in_stages(self, texts: Sequence[str], *, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities, and for which texts they are those of the first stage, shape (n,).
+        """Return probabilities, and who answered: a name of `stages`, or `full` for the classifier, shape (n,).
 
-        Where `exact`, or where there is no first stage, the classifier scores every text.
+        Where `exact`, the classifier scores every text.
         """
         texts = self.normalize(texts)
         probabilities = np.empty((len(texts), len(self.label_names)))
-        sure = np.zeros(len(texts), bool)
-        if self.first_stage is not None and not exact:
-            sure, answers = self.first_stage.answer(texts)
-            probabilities[sure] = answers
-        unsure = [text for text, known in zip(texts, sure, strict=True) if not known]
-        probabilities[~sure] = self.manifest.calibration.apply(self.classifier.decision_function(unsure))
-        return probabilities, sure
+        who = np.full(len(texts), "full", object)
+        for name, stage in () if exact else self.stages.items():
+            rest = np.flatnonzero(who == "full")
+            sure, answers = stage.answer([texts[row] for row in rest])
+            probabilities[rest[sure]], who[rest[sure]] = answers, name
+        rest = np.flatnonzero(who == "full")
+        scores = self.classifier.decision_function([texts[row] for row in rest])
+        probabilities[rest] = self.manifest.calibration.apply(scores)
+        return probabilities, who
 
 
 def write_bundle(
-    folder: Path, classifier: Classifier, manifest: Manifest, card: str, first_stage: cascade.FirstStage | None = None
+    folder: Path,
+    classifier: Classifier,
+    manifest: Manifest,
+    card: str,
+    first_stage: cascade.FirstStage | None = None,
+    second_stage: cascade.SecondStage | None = None,
 ) -> None:
     """Write an exported model beside its place, then put it there; what stood there before goes last.
 
@@ -157,6 +172,7 @@ def write_bundle(
         manifest: what is known of it; the checksums and the first stage's numbers are filled in.
         card: the model card, Markdown.
         first_stage: answers before the classifier where it is sure; it shares its tokenizer.
+        second_stage: a smaller model that answers after that.
 
     """
     from safetensors.numpy import save
@@ -172,6 +188,11 @@ def write_bundle(
     if first_stage is not None:
         files[FIRST_STAGE] = save({"weights": first_stage.weights})
         filled["first_stage"] = FirstStageValues(**first_stage.to_dict())
+    if second_stage is not None:
+        smaller = second_stage.classifier.state()
+        files |= {SECOND + name: content for name, content in smaller.blobs.items()}
+        files[SECOND + ARRAYS] = save({name: np.ascontiguousarray(array) for name, array in smaller.arrays.items()})
+        filled["second_stage"] = SecondStageValues(least=second_stage.least)
     filled["sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = manifest.model_copy(update=filled)
     manifest = manifest.model_copy(update={"checksum": manifest.checksum_of_rest()})
@@ -245,17 +266,26 @@ def _read(file: Path) -> bytes:
 def _restore(manifest: Manifest, files: dict[str, bytes]) -> Bundle:
     from safetensors.numpy import load
 
-    state = State(json.loads(files[VALUES]), load(files[ARRAYS]))
-    state.blobs = {name: content for name, content in files.items() if name not in (CARD, VALUES, ARRAYS, FIRST_STAGE)}
-    if not all(np.isfinite(array).all() for array in state.arrays.values()):
-        raise ValueError(f"{ARRAYS} holds a number that is none")
-    first_stage = None
+    own = {name: content for name, content in files.items() if not name.startswith(SECOND)}
+    classifier = create(manifest.candidate)
+    blobs = {name: content for name, content in own.items() if name not in (CARD, VALUES, ARRAYS, FIRST_STAGE)}
+    classifier.restore(State(json.loads(files[VALUES]), _finite(load(files[ARRAYS])), blobs))
+    first_stage = second_stage = None
     if manifest.first_stage:
         weights = load(files[FIRST_STAGE])["weights"]
         first_stage = cascade.restore(manifest.first_stage.model_dump(), weights, files[TOKENIZER])
-    classifier = create(manifest.candidate)
-    classifier.restore(state)
-    return Bundle(manifest, classifier, first_stage)
+    if manifest.second_stage:
+        smaller = create(Candidate(name="second", kind="pretrained"))
+        blobs = {name.removeprefix(SECOND): content for name, content in files.items() if name.startswith(SECOND)}
+        smaller.restore(State({}, _finite(load(blobs.pop(ARRAYS))), blobs))
+        second_stage = cascade.SecondStage(smaller, manifest.second_stage.least)
+    return Bundle(manifest, classifier, first_stage, second_stage)
+
+
+def _finite(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("an array holds a number that is none")
+    return arrays
 
 
 def _try(bundle: Bundle) -> None:

@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer, models
 from pipeline import load
 from pipeline.bundle import load_bundle, read_manifest, write_bundle
 from pipeline.classifiers import State, cascade, create
+from pipeline.classifiers.pretrained_folder import read_head
 from pipeline.config import Candidate
 from pipeline.errors import InputError
 from pipeline.scoring.calibration import Calibration
@@ -235,19 +237,48 @@ class Sure:
 def test_the_first_stage_answers_what_it_is_sure_of_and_the_model_the_rest(bundle):
     staged = dataclasses.replace(bundle, first_stage=Sure())
     texts = ["Sanctions must bite.", "Hot  soup.", "Talks should go on."]
-    found, first = staged.predict_in_stages(texts)
-    assert first.tolist() == [False, True, False] and found[1].tolist() == [0.1, 0.1, 0.8]
+    found, stages = staged.predict_in_stages(texts)
+    assert stages.tolist() == ["full", "first", "full"] and found[1].tolist() == [0.1, 0.1, 0.8]
     np.testing.assert_array_equal(found[[0, 2]], bundle.predict_proba([texts[0], texts[2]]))
     np.testing.assert_array_equal(staged.predict_proba(texts), found)
-    exact, first = staged.predict_in_stages(texts, exact=True)
+    exact, stages = staged.predict_in_stages(texts, exact=True)
     np.testing.assert_array_equal(exact, bundle.predict_proba(texts))
-    assert not first.any()
+    assert set(stages) == {"full"}
+
+
+def test_a_second_stage_is_asked_what_the_first_leaves_and_answers_where_it_is_confident(bundle):
+    heard = []
+
+    class Smaller:
+        def decision_function(self, texts):
+            heard.extend(texts)
+            return np.log([[0.9, 0.05, 0.05] if "talks" in text else [0.4, 0.3, 0.3] for text in texts])
+
+    staged = dataclasses.replace(bundle, first_stage=Sure(), second_stage=cascade.SecondStage(Smaller(), 0.85))
+    texts = ["Sanctions must bite.", "Hot soup.", "Let talks go on."]
+    probabilities, stages = staged.predict_in_stages(texts)
+    assert stages.tolist() == ["full", "first", "second"] and heard == [texts[0], texts[2]]
+    np.testing.assert_allclose(probabilities[2], [0.9, 0.05, 0.05])
+    np.testing.assert_array_equal(probabilities[0], bundle.predict_proba(texts[:1])[0])
+
+
+def test_a_second_stage_is_exported_and_loaded(tmp_path, tiny_pretrained):
+    names = read_head(Path(tiny_pretrained)).label_names
+    candidate = Candidate(name="pretrained", kind="pretrained", options={"model": tiny_pretrained})
+    classifier = create(candidate)
+    classifier.fit([], names, lambda share, words: None)
+    manifest = make_manifest(label_names=names, candidate=candidate, calibration=Calibration(2.0))
+    write_bundle(tmp_path / "m", classifier, manifest, "", None, cascade.SecondStage(classifier, 0.0))
+    probabilities, stages = load_bundle(tmp_path / "m").predict_in_stages(TEXTS)
+    assert set(stages) == {"second"}
+    # The smaller model's scores are calibrated as they are.
+    np.testing.assert_allclose(probabilities, Calibration().apply(classifier.decision_function(TEXTS)), atol=1e-6)
 
 
 def test_without_a_first_stage_the_model_answers_all(bundle):
-    found, first = bundle.predict_in_stages(TEXTS)
+    found, stages = bundle.predict_in_stages(TEXTS)
     np.testing.assert_array_equal(found, bundle.predict_proba(TEXTS))
-    assert not first.any()
+    assert set(stages) == {"full"}
 
 
 def test_a_first_stage_is_exported_and_loaded(tmp_path):
@@ -259,8 +290,8 @@ def test_a_first_stage_is_exported_and_loaded(tmp_path):
     state = State(arrays={"scores": np.array([0.0, 1.0, 0.0])}, blobs={"tokenizer.json": tokenizer.to_str().encode()})
     classifier.state = lambda: state
     write_bundle(tmp_path / "staged", classifier, make_manifest(), "", stage)
-    found, first = load_bundle(tmp_path / "staged").predict_in_stages(["soup", "talks"])
-    assert first.tolist() == [True, False] and found.argmax(1).tolist() == [2, 1]
+    found, stages = load_bundle(tmp_path / "staged").predict_in_stages(["soup", "talks"])
+    assert stages.tolist() == ["first", "full"] and found.argmax(1).tolist() == [2, 1]
 
 
 # Two lines in a notebook

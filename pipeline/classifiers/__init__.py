@@ -22,7 +22,7 @@ from pipeline.progress import ProgressCallback
 from pipeline.scoring.decision import DecisionRule
 
 if TYPE_CHECKING:
-    from pipeline.classifiers.cascade import FirstStage
+    from pipeline.classifiers.cascade import FirstStage, SecondStage
     from pipeline.scoring.abstention import Abstention
 
 T = TypeVar("T")
@@ -110,6 +110,10 @@ class Classifier(Protocol):
 
     def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
         """Return what may answer before it, for it alone and in the order of these labels; None where nothing may."""
+        return None
+
+    def second_stage(self, label_names: Sequence[str]) -> SecondStage | None:
+        """Return a smaller model that may answer after that; None where there is none."""
         return None
 
 

@@ -1,17 +1,25 @@
-"""A cheap first stage: sentences that are plainly of the commonest label need no encoder.
+"""What answers before the full model where that is sure to say the same.
+
+A first stage, since sentences that are plainly of the commonest label need no encoder.
 
 A linear model over word pieces and pairs of them, distilled from the full model's own probabilities
 (Hinton et al., 2015). It answers only below a threshold that no held-out sentence reaches to which the
-full model gives another label.
+full model gives another label. After it a smaller model may be asked, and answers where it is confident.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from pipeline.scoring.calibration import softmax
+from pipeline.scoring.metrics import confusion, macro_f1
+
+if TYPE_CHECKING:
+    from pipeline.classifiers import Classifier
 
 PAIRS = 1 << 17  # pairs of word pieces share as many weights
 
@@ -47,6 +55,20 @@ class FirstStage:
         """Return all but the weights and the tokenizer, which is the classifier's."""
         names = ("step", "intercept", "threshold", "rest")
         return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """A smaller model of the same labels, which answers where it is confident."""
+
+    classifier: Classifier  # its scores are calibrated logits
+    least: float  # the confidence from which on it answers
+
+    def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return which texts it is sure of, shape (n,), and their probabilities, shape (those, k)."""
+        probabilities = softmax(self.classifier.decision_function(texts))
+        sure = probabilities.max(1) >= self.least
+        return sure, probabilities[sure]
 
 
 def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> FirstStage:
@@ -121,3 +143,36 @@ def choose_threshold(scores: np.ndarray, others: np.ndarray) -> float:
     """
     # Above 0, the commonest label would not be the likelier one.
     return min(float(scores[others].min() if others.any() else scores.min()), 0.0)
+
+
+def choose_confidence(
+    y_true: np.ndarray,
+    small: np.ndarray,
+    full: np.ndarray,
+    decide: Callable[[np.ndarray], np.ndarray],
+    most_lost: float = 0.005,
+) -> float:
+    """Return the confidence from which on a smaller model may answer in place of the full one.
+
+    From there on, macro-F1 and the recall of each label fall by no more than `most_lost`.
+
+    Args:
+        y_true: label indices of held-out rows, shape (n,).
+        small: the smaller model's probabilities, shape (n, k).
+        full: the full model's.
+        decide: from probabilities to label indices.
+        most_lost: in shares of 1.
+
+    """
+
+    def scores(probabilities: np.ndarray) -> np.ndarray:
+        matrix = confusion(y_true, decide(probabilities), full.shape[1])
+        return np.append(matrix.diagonal() / matrix.sum(1).clip(1), macro_f1(matrix))
+
+    lowest = scores(full) - most_lost
+    confidence, chosen = small.max(1), 1.0
+    for least in np.arange(99, 49, -1) / 100:
+        if (scores(np.where((confidence >= least)[:, None], small, full)) < lowest).any():
+            break
+        chosen = float(least)
+    return chosen

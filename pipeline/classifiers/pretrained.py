@@ -12,7 +12,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import STRICT, index_labels
-from pipeline.classifiers.cascade import FirstStage, restore
+from pipeline.classifiers.cascade import FirstStage, SecondStage, restore
 from pipeline.classifiers.encoders import LinearOverFrozen
 from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.pretrained_folder import (
@@ -21,6 +21,7 @@ from pipeline.classifiers.pretrained_folder import (
     HEAD,
     PREFIX,
     REBUILD,
+    SECOND_STAGE,
     checkpoint_files,
     find_folder,
     read_head,
@@ -90,6 +91,10 @@ class Pretrained(LinearOverFrozen):
         """Return the first stage that ships with it."""
         return read_first_stage(self.folder, label_names, self._encoder_blobs()["tokenizer.json"])
 
+    def second_stage(self, label_names: Sequence[str]) -> SecondStage | None:
+        """Return the smaller pretrained model that it may leave confident answers to."""
+        return read_second_stage(self.folder, label_names)
+
     def _frozen(self) -> FrozenEncoder:
         from pipeline.classifiers.encoding import frozen_encoder
 
@@ -133,6 +138,9 @@ class Adapted(Pretrained):
 
     def first_stage(self, label_names: Sequence[str]) -> None:
         """Its labels are not those that a first stage was distilled from."""
+
+    def second_stage(self, label_names: Sequence[str]) -> None:
+        """Its labels are not those that a smaller model was compared with."""
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Move the head."""
@@ -184,6 +192,29 @@ def write_first_stage(stage: FirstStage, label_names: Sequence[str], facts: dict
     with write_whole(folder / FIRST_STAGE[1]) as weights, write_whole(folder / FIRST_STAGE[0]) as described:
         save_file({"weights": stage.weights}, weights)
         described.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def read_second_stage(folder: Path, label_names: Sequence[str]) -> SecondStage | None:
+    """Return the smaller model that answers before a pretrained one, None where there is none.
+
+    InputError if one of the two has been trained anew since.
+    """
+    if not (folder / SECOND_STAGE).exists():
+        return None
+    values = json.loads((folder / SECOND_STAGE).read_text(encoding="utf-8"))
+    smaller = Pretrained(model=values["model"])
+    if [values["adapter"], values["smaller"]] != [adapter_digest(folder), adapter_digest(smaller.folder)]:
+        raise InputError(folder / SECOND_STAGE, "belongs to other adapters", then=REBUILD)
+    smaller.fit([], label_names, lambda share, words: None)
+    return SecondStage(smaller, values["least"])
+
+
+def write_second_stage(model: str, least: float, facts: dict[str, object], folder: Path) -> None:
+    """Put the name of a smaller model and its threshold beside the adapter that it answers before."""
+    smaller = adapter_digest(Pretrained(model=model).folder)
+    values = {"adapter": adapter_digest(folder), "model": model, "smaller": smaller, "least": least, **facts}
+    with write_whole(folder / SECOND_STAGE) as partial:
+        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def adapter_digest(folder: Path) -> str:

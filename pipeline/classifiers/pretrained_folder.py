@@ -20,6 +20,7 @@ PREFIX = "pretrained/"  # of their names as checkpoints
 ADAPTER = "adapter_config.json", "adapter_model.safetensors"
 HEAD = "head.json", "head.safetensors"
 FIRST_STAGE = "first_stage.json", "first_stage.safetensors"
+SECOND_STAGE = "second_stage.json"
 REBUILD = "rebuild it: stance pretrain NAME"
 
 

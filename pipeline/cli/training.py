@@ -96,7 +96,7 @@ def pretrain(
     from pipeline.classifiers.pretrained_folder import HOME
     from pipeline.config import read_config
     from pipeline.progress import Bar
-    from pipeline.training.pretrain import RECIPES, pretrain, pretrain_first_stage
+    from pipeline.training.pretrain import RECIPES, pretrain, pretrain_first_stage, pretrain_second_stage
 
     if name not in RECIPES:
         raise InputError(name, "no such pretrained model", expected=" or ".join(RECIPES))
@@ -107,6 +107,9 @@ def pretrain(
             out.print(f"{folder}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
         base = "" if recipe.teacher else checkpoint
         out.print(f"first stage: {pretrain_first_stage(settings, texts, folder, bar.update, base)}")
+        if recipe.teacher and not output:
+            stage = pretrain_second_stage(settings, HOME / recipe.teacher, name, bar.update, checkpoint)
+            out.print(f"second stage of {recipe.teacher}: {stage}")
 
 
 @app.command(epilog="Example: stance rollback")

@@ -173,7 +173,7 @@ def _score_subsets(
 
 def _first_stage_cost(bundle: Bundle, texts: Sequence[str], rows: ScoredRows) -> FirstStageCost | None:
     """Let the whole model read what the first stage answered: the rest, it has read already."""
-    if bundle.first_stage is None:
+    if not bundle.stages:
         return None
     answered, predictions = np.flatnonzero(rows.first_stage).tolist(), rows.predictions
     exact = predictions.probabilities.copy()

@@ -78,11 +78,11 @@ def fit_baselines(train: Sequence[Example], label_names: Sequence[str], config: 
 
 def predict(bundle: Bundle, examples: Sequence[Example], label_names: Sequence[str]) -> tuple[Predictions, np.ndarray]:
     """Return what `stance predict` would say, with labels in this order, and which rows the first stage answered."""
-    probabilities, first_stage = bundle.predict_in_stages(bundle.read_examples(examples))
+    probabilities, stages = bundle.predict_in_stages(bundle.read_examples(examples))
     places = np.array([label_names.index(name) for name in bundle.label_names])
     y_pred, probabilities = places[bundle.decide(probabilities)], probabilities[:, np.argsort(places)]
     groups = np.array([example.group for example in examples])
-    return Predictions(index_labels(examples, label_names), y_pred, probabilities, groups), first_stage
+    return Predictions(index_labels(examples, label_names), y_pred, probabilities, groups), stages != "full"
 
 
 def predict_rows(bundle: Bundle, baselines: Mapping[str, Classifier], examples: Sequence[Example]) -> ScoredRows:

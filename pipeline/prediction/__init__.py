@@ -126,7 +126,7 @@ def digest_program(bundle: Bundle) -> str:
 def columns_of(bundle: Bundle) -> list[str]:
     """Return the columns of a row."""
     names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, *_meta(bundle)]
-    return [*names, "stage"] if bundle.first_stage else names
+    return [*names, "stage"] if bundle.stages else names
 
 
 def possible_labels(bundle: Bundle, least: float | None) -> tuple[str, ...]:
@@ -156,18 +156,18 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
     unique = list(dict.fromkeys(texts))
     if not unique:
         return []
-    probabilities, first = bundle.predict_in_stages(unique, exact=exact)
-    answers = dict(zip(unique, zip(bundle.describe(probabilities), first, strict=True), strict=True))
+    probabilities, stages = bundle.predict_in_stages(unique, exact=exact)
+    answers = dict(zip(unique, zip(bundle.describe(probabilities), stages, strict=True), strict=True))
     rows = []
     for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
-        answer, is_first = answers[text]
+        answer, stage = answers[text]
         row: dict[str, Any] = {"article_id": article.id, "sentence_index": sentence.index}
         row |= {"start": sentence.start, "end": sentence.end, "text": sentence.text, **answer}
         if row["confidence"] < least:
             row["label"] = UNCERTAIN
         row |= {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
-        if bundle.first_stage is not None:
-            row["stage"] = "first" if is_first else "full"
+        if bundle.stages:
+            row["stage"] = stage
         rows.append(row)
     return rows
 

@@ -69,10 +69,12 @@ def export(
         selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
         exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, compared_on),
     )
-    bundle = Bundle(manifest, exported, exported.first_stage(config.label_names))
+    bundle = Bundle(
+        manifest, exported, exported.first_stage(config.label_names), exported.second_stage(config.label_names)
+    )
     manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, bundle, material)})
     card = write_card(manifest, weak_slices(selected, config))
-    write_bundle(folder, exported, manifest, card, bundle.first_stage)
+    write_bundle(folder, exported, manifest, card, bundle.first_stage, bundle.second_stage)
     return manifest, card
 
 

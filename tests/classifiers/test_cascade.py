@@ -85,3 +85,26 @@ def test_what_is_stored_answers_the_same(stage, tokenizer):
 def test_no_text_gives_no_answer(stage):
     sure, found = stage.answer([])
     assert (sure.shape, found.shape) == ((0,), (0, 3))
+
+
+# A smaller model before the full one
+
+
+def test_a_smaller_model_answers_from_the_confidence_on_where_it_costs_nothing():
+    y_true = np.array([0, 1] * 50)
+    full = np.eye(2)[y_true] * 0.8 + 0.1
+    small, sure = full.copy(), np.linspace(0.5, 0.99, 100)
+    wrong = (sure > 0.6) & (sure < 0.7)
+    for row in range(100):
+        label = 1 - y_true[row] if wrong[row] else y_true[row]
+        small[row] = 1 - sure[row]
+        small[row, label] = sure[row]
+    least = cascade.choose_confidence(y_true, small, full, lambda probabilities: probabilities.argmax(1))
+    assert least == 0.7
+    assert not (wrong & (sure >= least)).any()
+
+
+def test_a_smaller_model_that_is_wrong_where_it_is_surest_never_answers():
+    y_true = np.array([0, 1] * 20)
+    full = np.eye(2)[y_true]
+    assert cascade.choose_confidence(y_true, 1 - full, full, lambda probabilities: probabilities.argmax(1)) == 1.0
