@@ -1,0 +1,142 @@
+"""Who is mentioned in a sentence: a small grammar over one letter a word.
+
+A word's letter comes from the lists of words.yaml; a capital that none of them knows is a name, and what is quoted is
+`q`. A mention is then a pattern of letters. No parser: thousands of sentences a second, and each rule can be read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import yaml
+
+# The letter of each list; the first that knows a word decides.
+LISTS = {"determiners": "D", "prepositions": "f", "conjunctions": "s", "auxiliaries": "h", "adverbs": "v", "says": "S"}
+LISTS |= {"wants": "A", "does": "T", "roles": "R", "modifiers": "M", "deeds": "n"}
+LETTERS = dict.fromkeys(("he", "she", "they", "it", "i", "we", "you"), "p") | {
+    "of": "o",
+    "for": "o",
+    "and": "a",
+    "&": "a",
+}
+LETTERS |= dict.fromkeys(("who", "which", "whose", "whom"), "w")
+SIGNS = {",": "c", "’s": "g", "'s": "g", "'": "g", "’": "g"} | dict.fromkeys(";:—–()-", ".")
+MARKS = '“”"'
+LONGEST = 400  # words of a sentence that are looked at
+
+
+@cache
+def words(name: str) -> frozenset[str]:
+    """Return a list of words.yaml in lower case, verbs in all their forms."""
+    if name == "roles":
+        return words("persons") | words("groups") | words("documents") | words("plurals")
+    lists = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+    found = set(lists[name].lower().split())
+    if name == "plurals":
+        found |= {f"{word}s" for kind in ("persons", "groups", "documents") for word in words(kind)}
+    if f"{name} forms" in lists:
+        found = {form for verb in found for form in _inflect(verb)} | set(lists[f"{name} forms"].split())
+    return frozenset(found)
+
+
+def _inflect(verb: str) -> set[str]:
+    """Return the forms of a regular verb, and some that no verb has."""
+    stem, doubled = verb.removesuffix("e"), verb + verb[-1]
+    forms = {verb, f"{verb}s", f"{verb}es", f"{stem}ed", f"{stem}ing", f"{doubled}ed", f"{doubled}ing"}
+    return forms | {f"{verb[:-1]}ied", f"{verb[:-1]}ies"} if verb.endswith("y") else forms
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    """Return what a word is: an abbreviation with its full stops, a possessive, any other word, a sign."""
+    short = "|".join(map(str.title, words("titles") | words("months") | {"jr"}))
+    return re.compile(rf"(?:[A-Z]\.){{2,}}|(?:{short})\.|[A-Z]\.(?= [A-Z])|\w+(?:[-’'](?!s\b)\w+)*|['’]s\b|\S")
+
+
+@cache
+def _letter(word: str, begins: bool) -> str:
+    """Return the letter of a word that is not quoted, `x` if it plays no part; some words begin a sentence."""
+    low = word.lower()
+    if word in SIGNS:
+        return SIGNS[word]
+    known = LETTERS.get(low) or next((letter for name, letter in LISTS.items() if low in words(name)), "")
+    if word[0].isupper():
+        if low.rstrip(".") in words("months"):
+            return "v"
+        # A capital inside a sentence is a name, unless it is one of the small words.
+        known = known if begins or known in set("Dpfsv") else "N"
+    return known or ("v" if low.endswith("ly") else "N" if word[0].isupper() else "x")
+
+
+HEAD = "(?:[NRM]+g[Mx]{0,2})*M*[NR]*[NR]"
+MENTION = re.compile(f"p(?:aD?{HEAD})?|(?:Dx?)?{HEAD}(?:oD?{HEAD})*(?:aD?{HEAD})?")
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Who is mentioned: words `first` to `last`, characters `start` to `end`, both exclusive."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+    text: str
+    is_governed: bool = False  # by a preposition: no subject
+
+    @property
+    def is_pronoun(self) -> bool:
+        """Whether it is one word that stands for somebody else."""
+        return LETTERS.get(self.text.lower()) == "p"
+
+
+class Sentence:
+    """A sentence as words, a letter for each, and who is mentioned outside quotations."""
+
+    def __init__(self, text: str, *, in_quotation: bool = False) -> None:
+        self.text = text
+        self.words = list(islice(_word_pattern().finditer(text), LONGEST))
+        self.quoted, self.ends_open = self._find_quotations(in_quotation)
+        self.letters = self._find_letters()
+        self.mentions = [self._mention(match) for match in MENTION.finditer(self.letters)]
+
+    def word(self, position: int) -> str:
+        """Return a word in lower case."""
+        return self.words[position][0].lower()
+
+    def _find_letters(self) -> str:
+        letters, begins = [], True
+        for word, quoted in zip(self.words, self.quoted, strict=True):
+            letter = "q" if quoted else _letter(word[0], begins)
+            letters.append(letter)
+            begins = letter in "q."
+        return "".join(letters)
+
+    def _find_quotations(self, inside: bool) -> tuple[list[bool], bool]:
+        """Say of each word whether it is quoted, the marks too, and whether the last quotation stays open."""
+        flags, since = [False] * len(self.words), 0
+        if not inside and not any(mark in self.text for mark in MARKS):
+            return flags, False
+        marks = [i for i, word in enumerate(self.words) if word[0] in MARKS]
+        lone_close = self.text.count('"') == 1 and self.text.endswith('"')
+        for i in marks:
+            mark = self.words[i][0]
+            if mark == "“" or (mark == '"' and not inside and not lone_close):
+                inside, since = True, i
+            else:
+                # What closes without having opened was opened in an earlier sentence.
+                since = since if inside or i > marks[0] else 0
+                flags[since : i + 1] = [True] * (i + 1 - since)
+                inside, since = False, i + 1
+        if inside:
+            flags[since:] = [True] * (len(flags) - since)
+        return flags, inside
+
+    def _mention(self, match: re.Match[str]) -> Mention:
+        first, last = match.span()
+        start, end = self.words[first].start(), self.words[last - 1].end()
+        governed = first > 0 and self.letters[first - 1] in "fo"
+        return Mention(first, last, start, end, self.text[start:end], governed)

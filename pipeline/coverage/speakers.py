@@ -1,0 +1,327 @@
+"""Whose position a sentence gives: who holds it, resolved within the article, and how it is put.
+
+Rules, in the order in which they are tried: who speaks a quotation, who wants something, who says something, who does
+something; where nobody does, it is the writer's own voice. benchmarks/speakers.py says how often they are right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.coverage.actors import UNKNOWN, WRITER, Actors
+from pipeline.coverage.phrases import Mention, Sentence, words
+
+DIRECT, INDIRECT, MIXED, ACT, VOICE = "direct", "indirect", "mixed", "act", "voice"
+BACK = 12  # sentences in which whom a pronoun means is looked for
+AROUND = 4  # sentences between a quotation and whoever speaks it
+NESTED = 7  # words from "said" to whoever is said to want something
+
+# Letters (phrases.py) between a subject and its verb: nothing but adverbs and auxiliaries ...
+GAP = re.compile(r"(?:c?w)?(?:[hv]|fv)*$")
+# ... or an apposition, a clause, or what belongs to the noun.
+BESIDE = re.compile(r"c[^SATq.s]*c[hv]*$|w[^SAqs]*$|[fo][^SATq.cs]*c?[hv]*$|c[hv]+$|c(?=[DM])[^SATq.sc]*$")
+FAR = re.compile(r"c[^SAq.]*c[hv]*$")
+SHARED = re.compile(r"a[hv]*$")  # he came and said
+UNREAL = frozenset("should must could can may might to".split())
+SIGNED = re.compile(r"[—–-]+\s*([A-Z][^()@]+?)\s*\(@")
+APPOSITION = re.compile(
+    r",\s(?!and |but |who |which )([^,;:“”\"]+)|\s(?:(?:issued|released|published)\s)?(?:by|from)\s([^,;:“”\"]+)"
+)
+SURNAME = re.compile(r"(?:^|\s)([A-Z][\w’'-]+)$")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Who holds the position of a sentence; nobody is named where `words` is empty."""
+
+    actor: str
+    quotation: str
+    words: str = ""
+    name: str = ""
+    sentence: int = -1  # in which the words stand, at characters `start` to `end`
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A verb or noun that makes a speaker of somebody."""
+
+    kind: str  # S says, A wants, T does
+    subject: Mention
+    position: int
+    hearsay: bool = False  # according to
+
+
+def find_speakers(texts: Sequence[str], wanted: Iterable[int], actors: Actors) -> dict[int, Speaker]:
+    """Return who holds the position of each sentence that is asked for, by its number.
+
+    Args:
+        texts: all sentences of an article, in order.
+        wanted: numbers of those that take a side.
+        actors: who counts as what.
+
+    """
+    article = _Article(texts, actors)
+    return {i: article.find_speaker(i) for i in wanted}
+
+
+class _Article:
+    """The sentences of an article, taken apart only where a speaker asks for it."""
+
+    def __init__(self, texts: Sequence[str], actors: Actors) -> None:
+        self.texts, self.actors = texts, actors
+        self._sentences: dict[int, Sentence] = {}
+        self._cues: dict[int, list[Cue]] = {}
+
+    def sentence(self, i: int) -> Sentence:
+        if i not in self._sentences:
+            self._sentences[i] = Sentence(self.texts[i], in_quotation=self._is_continued(i))
+        return self._sentences[i]
+
+    def cues(self, i: int) -> list[Cue]:
+        if i not in self._cues:
+            self._cues[i] = sorted(_find_cues(self.sentence(i)), key=lambda cue: cue.position)
+        return self._cues[i]
+
+    def _is_continued(self, i: int) -> bool:
+        """Say whether a quotation that was opened before a sentence is closed in it or after it."""
+        opened = any("“" in text and text.rfind("“") > text.rfind("”") for text in self.texts[max(i - AROUND, 0) : i])
+        for text in self.texts[i : i + 1 + AROUND] if opened else ():
+            close, begin = text.find("”"), text.find("“")
+            if close >= 0 or begin >= 0:
+                return close >= 0 and (begin < 0 or close < begin)
+        return False
+
+    def find_speaker(self, i: int) -> Speaker:
+        """Return who holds the position of a sentence."""
+        sentence, cues = self.sentence(i), self._worthy(self.cues(i))
+        quoted = sum(sentence.quoted)
+        outside = len(sentence.words) - quoted
+        says = any(cue.kind in "SA" for cue in cues)
+        if quoted and not says and quoted > outside:
+            return self._find_around(i)
+        if quoted and says:
+            cue = _nearest(sentence, cues) if quoted > outside else self._holder(i, cues)
+            if cue is not None:
+                return self._resolve(i, cue.subject, DIRECT if quoted > outside else MIXED)
+        cue = self._holder(i, cues)
+        signed = self._find_signature(i) if cue is None or cue.kind == "T" else None
+        if cue is None or signed is not None:
+            return signed or Speaker(WRITER, VOICE)
+        return self._resolve(i, cue.subject, ACT if cue.kind == "T" else MIXED if quoted else INDIRECT)
+
+    def _worthy(self, cues: list[Cue]) -> list[Cue]:
+        """Leave out who only passes on what somebody else in the sentence says."""
+        others = [cue for cue in cues if not self.actors.relays(cue.subject.text)]
+        hearsay = {cue.subject for cue in others if cue.hearsay}
+        own = [cue for cue in others if cue.subject not in hearsay]
+        for kept in (own, others):
+            if any(cue.kind in "SA" and (kept is others or not cue.subject.is_pronoun) for cue in kept):
+                return kept
+        return cues
+
+    def _holder(self, i: int, cues: list[Cue]) -> Cue | None:
+        """Return the cue of whoever holds the position: who is said to want something, else who says, else who does."""
+        sentence = self.sentence(i)
+        says = [cue for cue in cues if cue.kind == "S"]
+        wants = [cue for cue in cues if cue.kind == "A" and not _is_unreal(sentence, cue)]
+        if says and wants:
+            outer, inner = says[0], _outer(wants[0], cues)
+            if outer.position < inner.position and not self._is_nested(i, outer, inner):
+                return _outer(outer, cues)
+            return inner
+        if says or wants:
+            return _outer((says + wants)[0], cues)
+        acts = (cue for cue in cues if not _is_unreal(sentence, cue) and cue.subject.text.lower() not in ("it", "i"))
+        return next((cue for cue in acts if self._is_actor(i, cue.subject)), None)
+
+    def _is_actor(self, i: int, mention: Mention) -> bool:
+        last = mention.text.split()[-1].lower()
+        return (
+            last in words("roles")
+            or self.actors.is_person(mention.text)
+            or self._resolve(i, mention, ACT).actor != UNKNOWN
+        )
+
+    def _is_nested(self, i: int, outer: Cue, inner: Cue) -> bool:
+        """Say whether somebody tells what somebody else wants; what they say of their own country is their own word."""
+        if inner.subject.first - outer.position > NESTED:
+            return False
+        own = self.actors.is_group(inner.subject.text)
+        return not own or self._resolve(i, outer.subject, "").actor != self._resolve(i, inner.subject, "").actor
+
+    def _find_signature(self, i: int) -> Speaker | None:
+        """Return who signed the post that a sentence belongs to."""
+        for j in range(i + 1, min(i + 4, len(self.texts))):
+            if match := SIGNED.match(self.texts[j]):
+                actor = self.actors.find(match[1], match[1])
+                return Speaker(actor, DIRECT, match[1], self.actors.full_name(match[1]), j, *match.span(1))
+        return None
+
+    def _find_around(self, i: int) -> Speaker:
+        """Return the speaker of a sentence that is nothing but quotation: named beside it."""
+        ahead = range(i + 1, min(i + 1 + AROUND, len(self.texts))) if self.sentence(i).ends_open else ()
+        for j in (*ahead, *range(i - 1, max(i - 1 - AROUND, -1), -1)):
+            cues = self._worthy([cue for cue in self.cues(j) if cue.kind in "SA"])
+            if cues:
+                return self._resolve(j, _nearest(self.sentence(j), cues).subject, DIRECT, keep=False)
+            if j < i and not all(self.sentence(j).quoted):
+                break
+        before = self._find_antecedent(i - 1, "he")
+        return self._resolve(*before, DIRECT, keep=False) if before else Speaker(UNKNOWN, DIRECT)
+
+    def _resolve(self, i: int, mention: Mention, quotation: str, *, keep: bool = True) -> Speaker:
+        """Return the speaker whom a mention in sentence i names; `keep` the words, though a fuller mention is found."""
+        at, full = i, mention
+        if mention.is_pronoun:
+            low = mention.text.lower()
+            if low in ("i", "we", "you"):
+                signed = self._find_signature(i)
+                if signed is None:
+                    return Speaker(WRITER, VOICE)
+                return replace(signed, words=mention.text, sentence=i, start=mention.start, end=mention.end)
+            meant = self._find_antecedent(i, low, mention.first)
+            if meant is None:
+                return Speaker(UNKNOWN, quotation, mention.text, "", i, mention.start, mention.end)
+            at, full = meant
+        name, description = self._describe(at, full)
+        shown, where = (mention, i) if keep else (full, at)
+        actor = self.actors.find(full.text, description)
+        return Speaker(actor, quotation, shown.text, name, where, shown.start, shown.end)
+
+    def _find_antecedent(self, i: int, pronoun: str, before: int = 10**6) -> tuple[int, Mention] | None:
+        """Return whom a pronoun means: the last subject before word `before` of sentence i who can be meant."""
+        for j in range(i, max(i - BACK, -1), -1):
+            mentions = [m for m in self.sentence(j).mentions if j < i or m.last <= before]
+            subjects = [cue.subject for cue in self.cues(j) if cue.subject in mentions]
+            free = [m for m in mentions if not m.is_governed]
+            same = next((m for m in (*subjects, *free[:1]) if m.text.lower() == pronoun), None)
+            if same is not None and (j < i or same.first < before):
+                i, before = j, same.first
+                mentions = [m for m in mentions if m.last <= before]
+            fit = [m for m in mentions if self.actors.can_be(pronoun, m.text)]
+            sure = [m for m in fit if self.actors.is_person(m.text) or pronoun in ("it", "they")]
+            for group in ([m for m in fit if m in subjects], [m for m in sure if m in free], sure):
+                if group:
+                    return j, group[0]
+        return None
+
+    def _describe(self, i: int, mention: Mention) -> tuple[str, str]:
+        """Return the full name of whom a sentence mentions, and all that the article says beside it."""
+        text = mention.text
+        beside = text + _apposition(self.texts[i], mention)
+        if (fuller := self._find_fuller(i, text)) is not None:
+            j, full = fuller
+            return self.actors.full_name(full.text), f"{beside}; {full.text}{_apposition(self.texts[j], full)}"
+        return self.actors.full_name(text), beside
+
+    def _find_fuller(self, i: int, text: str) -> tuple[int, Mention] | None:
+        """Return the first mention that spells a surname out, or the last that says who "the minister" is."""
+        if surname := SURNAME.search(text):
+            if self.actors.is_group(text) or self.actors.is_full(text):
+                return None
+            fuller, places = re.compile(rf"[A-Z][\w.’'-]*\s{re.escape(surname[1])}$"), range(len(self.texts))
+            part = surname[1]
+        elif text[:4] in ("the ", "The ") and text[1:].islower():
+            part, places = text.split()[-1], range(i - 1, -1, -1)
+            fuller = re.compile(rf"\b{part}\s[A-Z]", re.I)
+        else:
+            return None
+        for j in places:
+            if part in self.texts[j] or part.title() in self.texts[j]:
+                for m in self.sentence(j).mentions:
+                    if len(m.text) > len(text) and fuller.search(m.text) and self._agrees(text, m.text):
+                        return j, m
+        return None
+
+    def _agrees(self, text: str, fuller: str) -> bool:
+        """Say whether the table does not speak against one mention for another."""
+        if self.actors.knows_surname(text):
+            return self.actors.is_full(fuller)
+        return self.actors.find(text, text) in (UNKNOWN, self.actors.find(fuller, fuller))
+
+
+def _apposition(text: str, mention: Mention) -> str:
+    match = APPOSITION.match(text, mention.end)
+    return match[0] if match else ""
+
+
+def _find_cues(sentence: Sentence) -> Iterator[Cue]:
+    """Yield who says, wants or does something."""
+    letters, last = sentence.letters, None
+    for match in re.finditer("[SAT]", letters):
+        verb = match.start()
+        # A noun, though a list knows it as a verb.
+        if match[0] != "S" and verb and letters[verb - 1] in "Dog":
+            continue
+        subject = _find_subject(sentence, verb)
+        if subject is None and SHARED.search(letters, 0, verb):
+            subject = last or next((m for m in sentence.mentions if m.last < verb and not m.is_governed), None)
+        if subject is not None:
+            last = subject
+            yield Cue(match[0], subject, verb)
+    owners = {mention.last: mention for mention in sentence.mentions}
+    for match in re.finditer("g[Mxv]{0,2}[nSAT]", letters):
+        if sentence.word(match.end() - 1) in words("deeds") and match.start() in owners:
+            yield Cue("A", owners[match.start()], match.end() - 1)
+    starts = {mention.start: mention for mention in sentence.mentions}
+    for match in re.finditer(r"\b[Aa]ccording to ", sentence.text):
+        if match.end() in starts:
+            yield Cue("S", starts[match.end()], starts[match.end()].first, hearsay=True)
+
+
+def _find_subject(sentence: Sentence, verb: int) -> Mention | None:
+    """Return who does what the verb at this word says."""
+    letters, mentions = sentence.letters, sentence.mentions
+    before = [m for m in mentions if m.last <= verb]
+    after = next((m for m in mentions if m.first > verb), None)
+    free = [m for m in before if not m.is_governed]
+    participle = sentence.word(verb).endswith("ing")
+    if participle and before and before[-1].text.split()[-1].lower() in words("documents") and free:
+        return free[0]  # the ministry issued a statement saying
+    if before and (gap := letters[before[-1].last : verb]) is not None and GAP.match(gap):
+        if not before[-1].is_governed or "w" in gap or participle:
+            return before[-1]
+    if not re.search("(?:^|qc?)$", letters[:verb]):
+        for pattern, order in ((BESIDE, free), (FAR, free[::-1])):
+            for m in order:
+                if pattern.match(letters[m.last : verb]):
+                    return m
+    if after and after.first == verb + 1 and letters[verb] == "S" and re.search("(?:^|[qc])$", letters[:verb]):
+        return after  # "...", said the minister
+    if participle and not re.search("[fo]$", letters[:verb]):
+        return next(iter(free), None) or next(
+            (m for m in mentions if m.first > verb and letters[m.first - 1] in "c."), None
+        )
+    return None
+
+
+def _nearest(sentence: Sentence, cues: list[Cue]) -> Cue:
+    """Return the cue that stands nearest to a quotation; a verb of saying before others at the same place."""
+    flags = sentence.quoted
+    edges = [
+        i for i, flag in enumerate(flags) if flag and not (all(flags[max(i - 1, 0) : i + 2]) and 0 < i < len(flags) - 1)
+    ]
+    said = [cue for cue in cues if cue.kind in "SA"]
+    best = min(said, key=lambda cue: min((abs(cue.position - edge) for edge in edges), default=0))
+    return _outer(best, cues)
+
+
+def _outer(cue: Cue, cues: list[Cue]) -> Cue:
+    """Return the earlier cue that names whom a pronoun means: the minister said that she wants."""
+    if not cue.subject.is_pronoun and not re.match(r"(?:their|its|our)\b", cue.subject.text):
+        return cue
+    earlier = (c for c in cues if c.position < cue.position and (c.kind != "T" or not c.subject.is_pronoun))
+    return next(earlier, cue)
+
+
+def _is_unreal(sentence: Sentence, cue: Cue) -> bool:
+    """Say whether somebody only might or should do it."""
+    before = re.search("[hv]*$", sentence.letters[: cue.position])
+    if before and any(sentence.word(i) in UNREAL for i in range(before.start(), cue.position)):
+        return True
+    first = cue.subject.first
+    return first > 0 and sentence.word(first - 1) in ("if", "unless", "until", "whether")
