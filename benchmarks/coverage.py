@@ -28,7 +28,8 @@ import numpy as np
 from pipeline.bundle import load_bundle
 from pipeline.classifiers import create, index_labels
 from pipeline.config import Candidate, read_config
-from pipeline.coverage.held_out import NAME, PRETRAINED, HeldOut, read_held_out, write_held_out
+from pipeline.coverage.domain import write_words
+from pipeline.coverage.held_out import NAME, PRETRAINED, WORDS, HeldOut, read_held_out, write_held_out
 from pipeline.coverage.measure import FEWEST_ARTICLES
 from pipeline.coverage.shares import Shares, Sums, add_up, estimate, fit_correction
 from pipeline.data.corpora import read_external, read_split
@@ -206,14 +207,19 @@ def to_facts(rows: list[Example], probabilities: np.ndarray, label_names: tuple[
     )
 
 
-def held_out_facts(model: Path) -> HeldOut:
-    """Return the facts of an exported model on the whole articles that nothing was trained on."""
+def write_facts(file: Path, model: Path) -> None:
+    """Write the facts of an exported model on the whole articles that nothing was trained on, and their words."""
     bundle = load_bundle(model)
     rows = [row for row in whole_articles(bundle.label_names) if row.split != "train"]
     own = [json.loads(line) for line in Path("labels/single.jsonl").open(encoding="utf-8")]
     probes = tuple(row["text"] for row in own[:: len(own) // PROBES][:PROBES])
     facts = to_facts(rows, bundle.predict_proba([row.text for row in rows]), bundle.label_names)
-    return HeldOut(**vars(facts) | {"probes": probes, "probe_probabilities": bundle.predict_proba(probes)})
+    probed = {"probes": probes, "probe_probabilities": bundle.predict_proba(probes)}
+    write_held_out(file, HeldOut(**vars(facts) | probed))
+    texts: dict[str, list[str]] = {key: [] for key in facts.ids}
+    for row in rows:
+        texts[row.article_id].append(row.text)
+    write_words(file.with_name(WORDS), map(" ".join, texts.values()))
 
 
 def cross_fitted(label_names: tuple[str, ...]) -> HeldOut:
@@ -253,7 +259,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("models/champion"))
     options = parser.parse_args()
     if options.write:
-        write_held_out(options.write, held_out_facts(options.model))
+        write_facts(options.write, options.model)
         return
     config = read_config("configs/default.yaml")
     models = {"pretrained": read_held_out(options.facts or PRETRAINED / "small" / NAME).reorder(config.label_names)}

@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
+    from pipeline.coverage.drift import Traits
     from pipeline.coverage.measure import Labelled
     from pipeline.coverage.rows import Batch, Span
 
@@ -30,40 +31,56 @@ def coverage(
         list[str], typer.Argument(metavar="INPUT...", help="Rows of `stance predict`, or articles, which it predicts.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the page and its tables.")],
-    by: Annotated[str, typer.Option(help="What to group by: outlet, target, week, month, quarter, year.")] = (
-        "month,outlet"
-    ),
+    by: Annotated[
+        str | None,
+        typer.Option(help="What to group by: outlet, target, week, month, quarter, year. Else time and outlet."),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Labelled sentences, a file or folder; those drawn at random correct the model.")
     ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Rows of an earlier batch that this one is compared with, a file or folder.")
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="Log the page and its tables as a run in MLflow.")] = False,
     model: Model = DEFAULT_MODEL,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Say how much of the coverage takes which side, when and where, and how sure that is: a page and its tables."""
-    from pipeline.coverage.measure import measure
-    from pipeline.coverage.periods import check_dimensions
+    from pipeline.coverage.events import read_events
+    from pipeline.coverage.measure import FEWEST_ARTICLES, measure
+    from pipeline.coverage.periods import check_dimensions, choose_period
     from pipeline.coverage.rows import REJECTED, find_rows, read_batch
     from pipeline.progress import Bar
     from pipeline.reporting.coverage_page import write_page
     from pipeline.reporting.coverage_words import Source, answer
 
-    dimensions = check_dimensions(by)
+    dimensions = None if by is None else check_dimensions(by)
     if output.exists() and not output.is_dir():
         raise InputError(output, "is a file", expected="a folder")
     label_names, sides, bundle = _model(model, config)
+    events = read_events(config.parent)
+    earlier = find_rows([reference], label_names) if reference else []
+    if reference and not earlier:
+        raise InputError(reference, "holds no predicted rows", expected="rows of `stance predict`")
     files = find_rows(inputs, label_names) or [_predict(inputs, output / ROWS, bundle, model)]
     wanted, texts = _read_labels(labels, label_names)
+    threshold = bundle.abstention.confidence if bundle else None
     with Bar() as bar:
-        batch = read_batch(files, label_names, bar.update, texts)
-    labelled = _labelled(batch, wanted, bundle)
-    found = measure(batch, labelled, dimensions, sides)
+        batch = read_batch(files, label_names, bar.update, texts, sides=sides, threshold=threshold)
+        before = read_batch(earlier, label_names, bar.update, threshold=threshold) if earlier else None
+    if dimensions is None:
+        dimensions = [*filter(None, [choose_period(batch.dates, FEWEST_ARTICLES)]), "outlet"]
+    foreign = bundle is not None and not batch.quotes.fit(bundle)
+    labelled, others = _labelled(batch, wanted, None if foreign else bundle, before)
+    measured = measure(batch, labelled, dimensions, sides, others)
     rejected = [file.with_name(file.name + REJECTED) for file in files]
     lost = sum(len(file.read_bytes().splitlines()) for file in rejected if file.is_file())
     names = ", ".join(map(str, files))
-    page = write_page(found, batch, Source(names, str(model) if bundle else "unknown", len(wanted), lost), output)
+    source = Source(names, str(model) if bundle else "unknown", len(wanted), lost, events, foreign)
+    page = write_page(measured, batch, source, output)
     if batch.rejects:
         sys.stderr.write(f"{batch.rejects.total():,} rows do not count; the first: {batch.first_reject}\n")
-    out.print(answer(found), markup=False)
+    out.print(answer(measured), markup=False)
     out.print(f"Page: {page}", markup=False)
 
 
@@ -113,15 +130,21 @@ def _read_labels(path: Path | None, label_names: tuple[str, ...]) -> tuple[dict[
     return adjudicate(rows), {row.span: row.text for row in rows}
 
 
-def _labelled(batch: Batch, labels: dict[Span, str], bundle: Bundle | None) -> Labelled | None:
-    """Return what corrects the model: the person's own labels, or else what ships with it."""
+def _labelled(
+    batch: Batch, labels: dict[Span, str], bundle: Bundle | None, before: Batch | None
+) -> tuple[Labelled, Traits | None]:
+    """Return what corrects the model, the person's own labels or what ships with it, and what the batch is like."""
+    from pipeline.coverage.drift import Traits
     from pipeline.coverage.held_out import find_held_out
-    from pipeline.coverage.measure import from_held_out, from_own_labels
+    from pipeline.coverage.measure import describe_batch, describe_held_out, from_held_out, from_own_labels
 
     own = from_own_labels(batch, labels)
     if labels:
         sys.stderr.write(f"{own.sentences:,} of {len(labels):,} sentences labelled at random stand in these rows\n")
-    if own.enough or bundle is None:
-        return own
-    facts = find_held_out(batch.label_names, bundle.predict_proba)
-    return from_held_out(facts) if facts else own
+    facts = find_held_out(batch.label_names, bundle.predict_proba) if bundle else None
+    labelled = own if own.enough or facts is None else from_held_out(facts)
+    if before:
+        return labelled, describe_batch(before, "the earlier rows")
+    if own.enough:
+        return own, Traits("your labelled sentences", own.sums, facts.words if facts else None)
+    return labelled, describe_held_out(facts, batch.threshold) if facts else None

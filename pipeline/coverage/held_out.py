@@ -11,17 +11,18 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pipeline.coverage.domain import read_words
+from pipeline.coverage.quotes import SAME_MODEL
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
-NAME = "held_out.json"
+NAME, WORDS = "held_out.json", "held_out_words.npz"
 DIGITS = 4
-# Two processors may give one model's probabilities this far apart.
-SAME_MODEL = 0.03
 
 PredictProba = Callable[[Sequence[str]], np.ndarray]
 
@@ -39,6 +40,7 @@ class HeldOut:
     probabilities: np.ndarray  # shape (sentences, k)
     probes: tuple[str, ...]  # sentences of our own
     probe_probabilities: np.ndarray  # shape (probes, k)
+    words: Any = None  # of its articles, hashed; None: not known
 
     def fits(self, predict_proba: PredictProba) -> bool:
         """Say whether a model is the one of these facts, by what it thinks of the probes."""
@@ -60,7 +62,8 @@ def find_held_out(label_names: Sequence[str], predict_proba: PredictProba, folde
         if sorted(facts.label_names) == sorted(label_names):
             facts = facts.reorder(label_names)
             if facts.fits(predict_proba):
-                return facts
+                words = file.with_name(WORDS)
+                return replace(facts, words=read_words(words)) if words.exists() else facts
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.coverage.drift import Drift, compare
+from pipeline.coverage.drift import Drift, Traits, compare
 from pipeline.coverage.held_out import HeldOut
 from pipeline.coverage.periods import PERIODS, fill_gaps, name_period
 from pipeline.coverage.rows import Batch, Span
@@ -19,6 +19,7 @@ from pipeline.scoring.bootstrap import Interval
 FEWEST_ARTICLES = 5
 # An interval that covers half of all that could be is shown in grey: it says next to nothing.
 USEFUL_WIDTH = 0.5
+OFF_TOPIC, BELOW, FIRST_STAGE = "off topic", "below the threshold", "answered by the first stage"
 # Labelled articles and sentences that a correction needs (benchmarks/coverage.py shows what fewer do).
 FEWEST_LABELLED = (40, 100)
 
@@ -44,6 +45,25 @@ class Labelled:
     def enough(self) -> bool:
         """Whether a correction can be fitted to them."""
         return len(self.labels) >= FEWEST_LABELLED[0] and self.sentences >= FEWEST_LABELLED[1]
+
+
+def describe_batch(batch: Batch, name: str = "this batch") -> Traits:
+    """Return what the model makes of a batch."""
+    rows, off = batch.rows, batch.off_topic.total()
+    shares = {OFF_TOPIC: off / (rows + off)}
+    if batch.threshold is not None:
+        shares |= {BELOW: batch.below / rows}
+    if batch.stages:
+        shares |= {FIRST_STAGE: batch.stages["first"] / rows}
+    return Traits(name, batch.sums, batch.sample.words(), shares)
+
+
+def describe_held_out(facts: HeldOut, threshold: float | None) -> Traits:
+    """Return what the model makes of the articles that ship with it."""
+    sums = Sums.of(facts.probabilities, facts.article, len(facts.ids))
+    confidence = facts.probabilities.max(1)
+    shares = {} if threshold is None else {BELOW: float((confidence < threshold).mean())}
+    return Traits("the labelled articles that ship with the model", sums, facts.words, shares)
 
 
 def from_own_labels(batch: Batch, labels: Mapping[Span, str]) -> Labelled:
@@ -118,11 +138,15 @@ class Coverage:
     overall: Group
     tables: tuple[Table, ...]
     labelled: Labelled | None
-    drift: Drift | None = None  # between the batch and the labelled articles
+    drift: Drift | None = None  # between the batch and other articles
 
 
 def measure(
-    batch: Batch, labelled: Labelled | None, dimensions: Sequence[str] = (), sides: Sequence[str] = ()
+    batch: Batch,
+    labelled: Labelled | None,
+    dimensions: Sequence[str] = (),
+    sides: Sequence[str] = (),
+    others: Traits | None = None,
 ) -> Coverage:
     """Estimate shares overall and by each dimension.
 
@@ -131,6 +155,7 @@ def measure(
         labelled: what the correction is fitted to; None, or too few, leaves the shares uncorrected.
         dimensions: of `periods.DIMENSIONS`.
         sides: the two labels that are weighed against each other; none unless there are two.
+        others: what the batch is compared with.
 
     """
     usable = labelled if labelled is not None and labelled.enough else None
@@ -140,10 +165,10 @@ def measure(
     tables = []
     for dimension in dimensions:
         keys = _keys(batch.outlets, batch.dates, batch.targets, dimension)
-        others = _keys(usable.outlets, usable.dates, usable.targets, dimension) if usable else []
-        groups = {group.name: group for group in _groups(batch, usable, keys, others, pair)}
+        theirs = _keys(usable.outlets, usable.dates, usable.targets, dimension) if usable else []
+        groups = {group.name: group for group in _groups(batch, usable, keys, theirs, pair)}
         tables.append(Table(dimension, tuple(_in_order(groups, dimension))))
-    drift = compare(batch.sums, usable.sums, batch.label_names) if usable else None
+    drift = compare(describe_batch(batch), others, batch.label_names) if others else None
     return Coverage(batch.label_names, pair, overall, tuple(tables), usable, drift)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
@@ -18,6 +19,33 @@ def check_dimensions(words: str) -> list[str]:
     if unknown := [name for name in names if name not in DIMENSIONS]:
         raise InputError("--by", f"unknown {unknown[0]!r}", expected=", ".join(DIMENSIONS))
     return names
+
+
+MOST_PERIODS = 40  # of a chart that chooses for itself
+
+
+def choose_period(days: Sequence[str], fewest: int) -> str:
+    """Return the finest kind of period in which most articles lie among at least `fewest`; empty without dates."""
+    known = [day for day in days if day]
+    for dimension in PERIODS:
+        numbers = [_number(day, dimension) for day in known]
+        counts = Counter(number for number in numbers if number is not None)
+        if counts and max(counts) - min(counts) < MOST_PERIODS:
+            if 2 * sum(count for count in counts.values() if count >= fewest) >= len(known):
+                return dimension
+    return PERIODS[-1] if known else ""
+
+
+def first_days(name: str, dimension: str) -> tuple[date, date]:
+    """Return the first day of a period, by its name, and of the next one, or the last day there is."""
+    first = _first_day(name, dimension)
+    begin = date.fromisoformat(first if len(first) == 10 else f"{first}-01")
+    number = _number(first, dimension)
+    try:
+        after = _first_day(_name((number or 0) + 1, dimension), dimension)
+        return begin, date.fromisoformat(after if len(after) == 10 else f"{after}-01")
+    except ValueError:
+        return begin, date.max
 
 
 def name_period(day: str, dimension: str) -> str:

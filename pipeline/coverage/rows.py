@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.config import probability_column
+from pipeline.coverage.domain import Sample
+from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.shares import Sums, add_up
 from pipeline.data.articles import find_files
 from pipeline.data.formats import find_format
@@ -31,6 +32,8 @@ LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
 TOLERANCE = 0.005
 DATE = re.compile(r"(\d{4}-\d\d)(-\d\d)?(?![\d-])")
 
+NO = ("false", "0", "no")  # of the column `on_topic`
+
 Span = tuple[str, int, int]  # article, start, end
 
 
@@ -43,8 +46,14 @@ class Batch:
     outlets: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)  # ISO, a month or a day; empty where there is none
     targets: list[str] = field(default_factory=list)
-    sums: Sums = Sums(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0, 0)))
+    sums: Sums = Sums(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros(0))
     counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # labels as predicted, `uncertain` last
+    quotes: Quotes = field(default_factory=lambda: Quotes((), ()))
+    sample: Sample = field(default_factory=Sample)
+    off_topic: Counter[str] = field(default_factory=Counter)  # article -> its rows that are left out
+    stages: Counter[str] = field(default_factory=Counter)  # which part of the model answered -> rows
+    threshold: float | None = None  # of the model
+    below: int = 0  # rows that are less sure
     rejects: Counter[str] = field(default_factory=Counter)  # why -> rows
     first_reject: str = ""
     spans: dict[Span, tuple[int, np.ndarray]] = field(default_factory=dict)  # asked for: article, probabilities
@@ -99,6 +108,9 @@ def read_batch(
     label_names: Sequence[str],
     on_progress: ProgressCallback,
     wanted: Mapping[Span, str] | None = None,
+    *,
+    sides: Sequence[str] = (),
+    threshold: float | None = None,
 ) -> Batch:
     """Add up predicted rows by article; InputError if not one row counts.
 
@@ -107,39 +119,61 @@ def read_batch(
         label_names: of the model that made the rows.
         on_progress: told how far it is.
         wanted: sentences whose probabilities are kept one by one, and their texts.
+        sides: labels of which some sentences are kept.
+        threshold: the confidence below which the model is not sure enough.
 
     """
-    reader = _Reader(tuple(label_names), wanted or {})
+    reader = _Reader(Batch(tuple(label_names), quotes=Quotes(label_names, sides), threshold=threshold), wanted or {})
     meter, total = ByteCounter(), sum(file.stat().st_size for file in files) or 1
     for file in files:
-        rows = read_rows(file, NEEDED, meter)
-        while part := list(islice(rows, BUFFER)):
+        for part in _parts(read_rows(file, NEEDED, meter)):
             reader.add(part)
             articles = f"{len(reader.batch.ids):,} articles"
             on_progress(min(meter.read / total, 1.0), articles)
     batch = reader.finish()
     if not batch.ids:
-        raise InputError(files[0], f"not one row counts; {batch.first_reject or 'it holds none'}")
+        why = "every one is off topic" if batch.off_topic else batch.first_reject or "it holds none"
+        raise InputError(files[0], f"not one row counts; {why}")
     return batch
+
+
+def _parts(rows: Iterable[Row | Reject]) -> Iterator[list[Row | Reject]]:
+    """Yield some thousands of rows at once, and an article whole unless it is very long."""
+    part: list[Row | Reject] = []
+    article = None
+    for row in rows:
+        before, article = article, row.fields.get("article_id") if isinstance(row, Row) else article
+        if len(part) >= 2 * BUFFER or (len(part) >= BUFFER and article != before):
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
 
 
 class _Reader:
     """Adds rows to a batch, some thousands at once."""
 
-    def __init__(self, label_names: tuple[str, ...], wanted: Mapping[Span, str]) -> None:
-        self.batch = Batch(label_names)
-        self._columns = [probability_column(name) for name in label_names]
-        self._labels = {name: position for position, name in enumerate((*label_names, UNCERTAIN))}
+    def __init__(self, batch: Batch, wanted: Mapping[Span, str]) -> None:
+        self.batch = batch
+        self._columns = [probability_column(name) for name in batch.label_names]
+        self._labels = {name: position for position, name in enumerate((*batch.label_names, UNCERTAIN))}
         self._codes: dict[str, int] = {}
         self._seen: list[int] = []  # of each article, its sentences as bits
         self._wanted, self._wanted_articles = wanted, {span[0] for span in wanted}
 
     def add(self, rows: Sequence[Row | Reject]) -> None:
         """Check rows one by one, and add up those that count."""
-        read = []
+        read, fields = [], []
         for row in rows:
             try:
+                if isinstance(row, Reject):
+                    raise InputError(row.where, row.why)
+                if str(row.fields.get("on_topic", "")).strip().lower() in NO:
+                    self.batch.off_topic[str(row.fields.get("article_id"))] += 1
+                    continue
                 read.append(self._read(row))
+                fields.append(row.fields)
             except InputError as error:
                 self.batch.reject(error)
         if not read:
@@ -149,11 +183,19 @@ class _Reader:
         probabilities = values / values.sum(1, keepdims=True)
         counts = add_up(np.eye(len(self._labels))[labels], codes - first, size)
         self._merge(first, Sums.of(probabilities, codes - first, size), counts)
+        self._look(fields, labels, probabilities)
 
-    def _read(self, row: Row | Reject) -> tuple[int, int, list[float]]:
+    def _look(self, fields: Sequence[dict[str, Any]], labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Keep what the page shows of single sentences."""
+        batch = self.batch
+        batch.quotes.add(fields, labels, probabilities)
+        batch.stages.update(str(row["stage"]) for row in fields if row.get("stage"))
+        batch.below += int((probabilities.max(1) < (batch.threshold or 0)).sum())
+        for row in fields:
+            batch.sample.add(str(row["article_id"]), str(row.get("text") or ""))
+
+    def _read(self, row: Row) -> tuple[int, int, list[float]]:
         """Return article, label and probabilities of a row; InputError where it cannot count."""
-        if isinstance(row, Reject):
-            raise InputError(row.where, row.why)
         fields = row.fields
         try:
             index, values = int(fields["sentence_index"]), [float(fields[name]) for name in self._columns]

@@ -29,12 +29,13 @@ class Sums:
     sentences: np.ndarray  # shape (n,)
     probabilities: np.ndarray  # shape (n, k)
     spread: np.ndarray  # shape (n, k, k): covariance of the labels' counts if the probabilities are right
+    confidence: np.ndarray  # the largest probability, shape (n,)
 
     @classmethod
     def of(cls, probabilities: np.ndarray, codes: np.ndarray, size: int) -> Sums:
         """Add up sentences, shape (rows, k), into `size` rows by their codes, shape (rows,)."""
         spread = probabilities[:, :, None] * (np.eye(probabilities.shape[1]) - probabilities[:, None, :])
-        return cls(np.ones(len(codes)), probabilities, spread).by(codes, size)
+        return cls(np.ones(len(codes)), probabilities, spread, probabilities.max(1)).by(codes, size)
 
     def by(self, codes: np.ndarray, size: int) -> Sums:
         """Add up rows by their codes, shape (n,), into `size` rows; what has the code -1 is left out."""

@@ -31,7 +31,8 @@ class Mark:
     kind: str = ""  # a class of the style sheet: "own", "weak", "baseline", "head"
 
 
-def _svg(width: float, height: float, title: str, description: str, body: Sequence[str]) -> str:
+def draw_svg(width: float, height: float, title: str, description: str, body: Sequence[str]) -> str:
+    """Return a chart with its title and a description; the body is SVG."""
     words = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
     kind = "chart wide" if width == WIDTH else "chart"
     return (
@@ -48,11 +49,13 @@ def standalone(svg: str) -> str:
     return opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"') + f">{style}{ground}{rest}\n"
 
 
-def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+def draw_text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+    """Return words at a place, escaped."""
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """Return a line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
@@ -64,27 +67,27 @@ def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = 
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = left + tick * scale
-        body += [_line(x, top - 6, x, height - 4, "grid"), _text(x, 13, f"{tick:g}", "tick", "middle")]
+        body += [draw_line(x, top - 6, x, height - 4, "grid"), draw_text(x, 13, f"{tick:g}", "tick", "middle")]
     if reference is not None:
         x = left + reference * scale
-        body.append(_line(x, top - 6, x, height - 4, "reference"))
+        body.append(draw_line(x, top - 6, x, height - 4, "reference"))
     description = []
     for number, mark in enumerate(marks):
         y = top + step * number + step / 2
         if mark.kind == "head":
-            body.append(_text(0, y + 5, mark.name, "group"))
+            body.append(draw_text(0, y + 5, mark.name, "group"))
             continue
-        body.append(_text(left - 14, y + 4, mark.name, "name", "end"))
+        body.append(draw_text(left - 14, y + 4, mark.name, "name", "end"))
         if mark.interval is None:
-            body.append(_text(left + 6, y + 4, mark.note, "tick"))
+            body.append(draw_text(left + 6, y + 4, mark.note, "tick"))
             continue
         low, high, value = (left + v * scale for v in (mark.interval.low, mark.interval.high, mark.interval.value))
-        body.append(_line(low, y, high, y, f"whisker {mark.kind}"))
+        body.append(draw_line(low, y, high, y, f"whisker {mark.kind}"))
         body.append(f'<circle cx="{value:.1f}" cy="{y:.1f}" r="5" class="dot {mark.kind}"/>')
-        body.append(_text(WIDTH - right + 14, y + 4, f"{mark.interval.value:.2f}", f"value {mark.kind}"))
-        body.append(_text(WIDTH, y + 4, mark.note, "tick", "end"))
+        body.append(draw_text(WIDTH - right + 14, y + 4, f"{mark.interval.value:.2f}", f"value {mark.kind}"))
+        body.append(draw_text(WIDTH, y + 4, mark.note, "tick", "end"))
         description.append(f"{mark.name} {mark.interval}")
-    return _svg(WIDTH, height, title, "; ".join(description), body)
+    return draw_svg(WIDTH, height, title, "; ".join(description), body)
 
 
 def draw_label_scores(scores: Sequence[LabelScores], title: str) -> str:
@@ -102,12 +105,12 @@ def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -
     left, top, cell = 104.0, 52.0, 90.0
     size = len(label_names)
     shares = matrix / matrix.sum(1, keepdims=True).clip(1)
-    body = [_text(left + size * cell / 2, 14, "predicted", "tick", "middle")]
-    body += [_text(left + (i + 0.5) * cell, 38, name, "small", "middle") for i, name in enumerate(label_names)]
+    body = [draw_text(left + size * cell / 2, 14, "predicted", "tick", "middle")]
+    body += [draw_text(left + (i + 0.5) * cell, 38, name, "small", "middle") for i, name in enumerate(label_names)]
     description = []
     for row, name in enumerate(label_names):
         y = top + row * cell
-        body.append(_text(left - 12, y + cell / 2 + 4, name, "small", "end"))
+        body.append(draw_text(left - 12, y + cell / 2 + 4, name, "small", "end"))
         for column, other in enumerate(label_names):
             x, share = left + column * cell, float(shares[row, column])
             kind = "hit" if row == column else "miss"
@@ -115,10 +118,10 @@ def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -
                 f'<rect x="{x + 2:.0f}" y="{y + 2:.0f}" width="{cell - 4:.0f}" height="{cell - 4:.0f}" rx="6" '
                 f'class="cell {kind}" fill-opacity="{0.06 + 0.5 * share:.2f}"/>'
             )
-            body.append(_text(x + cell / 2, y + cell / 2, str(int(matrix[row, column])), "count", "middle"))
-            body.append(_text(x + cell / 2, y + cell / 2 + 18, f"{share:.0%}", "small", "middle"))
+            body.append(draw_text(x + cell / 2, y + cell / 2, str(int(matrix[row, column])), "count", "middle"))
+            body.append(draw_text(x + cell / 2, y + cell / 2 + 18, f"{share:.0%}", "small", "middle"))
             description.append(f"{int(matrix[row, column])} labelled {name} are predicted {other}")
-    return _svg(left + size * cell + 4, top + size * cell + 4, title, "; ".join(description), body)
+    return draw_svg(left + size * cell + 4, top + size * cell + 4, title, "; ".join(description), body)
 
 
 @dataclass(frozen=True)
@@ -139,14 +142,14 @@ class _Plane:
     def axes(self, across: str, up: str) -> list[str]:
         body = []
         for x in (0, 0.25, 0.5, 0.75, 1):
-            body += [_line(self.x(x), self.top, self.x(x), self.top + self.side, "grid")]
-            body += [_text(self.x(x), self.top + self.side + 16, f"{x:.0%}", "tick", "middle")]
+            body += [draw_line(self.x(x), self.top, self.x(x), self.top + self.side, "grid")]
+            body += [draw_text(self.x(x), self.top + self.side + 16, f"{x:.0%}", "tick", "middle")]
         for y in np.linspace(self.y0, 1, 6 if self.y0 else 5).tolist():
-            body += [_line(self.left, self.y(y), self.left + self.side, self.y(y), "grid")]
-            body += [_text(self.left - 7, self.y(y) + 4, f"{y:.0%}", "tick", "end")]
-        body.append(_text(self.left + self.side / 2, self.top + self.side + 36, across, "small", "middle"))
+            body += [draw_line(self.left, self.y(y), self.left + self.side, self.y(y), "grid")]
+            body += [draw_text(self.left - 7, self.y(y) + 4, f"{y:.0%}", "tick", "end")]
+        body.append(draw_text(self.left + self.side / 2, self.top + self.side + 36, across, "small", "middle"))
         middle = self.top + self.side / 2
-        return [*body, f'<g transform="rotate(-90 9 {middle:.0f})">{_text(9, middle, up, "small", "middle")}</g>']
+        return [*body, f'<g transform="rotate(-90 9 {middle:.0f})">{draw_text(9, middle, up, "small", "middle")}</g>']
 
     @property
     def size(self) -> tuple[float, float]:
@@ -157,14 +160,14 @@ def draw_reliability(curve: Reliability, title: str) -> str:
     """Draw the share that is right against confidence; the dots lie on the diagonal if confidence is honest."""
     plane = _Plane()
     body = plane.axes("how confident the model is", "how often it is right")
-    body.append(_line(plane.x(0), plane.y(0), plane.x(1), plane.y(1), "reference"))
+    body.append(draw_line(plane.x(0), plane.y(0), plane.x(1), plane.y(1), "reference"))
     points = list(zip(curve.confidence.tolist(), curve.accuracy.tolist(), strict=True))
     body.append(
         f'<polyline points="{" ".join(f"{plane.x(x):.1f},{plane.y(y):.1f}" for x, y in points)}" class="curve"/>'
     )
     body += [f'<circle cx="{plane.x(x):.1f}" cy="{plane.y(y):.1f}" r="4.5" class="dot own"/>' for x, y in points]
     description = "; ".join(f"{x:.0%} confident, {y:.0%} right" for x, y in points)
-    return _svg(*plane.size, title, description, body)
+    return draw_svg(*plane.size, title, description, body)
 
 
 def draw_risk_coverage(curve: RiskCoverage, title: str) -> str:
@@ -182,7 +185,7 @@ def draw_risk_coverage(curve: RiskCoverage, title: str) -> str:
     body += [f'<polygon points="{line} {ground}" class="area"/>', f'<polyline points="{line}" class="curve"/>']
     some = points[:: max(1, len(points) // 8)]
     description = "; ".join(f"of the most confident {x:.0%}, {y:.0%} are right" for x, y in some)
-    return _svg(*plane.size, title, description, body)
+    return draw_svg(*plane.size, title, description, body)
 
 
 def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> str:
@@ -198,14 +201,14 @@ def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> 
     body, description = [], []
     for number, (name, passed, total, baseline) in enumerate(rows):
         y = step * number + 4
-        body.append(_text(left - 14, y + 13, name, "name", "end"))
+        body.append(draw_text(left - 14, y + 13, name, "name", "end"))
         body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{scale:.0f}" height="12" rx="6" class="track"/>')
         if passed:
             width = max(12.0, scale * passed / total)
             body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{width:.0f}" height="12" rx="6" class="bar"/>')
         if baseline is not None:
             x = left + scale * baseline / total
-            body.append(_line(x, y, x, y + 18, "baseline"))
-        body.append(_text(WIDTH, y + 13, f"{passed} of {total}", "tick", "end"))
+            body.append(draw_line(x, y, x, y + 18, "baseline"))
+        body.append(draw_text(WIDTH, y + 13, f"{passed} of {total}", "tick", "end"))
         description.append(f"{name}: {passed} of {total}")
-    return _svg(WIDTH, step * len(rows) + 6, title, "; ".join(description), body)
+    return draw_svg(WIDTH, step * len(rows) + 6, title, "; ".join(description), body)

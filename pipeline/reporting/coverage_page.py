@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+from pipeline.coverage.drift import EXPECTED_ERROR
+from pipeline.coverage.events import Event
 from pipeline.coverage.measure import FEWEST_ARTICLES, USEFUL_WIDTH, Coverage, Group, Table
-from pipeline.coverage.periods import PERIODS
+from pipeline.coverage.periods import PERIODS, first_days
+from pipeline.coverage.quotes import CONFIDENT, DIVIDED, RANDOM, Quote
 from pipeline.coverage.rows import Batch
 from pipeline.data.files import write_whole
 from pipeline.data.formats.delimited import shield_formula
-from pipeline.reporting import charts
-from pipeline.reporting.charts import Mark
 from pipeline.reporting.coverage_words import (
     UNKNOWN,
     Source,
@@ -26,13 +28,15 @@ from pipeline.reporting.coverage_words import (
     percent,
     span,
 )
+from pipeline.reporting.timeline import Period, draw_timeline
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval
 
 TEMPLATE = "coverage_page.html.jinja"
 PAGE = "index.html"
-MOST_LINES = 40  # of a chart or table whose groups are no periods; all of them stand in the CSV
-LONGEST_NAME = 34
+MOST_LINES = 40  # of a table whose groups are no periods; all of them stand in the CSV
+LONGEST_NAME = 60
+WIDTHS = {"on-wide": 830.0, "on-narrow": 330.0}  # of a chart, in pixels: no text shrinks on a phone
 HEADINGS = {"outlet": "By outlet", "target": "By target"} | dict.fromkeys(PERIODS, "Over time")
 
 
@@ -53,9 +57,10 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     place = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    place.filters |= {"percent": percent, "span": span}
+    place.filters |= {"percent": percent, "span": span, "shorten": shorten}
     return place.get_template(TEMPLATE).render(
         coverage=coverage,
+        batch=batch,
         source=source,
         title=answer(coverage),
         leaning=leaning(coverage),
@@ -63,46 +68,77 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
         counted=counted(coverage, source),
         alike=alike(coverage),
         left_out=list(left_out(coverage, batch, source)),
-        first_reject=batch.first_reject,
-        sections=[_Section.of(table, coverage) for table in coverage.tables],
+        sections=[_Section.of(table, coverage, source) for table in coverage.tables],
+        said=_quotes(batch, coverage.sides),
+        colours=dict(zip(coverage.sides, ("first", "second"), strict=False)),
+        expected_error=EXPECTED_ERROR,
+        lights={"alike": "", "somewhat unlike": "some", "unlike": "bad"},
         uncertain=UNCERTAIN,
         fewest=FEWEST_ARTICLES,
         width=USEFUL_WIDTH,
     )
 
 
+def shorten(name: str) -> str:
+    """Cut a long name: it stands whole in the CSV."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _quotes(batch: Batch, sides: tuple[str, ...]) -> list[tuple[str, list[tuple[str, Quote]]]]:
+    """Return headings, and under each its quotes with the kind that they are of."""
+    found = []
+    for side in sides:
+        quotes = [(kind, quote) for kind in (CONFIDENT, RANDOM) for quote in batch.quotes.of(kind, side)]
+        found.append((side, list({quote.text: (kind, quote) for kind, quote in reversed(quotes)}.values())[::-1]))
+    found.append(("", [(DIVIDED, quote) for quote in batch.quotes.of(DIVIDED)]))
+    return [(heading, quotes) for heading, quotes in found if quotes]
+
+
 @dataclass(frozen=True)
 class _Section:
-    """A table with its chart."""
+    """A table with its chart: blocks over time, or a bar in each line."""
 
     heading: str
     dimension: str
     groups: list[tuple[str, Group]]  # with the name to show
     hidden: int
-    chart: str
+    estimated: list[tuple[str, Group]]  # those that a bar is drawn for, from one side to the other
+    charts: dict[str, str]  # of several widths
+    events: list[Event]
 
     @classmethod
-    def of(cls, table: Table, coverage: Coverage) -> _Section:
-        from markupsafe import Markup
-
-        most = len(table.groups) if table.dimension in PERIODS else MOST_LINES
+    def of(cls, table: Table, coverage: Coverage, source: Source) -> _Section:
+        in_time = table.dimension in PERIODS
+        most = len(table.groups) if in_time else MOST_LINES
         named = [(group.name or UNKNOWN[table.dimension], group) for group in table.groups]
-        marks = [_mark(name, group) for name, group in named[:most]]
-        chart = ""
-        if coverage.sides and coverage.labelled and marks:
-            title = f"Share of {coverage.sides[0]} among sentences that take a side, by {table.dimension}"
-            chart = Markup(charts.draw_intervals(marks, title, 0.5))  # noqa: S704 - drawn by us, its words escaped
-        return cls(HEADINGS[table.dimension], table.dimension, named[:most], len(named) - len(named[:most]), chart)
+        bars = [] if in_time else [(name, group) for name, group in named[:most] if group.side]
+        bars.sort(key=lambda entry: (not entry[1].is_useful, -entry[1].side.value if entry[1].side else 0))
+        drawn, events = _draw_time(table, coverage, source) if in_time else ({}, [])
+        heading = HEADINGS[table.dimension]
+        return cls(heading, table.dimension, named[:most], len(named) - len(named[:most]), bars, drawn, events)
 
 
-def _mark(name: str, group: Group) -> Mark:
-    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-    if group.is_gap:
-        return Mark(short, note="no articles")
-    if group.side is None:
-        few = group.articles < FEWEST_ARTICLES
-        return Mark(short, note=f"{group.articles} articles: too few" if few else "no sentence takes a side")
-    return Mark(short, group.side, f"{group.articles:,}", "own" if group.is_useful else "baseline")
+def _draw_time(table: Table, coverage: Coverage, source: Source) -> tuple[dict[str, str], list[Event]]:
+    """Return the chart over time, wide and narrow, and the events in it; none without a single estimate."""
+    from markupsafe import Markup
+
+    periods = [
+        Period(group.name, *first_days(group.name, table.dimension), group.articles, group.side, group.is_useful)
+        for group in table.groups
+        if group.name and not group.is_gap
+    ]
+    if not coverage.sides or not any(period.interval for period in periods):
+        return {}, []
+    begin, end = periods[0].begin, periods[-1].end
+    dated = [(date.fromisoformat(f"{event.date}-15"[:10]), event) for event in source.events]
+    inside = [(day, event) for day, event in dated if begin <= day < end]
+    title = f"Share of {coverage.sides[0]} among sentences that take a side, by {table.dimension}"
+    marks = [(day, event.title) for day, event in inside]
+    drawn = {
+        kind: Markup(draw_timeline(periods, marks, coverage.sides, title, width))  # noqa: S704 - its words are escaped
+        for kind, width in WIDTHS.items()
+    }
+    return drawn, [event for _, event in inside]
 
 
 def _csv(dimension: str, groups: list[Group] | tuple[Group, ...], coverage: Coverage) -> str:

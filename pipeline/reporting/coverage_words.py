@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from pipeline.coverage.drift import UNSURE
+from pipeline.coverage.drift import OTHER_WORDS
+from pipeline.coverage.events import Event
 from pipeline.coverage.measure import FEWEST_ARTICLES, FEWEST_LABELLED, Coverage
 from pipeline.coverage.periods import PERIODS
 from pipeline.coverage.rows import Batch
@@ -23,6 +24,8 @@ class Source:
     model: str
     asked_labels: int = 0  # labelled sentences that the person gave
     rejected_articles: int = 0  # that prediction could not read
+    events: Sequence[Event] = field(default_factory=tuple)
+    foreign: bool = False  # the rows are of another model
 
 
 def percent(value: float) -> str:
@@ -36,6 +39,11 @@ def span(interval: Interval) -> str:
     return f"{low.removesuffix(' %')} to {high}"
 
 
+def argue(side: str) -> str:
+    """Say what a sentence of a side does: `argue for noodles` where the label is `pro-noodles`, else `are` it."""
+    return f"argue for {side[4:]}" if side.startswith("pro-") else f"are {side}"
+
+
 def answer(coverage: Coverage) -> str:
     """Say in one sentence what the batch argues for, and how sure that is."""
     overall, sides = coverage.overall, coverage.sides
@@ -47,12 +55,13 @@ def answer(coverage: Coverage) -> str:
         return f"Of all sentences in these {where}, {span(overall.shares[best])} are {coverage.label_names[best]}."
     if overall.side is None or not overall.is_useful:
         return f"These {where} do not say which side prevails: too few of their sentences take one."
-    first, second = sides
-    taken = f"Of the sentences that take a side in these {where}, {span(overall.side)} are {first}"
+    first, second = map(argue, sides)
+    second = second.removeprefix("argue ")
+    taken = f"Of the sentences that take a side in these {where}, {span(overall.side)} {first}"
     if overall.side.low > 0.5:
-        return f"{taken}: more than are {second}."
+        return f"{taken}: more than {second}."
     if overall.side.high < 0.5:
-        return f"{taken}: fewer than are {second}."
+        return f"{taken}: fewer than {second}."
     return f"{taken}, the others {second}: neither side is shown to prevail."
 
 
@@ -72,9 +81,11 @@ def leaning(coverage: Coverage) -> str:
     shown = [(group.name, group.side) for group in groups if group.name and group.is_useful and group.side]
     parts = []
     for side, far in zip(coverage.sides, _how_far(shown), strict=False):
-        if clear := [name for distance, name in sorted(far, reverse=True) if distance > 0]:
-            parts.append(f"{' and '.join(clear[:2])} to {side}")
-    return f"Shown to lean: {', '.join(parts)}." if parts else ""
+        if clear := [name for distance, name in sorted(far, reverse=True) if distance > 0][:2]:
+            parts.append(f"{' and '.join(clear)} lean{'s' * (len(clear) == 1)} to {side.removeprefix('pro-')}")
+    if parts:
+        return f"{', '.join(parts)}."
+    return "No outlet is shown to lean to a side." if len(shown) > 1 else ""
 
 
 def _how_far(shown: list[tuple[str, Interval]]) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
@@ -86,7 +97,7 @@ def about(coverage: Coverage, batch: Batch) -> str:
     """Say how much there is, from how many outlets and of what time."""
     dates = sorted(filter(None, batch.dates))
     outlets = len(set(filter(None, batch.outlets)))
-    parts = [f"{coverage.overall.sentences:,} sentences of {coverage.overall.articles:,} articles"]
+    parts = [f"{coverage.overall.sentences:,} sentences"]
     parts += [f"{outlets:,} outlet{'s' * (outlets != 1)}"] if outlets else []
     parts += [f"{dates[0][:7]} to {dates[-1][:7]}"] if dates else []
     return ", ".join(parts)
@@ -102,6 +113,8 @@ def counted(coverage: Coverage, source: Source) -> str:
         else ""
     )
     if labelled is None:
+        if source.foreign:
+            asked += f"The rows were made by another model than {source.model}, so what ships with it cannot serve. "
         return (
             f"{asked}Nothing corrects the model here, so there are no shares, only what it says: counts of its labels "
             "can be wrong by a third. Label sentences drawn at random (`stance label suggest`) and give them: --labels."
@@ -117,34 +130,42 @@ def counted(coverage: Coverage, source: Source) -> str:
 
 
 def alike(coverage: Coverage) -> str:
-    """Say whether the batch is like the labelled articles, as far as the model's probabilities show."""
+    """Say whether the batch is like other articles, as far as probabilities and words show."""
     drift, labelled = coverage.drift, coverage.labelled
-    if drift is None or labelled is None:
-        return ""
-    real = [difference for difference in drift.differences if difference.is_real]
-    if not real:
-        return "Alike: the model says the same of this batch as of the labelled articles, and is as sure."
-    named = ", ".join(
-        f"{'unsure' if d.name == UNSURE else d.name} {percent(d.here)} here, {percent(d.there)} there" for d in real
-    )
-    if labelled.kind == "own":
-        then = "so they can hardly be drawn from it at random, and the shares above are in doubt"
+    if drift is None:
+        return "Not measured: there is nothing to compare with. An earlier batch can serve: --reference ROWS."
+    parts = [f"{d.name} {percent(d.here)} here, {percent(d.there)} there" for d in drift.differences if d.is_real]
+    if drift.auc and drift.auc.low > OTHER_WORDS:
+        parts.append(f"its words tell {percent(drift.auc.value)} of pairs of articles apart")
+    if not parts:
+        return f"The model says the same of this batch as of {drift.there}, and is as sure."
+    if labelled and labelled.kind == "own":
+        then = "If your labelled sentences had been drawn at random, that would be rare: the shares above are in doubt"
     else:
-        then = "so the correction may not hold: label some sentences of this batch, drawn at random, to be sure"
-    return f"{drift.light.capitalize()}: the batch differs from the labelled articles ({named}), {then}."
+        then = "So the correction may not hold: label some sentences of this batch, drawn at random, to be sure"
+    return f"The batch differs from {drift.there}: {'; '.join(parts)}. {then}."
 
 
-def left_out(coverage: Coverage, batch: Batch, source: Source) -> Iterator[str]:
-    """Say what does not count, and what counts only in the totals."""
+def left_out(coverage: Coverage, batch: Batch, source: Source) -> Iterator[tuple[str, str]]:
+    """Yield what does not count, or counts only in the totals: how many, and why."""
+    if batch.off_topic:
+        rows, articles = batch.off_topic.total(), len(batch.off_topic)
+        yield f"{rows:,} sentences", f"off topic, in {articles:,} article{'s' * (articles != 1)}: in no number here"
     for why, rows in batch.rejects.most_common():
-        yield f"{rows:,} row{'s' * (rows != 1)}: {why}"
+        yield f"{rows:,} row{'s' * (rows != 1)}", f"{why}: in no number here"
     if source.rejected_articles:
-        yield f"{source.rejected_articles:,} articles that could not be read when the rows were made"
+        yield f"{source.rejected_articles:,} articles", "could not be read when the rows were made"
     for table in coverage.tables:
+        few = [group for group in table.groups if group.name and 0 < group.articles < FEWEST_ARTICLES]
+        if few and coverage.labelled:
+            articles = sum(group.articles for group in few)
+            words = f"of {len(few):,} {table.dimension}s with fewer than {FEWEST_ARTICLES}: in the totals alone"
+            yield f"{articles:,} articles", words
         for group in table.groups:
             if not group.name:
-                words = UNKNOWN[table.dimension]
-                yield f"{group.articles:,} articles with {words} are in the totals and in no {table.dimension}"
+                yield f"{group.articles:,} articles", f"with {UNKNOWN[table.dimension]}: in the totals alone"
     if coverage.overall.counts[-1]:
-        unsure = f"{coverage.overall.counts[-1]:,} sentences labelled {UNCERTAIN}"
-        yield f"{unsure}: their probabilities count, their label does not"
+        yield (
+            f"{coverage.overall.counts[-1]:,} sentences",
+            f"labelled {UNCERTAIN}: their probabilities count, their label does not",
+        )

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pipeline.coverage.drift import UNSURE, Difference, Drift
+from pipeline.coverage.drift import EXPECTED_ERROR, Difference, Drift
 from pipeline.coverage.measure import Coverage, Group, Labelled, Table
 from pipeline.coverage.rows import Batch
 from pipeline.coverage.shares import Sums
@@ -32,7 +32,7 @@ def group(name="all", side=MORE, articles=30, **known):
 
 
 def labelled(kind="own"):
-    sums = Sums(np.full(50, 10.0), np.zeros((50, 3)), np.zeros((50, 3, 3)))
+    sums = Sums(np.full(50, 10.0), np.zeros((50, 3)), np.zeros((50, 3, 3)), np.full(50, 9.0))
     return Labelled(kind, sums, np.zeros((50, 3)), [], [], [], np.arange(50))
 
 
@@ -62,6 +62,11 @@ def test_the_first_sentence_answers(side, words):
     assert words in answer(coverage(group(side=side)))
 
 
+def test_labels_that_begin_with_pro_are_argued_for():
+    names = {"label_names": ("pro-tea", "pro-coffee", "neither"), "sides": ("pro-coffee", "pro-tea")}
+    assert answer(coverage(**names)).endswith("55 to 66 % argue for coffee: more than for tea.")
+
+
 def test_the_first_sentence_says_why_there_is_no_answer():
     nothing = group(side=None, shares=())
     assert answer(coverage(nothing, labelled=None)) == (
@@ -85,7 +90,10 @@ def test_outlets_that_lean_are_named_the_clearest_first():
         group("", Interval(0.9, 0.8, 0.95)),
     ]
     said = leaning(coverage(tables=[Table("outlet", tuple(outlets)), Table("month", (group("2017-01"),))]))
-    assert said == "Shown to lean: Noodle Post and Kimchi Times to coffee, The Daily Parley to tea."
+    assert said == "Noodle Post and Kimchi Times lean to coffee, The Daily Parley leans to tea."
+    assert (
+        leaning(coverage(tables=[Table("outlet", tuple(outlets[3:] * 2))])) == "No outlet is shown to lean to a side."
+    )
     assert leaning(coverage()) == ""
 
 
@@ -179,7 +187,7 @@ def test_the_page_says_what_its_correction_assumes():
     ],
 )
 def test_the_page_says_whether_the_batch_is_like_what_corrects_it(kind, errors, here, words):
-    drift = Drift((Difference("tea", here, 0.05, errors), Difference(UNSURE, 0.1, 0.1, 0.0)))
+    drift = Drift((Difference("tea", here, 0.05, errors), Difference(EXPECTED_ERROR, 0.1, 0.1, 0.0)))
     assert words in render(coverage(labelled=labelled(kind), drift=drift), batch(), SOURCE)
 
 
