@@ -71,6 +71,7 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
         sections=[_Section.of(table, coverage, source) for table in coverage.tables],
         said=_quotes(batch, coverage.sides),
         colours=dict(zip(coverage.sides, ("first", "second"), strict=False)),
+        divided=DIVIDED,
         expected_error=EXPECTED_ERROR,
         lights={"alike": "", "somewhat unlike": "some", "unlike": "bad"},
         uncertain=UNCERTAIN,
@@ -79,9 +80,9 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
     )
 
 
-def shorten(name: str) -> str:
+def shorten(name: str, most: int = LONGEST_NAME) -> str:
     """Cut a long name: it stands whole in the CSV."""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _quotes(batch: Batch, sides: tuple[str, ...]) -> list[tuple[str, list[tuple[str, Quote]]]]:

@@ -71,7 +71,9 @@ def test_what_could_not_be_read_when_the_rows_were_made_is_told(project, run):
     write_rows(rows, project / "rows.jsonl")
     (project / "rows.jsonl.rejected.jsonl").write_text('{"where": "x", "why": "y"}\n' * 3)
     assert run("rows.jsonl")[0] == 0
-    assert "3 articles that could not be read" in (project / "page" / "index.html").read_text(encoding="utf-8")
+    assert '<td>3 articles</td><td class="words">could not be read' in (project / "page" / "index.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_labels_that_were_not_drawn_at_random_do_not_correct(project, run):
@@ -83,18 +85,20 @@ def test_labels_that_were_not_drawn_at_random_do_not_correct(project, run):
 
 
 def test_what_ships_with_a_model_corrects_it_and_no_other(project, run, champion, bundle, monkeypatch):
-    rows, truth = predicted_rows(60, 5)
-    write_rows(rows, project / "rows.jsonl")
+    invented, truth = predicted_rows(60, 5)
+    rows = [row | answer for row, answer in zip(invented, bundle.label([r["text"] for r in invented]), strict=True)]
     values = np.array([[row[f"p_{name.replace('-', '_')}"] for name in LABEL_NAMES] for row in rows])
     ids = tuple(dict.fromkeys(row["article_id"] for row in rows))
     article = np.repeat(np.arange(60), 5)
     probes = ("Only talks will help.", "Sanctions must stay.")
     facts = [LABEL_NAMES, ids, ("",) * 60, ("",) * 60, article, np.array(truth), values, probes]
     monkeypatch.setattr(held_out.find_held_out, "__defaults__", (project / "pretrained",))
-    for thinks, words in (
-        (bundle.predict_proba(probes), "that ship with it"),
-        (np.full((2, 3), 1 / 3), "Nothing corrects"),
+    for given, thinks, words in (
+        (rows, bundle.predict_proba(probes), "that ship with it"),
+        (rows, np.full((2, 3), 1 / 3), "Nothing corrects"),
+        (invented, bundle.predict_proba(probes), f"made by another model than {champion}"),
     ):
+        write_rows(given, project / "rows.jsonl")
         write_held_out(project / "pretrained" / "small" / NAME, HeldOut(*facts, thinks))
         assert run("rows.jsonl", "--model", champion)[0] == 0
         assert words in (project / "page" / "index.html").read_text(encoding="utf-8")
@@ -114,6 +118,9 @@ def test_rows_that_do_not_count_are_told(project, run):
         (["nowhere.csv"], "nowhere.csv: no such file or folder"),
         (["rows.csv", "--by", "speaker"], "--by: unknown 'speaker'; expected outlet"),
         (["rows.csv", "--model", "nowhere"], "nowhere: holds no exported model"),
+        (["rows.csv", "--reference", "letter.txt"], "letter.txt: holds no predicted rows"),
+        (["rows.csv", "--reference", "other.csv"], "other.csv: its probabilities are p_against, p_favor, p_none"),
+        (["rows.csv", "--labels", "other.jsonl"], "other.jsonl:1: unknown label 'against'"),
         (["rows.csv", "--labels", "nowhere"], "nowhere: holds no labels"),
         (["rows.csv", "letter.txt"], "letter.txt: holds no predicted rows, though rows.csv does"),
         (["other.csv"], "other.csv: its probabilities are p_against, p_favor, p_none"),
@@ -121,10 +128,11 @@ def test_rows_that_do_not_count_are_told(project, run):
     ],
 )
 def test_what_cannot_work_is_one_line(project, run, words, message):
-    rows, _ = predicted_rows(10, 3)
+    rows, truth = predicted_rows(10, 3)
     write_rows(rows, project / "rows.csv")
     write_rows(predicted_rows(2, 2, label_names=("favor", "against", "none"))[0], project / "other.csv")
     (project / "empty.csv").touch()
+    write_labels(rows[:1], [1], project / "other.jsonl", label_names=("favor", "against", "none"))
     (project / "letter.txt").write_text("A letter.", encoding="utf-8")
     code, _, said = run(*words)
     assert code == 2
@@ -138,3 +146,55 @@ def test_a_page_is_a_folder(project, stance, config):
     write_rows(rows, project / "rows.csv")
     code, _, said = stance("coverage", "rows.csv", "--output", "rows.csv")
     assert (code, said) == (2, "stance: rows.csv: is a file; expected a folder\n")
+
+
+def test_an_earlier_batch_is_what_a_batch_is_compared_with(project, run):
+    write_rows(predicted_rows(60, 5)[0], project / "rows.csv")
+    for seed, light in ((1, "Alike"), (0, "Alike")):
+        write_rows(predicted_rows(60, 5, seed)[0], project / "before.csv")
+        assert run("rows.csv", "--reference", "before.csv")[0] == 0
+        page = (project / "page" / "index.html").read_text(encoding="utf-8")
+        assert "Is this batch like the earlier rows?" in page
+        assert f"<b>{light}.</b>" in page
+    surer = [
+        row | {"p_neutral": 0.98, "p_pro_dialogue": 0.01, "p_pro_sanctions": 0.01} for row in predicted_rows(60, 5)[0]
+    ]
+    write_rows(surer, project / "before.csv")
+    run("rows.csv", "--reference", "before.csv")
+    assert "<b>Unlike.</b>" in (project / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_rows_off_topic_count_nowhere(project, run):
+    rows, truth = predicted_rows(60, 5)
+    half = [row | {"on_topic": str(number % 2 == 0)} for number, row in enumerate(rows)]
+    write_rows(half, project / "rows.csv")
+    assert run("rows.csv", "--by", "outlet")[0] == 0
+    assert table("overall")[0]["sentences"] == "150"
+    assert "<td>150 sentences</td>" in (project / "page" / "index.html").read_text(encoding="utf-8")
+    write_rows([row | {"on_topic": "false"} for row in rows], project / "rows.csv")
+    code, _, said = run("rows.csv")
+    assert (code, said.splitlines()[-1]) == (2, "stance: rows.csv: not one row counts; every one is off topic")
+
+
+def test_events_beside_the_config_are_marks(project, run):
+    write_rows(predicted_rows(60, 5)[0], project / "rows.csv")
+    (project / "configs" / "events.csv").write_text("date,title\n2017-06-08,Tea <party>\n", encoding="utf-8")
+    write_labels(*predicted_rows(60, 5), project / "mine.jsonl")
+    assert run("rows.csv", "--labels", "mine.jsonl", "--by", "quarter")[0] == 0
+    assert "<li>Tea &lt;party&gt;," in (project / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_one_article_without_date_or_outlet_is_a_page_that_says_so(project, run):
+    rows = [
+        {k: v for k, v in row.items() if k not in ("date", "outlet", "title", "text")}
+        for row in predicted_rows(1, 5)[0]
+    ]
+    write_rows(rows, project / "rows.jsonl")
+    code, said, _ = run("rows.jsonl")
+    assert (code, said.startswith("No estimate, because no labelled sentences correct the model: in 1 article")) == (
+        0,
+        True,
+    )
+    page = (project / "page" / "index.html").read_text(encoding="utf-8")
+    assert "The articles do not say: there is no outlet." in page
+    assert "Over time" not in page

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.coverage.drift import EXPECTED_ERROR, Difference, Drift
+from pipeline.coverage.events import Event
 from pipeline.coverage.measure import Coverage, Group, Labelled, Table
+from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.rows import Batch
 from pipeline.coverage.shares import Sums
 from pipeline.reporting.coverage_page import PAGE, render, write_page
@@ -53,7 +55,7 @@ def batch(**known):
             "Of the sentences that take a side in these 30 articles, 55 to 66 % are coffee: more",
         ),
         (Interval(0.3, 0.25, 0.42), "25 to 42 % are coffee: fewer than are tea."),
-        (Interval(0.5, 0.42, 0.58), "42 to 58 % are coffee, the others tea: neither side is shown to prevail."),
+        (Interval(0.5, 0.42, 0.58), "42 to 58 % are coffee, the others are tea: neither side is shown to prevail."),
         (Interval(0.5, 0.1, 0.9), "These 30 articles do not say which side prevails"),
         (None, "These 30 articles do not say which side prevails"),
     ],
@@ -140,22 +142,28 @@ def test_hostile_names_stay_words():
     tags.feed(page)
     assert tags.open == []
     assert set(tags.opened) & {"script", "iframe", "img", "object"} == set()
-    assert re.findall(r'(?:src|href)="(?!data:,)', page) == []
+    assert re.findall(r'(?:src|href)="(?!data:,|#)', page) == []
 
 
 def test_the_page_says_what_was_left_out():
-    tables = [Table("outlet", (group("Kimchi Times"), group("", articles=4))), Table("month", (group("", articles=7),))]
+    tables = [
+        Table("outlet", (group("Kimchi Times"), group("The Last Page", articles=3), group("", articles=4))),
+        Table("month", (group("", articles=7),)),
+    ]
     rejected = batch()
     rejected.rejects["no `article_id`"] = 1200
+    rejected.off_topic.update({"a": 2, "b": 3})
     page = render(coverage(tables=tables), rejected, Source("rows.csv", "models/champion", rejected_articles=9))
     for words in (
-        "1,200 rows: no `article_id`",
-        "9 articles that could not be read",
-        "4 articles with no outlet are in the totals and in no outlet",
-        "7 articles with no date are in the totals and in no month",
-        "2 sentences labelled uncertain",
+        ("1,200 rows", "no `article_id`: in no number here"),
+        ("5 sentences", "off topic, in 2 articles: in no number here"),
+        ("9 articles", "could not be read when the rows were made"),
+        ("4 articles", "with no outlet: in the totals alone"),
+        ("3 articles", "of 1 outlets with fewer than 5: in the totals alone"),
+        ("7 articles", "with no date: in the totals alone"),
+        ("2 sentences", "labelled uncertain: their probabilities count, their label does not"),
     ):
-        assert words in page
+        assert '<td>{}</td><td class="words">{}</td>'.format(*words) in page
 
 
 def test_the_page_says_what_its_correction_assumes():
@@ -170,25 +178,25 @@ def test_the_page_says_what_its_correction_assumes():
 @pytest.mark.parametrize(
     ("kind", "errors", "here", "words"),
     [
-        ("own", 1.0, 0.06, "Alike: the model says the same"),
+        ("own", 1.0, 0.06, "<b>Alike.</b> The model says the same of this batch as of the tea rooms"),
         (
             "own",
             -3.5,
             0.04,
-            "Somewhat unlike: the batch differs from the labelled articles (tea 4.0 % here",
+            "<b>Somewhat unlike.</b> The batch differs from the tea rooms: tea 4.0 % here, 5.0 % there",
         ),
-        ("own", 9.0, 0.2, "so they can hardly be drawn from it at random"),
-        (
-            "held-out",
-            9.0,
-            0.2,
-            "(tea 20 % here, 5.0 % there), so the correction may not hold",
-        ),
+        ("own", 9.0, 0.2, "If your labelled sentences had been drawn at random, that would be rare"),
+        ("held-out", 9.0, 0.2, "tea 20 % here, 5.0 % there. So the correction may not hold"),
     ],
 )
 def test_the_page_says_whether_the_batch_is_like_what_corrects_it(kind, errors, here, words):
-    drift = Drift((Difference("tea", here, 0.05, errors), Difference(EXPECTED_ERROR, 0.1, 0.1, 0.0)))
-    assert words in render(coverage(labelled=labelled(kind), drift=drift), batch(), SOURCE)
+    differences = (Difference("tea", here, 0.05, errors), Difference(EXPECTED_ERROR, 0.1, 0.2, 0.0))
+    drift = Drift(differences, there="the tea rooms", shares=(("steeped", 0.3, None),))
+    page = render(coverage(labelled=labelled(kind), drift=drift), batch(), SOURCE)
+    assert words in page
+    assert "expected to be labelled right</th><td>90 %</td><td>80 %</td>" in page
+    assert "steeped</th><td>30 %</td><td>–</td>" in page
+    assert "not measured</td>" in page
 
 
 def test_tables_open_in_a_spreadsheet_and_hold_all_numbers(tmp_path):
@@ -219,5 +227,34 @@ def test_tables_open_in_a_spreadsheet_and_hold_all_numbers(tmp_path):
 def test_a_chart_has_a_line_for_each_outlet_up_to_forty():
     outlets = tuple(group(f"Outlet {number}") for number in range(45))
     page = render(coverage(tables=[Table("outlet", outlets)]), batch(), SOURCE)
-    assert page.count("<circle") == 40
+    assert page.count('class="range"') == 40
     assert "5 more stand in <code>outlet.csv</code>" in page
+
+
+def test_outlets_stand_from_one_side_to_the_other_and_those_that_say_little_last():
+    outlets = {"Noodle Post": 0.4, "Kimchi Times": 0.9, "The Daily Parley": 0.6}
+    groups = [group(name, Interval(side, side - 0.1, side + 0.1)) for name, side in outlets.items()]
+    groups.append(group("The Last Page", Interval(0.95, 0.2, 1)))
+    page = render(coverage(tables=[Table("outlet", tuple(groups))]), batch(), SOURCE)
+    names = re.findall(r'<th scope="row">([^<]*)</th><td><span class="range"', page)
+    assert names == ["Kimchi Times", "The Daily Parley", "Noodle Post", "The Last Page"]
+    assert page.count('<tr class="grey"><th scope="row">The Last Page') == 2
+
+
+def test_events_of_the_time_shown_are_numbered_and_named():
+    events = [Event(day, f"Tea party of {day}") for day in ("2016-12-31", "2017-01-02", "2017-04", "2017-05-01")]
+    months = [group("2017-01"), Group("2017-02 to 2017-03"), group("2017-04"), group("", articles=2)]
+    page = render(coverage(tables=[Table("month", tuple(months))]), batch(), replace(SOURCE, events=events))
+    assert re.findall(r"<li>(Tea party of [^,]*),", page) == ["Tea party of 2017-01-02", "Tea party of 2017-04"]
+    assert page.count('class="event"') == 2 * 2 * 2  # a line and a circle, in two widths
+
+
+def test_what_is_said_stands_with_where_and_how_sure():
+    row = {"article_id": "a", "text": HOSTILE, "label": "coffee", "outlet": "Kimchi Times", "date": "2017-08-12"}
+    read = batch(quotes=Quotes(LABEL_NAMES, SIDES))
+    read.quotes.add([row | {"title": HOSTILE}], np.array([1]), np.array([[0.2, 0.7, 0.1]]))
+    page = render(coverage(), read, SOURCE)
+    assert "most confident, 70 % sure" in page
+    assert "70 % coffee, 20 % tea" in page
+    assert "Kimchi Times · <span>2017-08-12</span> · <cite>&lt;script&gt;" in page
+    assert "What they actually say" not in render(coverage(), batch(), SOURCE)
