@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -49,54 +49,84 @@ def coverage(
     from pipeline.coverage.events import read_events
     from pipeline.coverage.measure import FEWEST_ARTICLES, measure
     from pipeline.coverage.periods import check_dimensions, choose_period
-    from pipeline.coverage.rows import REJECTED, find_rows, read_batch
-    from pipeline.progress import Bar
+    from pipeline.coverage.rows import find_rows
     from pipeline.reporting.coverage_page import write_page
     from pipeline.reporting.coverage_words import Source, answer
 
     dimensions = None if by is None else check_dimensions(by)
     if output.exists() and not output.is_dir():
         raise InputError(output, "is a file", expected="a folder")
-    label_names, sides, bundle = _model(model, config)
-    events = read_events(config.parent)
-    earlier = find_rows([reference], label_names) if reference else []
-    if reference and not earlier:
-        raise InputError(reference, "holds no predicted rows", expected="rows of `stance predict`")
-    files = find_rows(inputs, label_names) or [_predict(inputs, output / ROWS, bundle, model)]
-    wanted, texts = _read_labels(labels, label_names)
-    threshold = bundle.abstention.confidence if bundle else None
-    with Bar() as bar:
-        batch = read_batch(files, label_names, bar.update, texts, sides=sides, threshold=threshold)
-        before = read_batch(earlier, label_names, bar.update, threshold=threshold) if earlier else None
+    using, events = _model(model, config), read_events(config.parent)
+    files = find_rows(inputs, using.label_names) or [_predict(inputs, output / ROWS, using.bundle, model)]
+    wanted, texts = _read_labels(labels, using.label_names)
+    batch, before = _read(files, reference, using, texts)
     if dimensions is None:
         dimensions = [*filter(None, [choose_period(batch.dates, FEWEST_ARTICLES)]), "outlet"]
-    foreign = bundle is not None and not batch.quotes.fit(bundle)
-    labelled, others = _labelled(batch, wanted, None if foreign else bundle, before)
-    measured = measure(batch, labelled, dimensions, sides, others)
-    rejected = [file.with_name(file.name + REJECTED) for file in files]
-    lost = sum(len(file.read_bytes().splitlines()) for file in rejected if file.is_file())
+    foreign = using.bundle is not None and not batch.quotes.fit(using.bundle)
+    labelled, others = _labelled(batch, wanted, None if foreign else using.bundle, before)
+    measured = measure(batch, labelled, dimensions, using.sides, others)
     names = ", ".join(map(str, files))
-    source = Source(names, str(model) if bundle else "unknown", len(wanted), lost, events, foreign)
+    source = Source(names, using.name, len(wanted), _count_rejected(files), events, foreign)
     page = write_page(measured, batch, source, output)
     if batch.rejects:
         sys.stderr.write(f"{batch.rejects.total():,} rows do not count; the first: {batch.first_reject}\n")
     out.print(answer(measured), markup=False)
     out.print(f"Page: {page}", markup=False)
+    if log:
+        from pipeline.reporting.coverage_log import log_coverage
+
+        run_id = log_coverage(measured, source, page, using.bundle, using.experiment)
+        out.print(f"Logged as run {run_id} of the experiment {using.experiment}", markup=False)
 
 
-def _model(model: Path, config: Path) -> tuple[tuple[str, ...], tuple[str, ...], Bundle | None]:
-    """Return the labels and the two sides, of the model or, where none was trained here, of the config."""
+class _Using(NamedTuple):
+    """The model, or what the config says where none was trained here."""
+
+    label_names: tuple[str, ...]
+    sides: tuple[str, ...]
+    experiment: str
+    bundle: Bundle | None = None
+    name: str = "unknown"
+
+
+def _model(model: Path, config: Path) -> _Using:
     from pipeline.bundle import load_bundle
     from pipeline.config import read_config
 
     settings = read_config(config) if config != DEFAULT_CONFIG or config.exists() else None
     if settings and model == DEFAULT_MODEL and not model.exists():
-        return settings.label_names, settings.positive, None
+        return _Using(settings.label_names, settings.positive, settings.registered_model)
     bundle = load_bundle(model)
     sides = bundle.manifest.positive
     if not sides and settings and set(settings.label_names) == set(bundle.label_names):
         sides = settings.positive  # the model was exported before they were named
-    return bundle.label_names, sides, bundle
+    experiment = settings.registered_model if settings else "stance"
+    return _Using(bundle.label_names, sides, experiment, bundle, str(model))
+
+
+def _read(
+    files: list[Path], reference: Path | None, using: _Using, texts: dict[Span, str]
+) -> tuple[Batch, Batch | None]:
+    """Return the batch, and the earlier one that it is compared with, if one is named."""
+    from pipeline.coverage.rows import find_rows, read_batch
+    from pipeline.progress import Bar
+
+    earlier = find_rows([reference], using.label_names) if reference else []
+    if reference and not earlier:
+        raise InputError(reference, "holds no predicted rows", expected="rows of `stance predict`")
+    threshold = using.bundle.abstention.confidence if using.bundle else None
+    with Bar() as bar:
+        batch = read_batch(files, using.label_names, bar.update, texts, sides=using.sides, threshold=threshold)
+        before = read_batch(earlier, using.label_names, bar.update, threshold=threshold) if earlier else None
+    return batch, before
+
+
+def _count_rejected(files: list[Path]) -> int:
+    """Return how many articles could not be read when the rows were made."""
+    from pipeline.coverage.rows import REJECTED
+
+    rejected = [file.with_name(file.name + REJECTED) for file in files]
+    return sum(len(file.read_bytes().splitlines()) for file in rejected if file.is_file())
 
 
 def _predict(inputs: list[str], rows: Path, bundle: Bundle | None, model: Path) -> Path:

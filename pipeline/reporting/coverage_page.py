@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -142,9 +143,14 @@ def _draw_time(table: Table, coverage: Coverage, source: Source) -> tuple[dict[s
     return drawn, [event for _, event in inside]
 
 
-def _csv(dimension: str, groups: list[Group] | tuple[Group, ...], coverage: Coverage) -> str:
+def to_rows(dimension: str, groups: Sequence[Group], coverage: Coverage) -> list[dict[str, object]]:
+    """Return a table as rows; what is not known is an empty cell."""
+    return [_row(dimension, group, coverage) for group in groups]
+
+
+def _csv(dimension: str, groups: Sequence[Group], coverage: Coverage) -> str:
     text = io.StringIO(newline="")
-    rows = [_row(dimension, group, coverage) for group in groups]
+    rows = to_rows(dimension, groups, coverage)
     writer = csv.DictWriter(text, list(rows[0]) if rows else [dimension], lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -152,7 +158,6 @@ def _csv(dimension: str, groups: list[Group] | tuple[Group, ...], coverage: Cove
 
 
 def _row(dimension: str, group: Group, coverage: Coverage) -> dict[str, object]:
-    """Return a line of a CSV; what is not known is an empty cell."""
     row: dict[str, object] = {
         dimension: shield_formula(group.name),
         "articles": group.articles,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.tracking.registry import RUN, register
+from pipeline.tracking.registry import RUN, register, version_of
 from pipeline.tracking.store import EXPERIMENT, Store, tracking_uri
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Run:
         """Create it, or open an earlier one."""
         self._store, self._experiment, self._name, self._tags, self._parent = store, experiment, name, tags, parent
         self._ids: dict[str, str] = {store.uri: run_id} if run_id else {}
+        self._tables: dict[str, dict[str, str]] = {}
         self.id: str = store.attempt(self.here)
 
     @property
@@ -94,15 +95,18 @@ class Run:
         self._log(lambda client, run_id: client.log_artifacts(run_id, str(path), name))
 
     def table(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
-        """Log rows as a table that the UI shows, in place of an earlier one."""
+        """Log rows as a table that the UI shows, in place of an earlier one of that name."""
         import json
+
+        self._tables[f"{name}.json"] = {"path": f"{name}.json", "type": "table"}
+        shown = json.dumps(list(self._tables.values()))
 
         columns = list(rows[0]) if rows else []
         content = json.dumps({"columns": columns, "data": [[row[c] for c in columns] for row in rows]})
 
         def action(client: Any, run_id: str) -> None:
             client.log_text(run_id, content, f"{name}.json")
-            client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": f"{name}.json", "type": "table"}]))
+            client.set_tag(run_id, "mlflow.loggedArtifacts", shown)
 
         self._log(action)
 
@@ -122,6 +126,11 @@ class Run:
         """Log an exported folder and register it, see `registry.register`; return its version."""
         known = {**tags, RUN: self.id}
         return self._store.attempt(lambda: register(self._store, self.here(), folder, model, description, known))
+
+    def version(self, run_id: str) -> str:
+        """Return the model and version that a run registered, `stance/3`; empty where there is none."""
+        found = self._store.attempt(lambda: version_of(self._store, run_id))
+        return f"{found.name}/{found.version}" if found else ""
 
     @contextmanager
     def child(self, name: str, run_id: str = "") -> Iterator[Run]:

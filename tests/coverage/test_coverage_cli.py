@@ -198,3 +198,23 @@ def test_one_article_without_date_or_outlet_is_a_page_that_says_so(project, run)
     page = (project / "page" / "index.html").read_text(encoding="utf-8")
     assert "The articles do not say: there is no outlet." in page
     assert "Over time" not in page
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+def test_a_batch_can_be_logged_with_its_page_and_tables(project, run, champion, bundle):
+    import mlflow
+
+    rows, truth = predicted_rows(60, 5)
+    write_rows(rows, project / "rows.jsonl")
+    write_labels(rows, truth, project / "mine.jsonl")
+    code, said, _ = run("rows.jsonl", "--labels", "mine.jsonl", "--by", "outlet", "--log", "--model", champion)
+    assert code == 0
+    logged = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db").get_run(said.split("run ")[1].split()[0])
+    assert logged.info.run_name == "coverage page"
+    assert logged.data.params["model_digest"] == bundle.digest
+    assert logged.data.metrics["articles"] == 60
+    share = float(table("overall")[0]["share pro-dialogue"])
+    assert logged.data.metrics["share_pro-dialogue"] == pytest.approx(share, abs=1e-4)
+    shown = json.loads(logged.data.tags["mlflow.loggedArtifacts"])
+    assert [entry["path"] for entry in shown] == ["outlet.json", "overall.json"]
+    assert logged.data.tags["mlflow.note.content"].startswith("**Of the sentences that take a side")
