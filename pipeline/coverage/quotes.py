@@ -88,7 +88,7 @@ class Quotes:
         ]
         articles: set[str] = set()
         texts: set[str] = set()
-        kept = []
+        kept: list[tuple[float, Quote]] = []
         for value, quote in sorted(self.kept.get(key, []) + offered, key=lambda entry: -entry[0]):
             article = str(quote.source.get("article_id"))
             if article not in articles and quote.text not in texts and len(kept) < MOST:

@@ -136,7 +136,7 @@ def _draw_time(table: Table, coverage: Coverage, source: Source) -> tuple[dict[s
     inside = [(day, event) for day, event in dated if begin <= day < end]
     title = f"Share of {coverage.sides[0]} among sentences that take a side, by {table.dimension}"
     marks = [(day, event.title) for day, event in inside]
-    drawn = {
+    drawn: dict[str, str] = {
         kind: Markup(draw_timeline(periods, marks, coverage.sides, title, width))  # noqa: S704 - its words are escaped
         for kind, width in WIDTHS.items()
     }
