@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,11 +17,12 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
     from pipeline.coverage.drift import Traits
+    from pipeline.coverage.holders import Holders
     from pipeline.coverage.measure import Labelled
     from pipeline.coverage.rows import Batch, Span
 
 app = typer.Typer()
-ROWS = "rows.jsonl"
+ROWS, ACTORS = "rows.jsonl", "actors.yaml"  # of the output; beside the config
 
 
 @app.command(
@@ -57,9 +60,11 @@ def coverage(
     if output.exists() and not output.is_dir():
         raise InputError(output, "is a file", expected="a folder")
     using, events = _model(model, config), read_events(config.parent)
+    before = _read_reference(reference, using)
     files = find_rows(inputs, using.label_names) or [_predict(inputs, output / ROWS, using.bundle, model)]
     wanted, texts = _read_labels(labels, using.label_names)
-    batch, before = _read(files, reference, using, texts)
+    with _open_holders(config.parent, using.sides, output) as holders:
+        batch = _read(files, using, wanted=texts, sides=using.sides, holders=holders)
     if dimensions is None:
         dimensions = [*filter(None, [choose_period(batch.dates, FEWEST_ARTICLES)]), "outlet"]
     foreign = using.bundle is not None and not batch.quotes.fit(using.bundle)
@@ -104,21 +109,41 @@ def _model(model: Path, config: Path) -> _Using:
     return _Using(bundle.label_names, sides, experiment, bundle, str(model))
 
 
-def _read(
-    files: list[Path], reference: Path | None, using: _Using, texts: dict[Span, str]
-) -> tuple[Batch, Batch | None]:
-    """Return the batch, and the earlier one that it is compared with, if one is named."""
-    from pipeline.coverage.rows import find_rows, read_batch
+def _read(files: list[Path], using: _Using, **asked: Any) -> Batch:
+    from pipeline.coverage.rows import read_batch
     from pipeline.progress import Bar
 
-    earlier = find_rows([reference], using.label_names) if reference else []
-    if reference and not earlier:
-        raise InputError(reference, "holds no predicted rows", expected="rows of `stance predict`")
     threshold = using.bundle.abstention.confidence if using.bundle else None
     with Bar() as bar:
-        batch = read_batch(files, using.label_names, bar.update, texts, sides=using.sides, threshold=threshold)
-        before = read_batch(earlier, using.label_names, bar.update, threshold=threshold) if earlier else None
-    return batch, before
+        return read_batch(files, using.label_names, bar.update, threshold=threshold, **asked)
+
+
+def _read_reference(reference: Path | None, using: _Using) -> Batch | None:
+    """Return the earlier batch that this one is compared with, if one is named."""
+    from pipeline.coverage.rows import find_rows
+
+    if reference is None:
+        return None
+    files = find_rows([reference], using.label_names)
+    if not files:
+        raise InputError(reference, "holds no predicted rows", expected="rows of `stance predict`")
+    return _read(files, using)
+
+
+@contextmanager
+def _open_holders(configs: Path, sides: tuple[str, ...], output: Path) -> Iterator[Holders | None]:
+    """Yield what gathers who takes a side, and writes it down; None where no table of actors lies beside the config."""
+    from pipeline.coverage.actors import read_actors
+    from pipeline.coverage.holders import NAME, Holders
+    from pipeline.data.files import write_whole
+
+    table = configs / ACTORS
+    if len(sides) != 2 or not table.is_file():
+        yield None
+        return
+    actors = read_actors(table)
+    with write_whole(output / NAME) as partial, partial.open("w", encoding="utf-8-sig", newline="") as stream:
+        yield Holders(actors, sides, stream)
 
 
 def _count_rejected(files: list[Path]) -> int:

@@ -56,14 +56,17 @@ class Holders:
         if self._writer:
             self._writer.writerow({name: shield_formula(value) for name, value in row.items()})
 
+    def title(self, actor: str) -> str:
+        """Return an actor's title."""
+        return {**self.actors.titles, WRITER: "the writers", UNKNOWN: "somebody else or unknown"}[actor]
+
     def table(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Yield each actor's title and its sentences of each side; those who say most first, unknown ones last."""
-        titles = {**self.actors.titles, WRITER: "the writers", UNKNOWN: "somebody else or unknown"}
         totals: Counter[str] = Counter()
         for (actor, _), count in self.counts.items():
             totals[actor] += count
         for actor in sorted(totals, key=lambda actor: (actor == UNKNOWN, -totals[actor], actor)):
-            yield titles[actor], {side: self.counts[actor, side] for side in self.sides}
+            yield self.title(actor), {side: self.counts[actor, side] for side in self.sides}
 
 
 def _place(article: Sequence[Row], speaker: Speaker) -> tuple[object, object]:

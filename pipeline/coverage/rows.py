@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.config import probability_column
 from pipeline.coverage.domain import Sample
+from pipeline.coverage.holders import Holders
 from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.shares import Sums, add_up
 from pipeline.data.articles import find_files
@@ -49,6 +50,7 @@ class Batch:
     sums: Sums = Sums(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros(0))
     counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # labels as predicted, `uncertain` last
     quotes: Quotes = field(default_factory=lambda: Quotes((), ()))
+    holders: Holders | None = None  # who takes a side; None: nobody asked
     sample: Sample = field(default_factory=Sample)
     off_topic: Counter[str] = field(default_factory=Counter)  # article -> its rows that are left out
     stages: Counter[str] = field(default_factory=Counter)  # which part of the model answered -> rows
@@ -111,6 +113,7 @@ def read_batch(
     *,
     sides: Sequence[str] = (),
     threshold: float | None = None,
+    holders: Holders | None = None,
 ) -> Batch:
     """Add up predicted rows by article; InputError if not one row counts.
 
@@ -121,9 +124,12 @@ def read_batch(
         wanted: sentences whose probabilities are kept one by one, and their texts.
         sides: labels of which some sentences are kept.
         threshold: the confidence below which the model is not sure enough.
+        holders: where it is gathered who takes a side.
 
     """
-    reader = _Reader(Batch(tuple(label_names), quotes=Quotes(label_names, sides), threshold=threshold), wanted or {})
+    quotes = Quotes(label_names, sides)
+    empty = Batch(tuple(label_names), quotes=quotes, holders=holders, threshold=threshold)
+    reader = _Reader(empty, wanted or {})
     meter, total = ByteCounter(), sum(file.stat().st_size for file in files) or 1
     for file in files:
         for part in _parts(read_rows(file, NEEDED, meter)):
@@ -188,6 +194,8 @@ class _Reader:
     def _look(self, fields: Sequence[dict[str, Any]], labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Keep what the page shows of single sentences."""
         batch = self.batch
+        if batch.holders:
+            batch.holders.add(fields)
         batch.quotes.add(fields, labels, probabilities)
         batch.stages.update(str(row["stage"]) for row in fields if row.get("stage"))
         batch.below += int((probabilities.max(1) < (batch.threshold or 0)).sum())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.coverage.drift import EXPECTED_ERROR
 from pipeline.coverage.events import Event
+from pipeline.coverage.holders import Holders
 from pipeline.coverage.measure import FEWEST_ARTICLES, USEFUL_WIDTH, Coverage, Group, Table
 from pipeline.coverage.periods import PERIODS, first_days
 from pipeline.coverage.quotes import CONFIDENT, DIVIDED, RANDOM, Quote
@@ -28,6 +29,7 @@ from pipeline.reporting.coverage_words import (
     left_out,
     percent,
     span,
+    speaking,
 )
 from pipeline.reporting.timeline import Period, draw_timeline
 from pipeline.scoring.abstention import UNCERTAIN
@@ -37,14 +39,19 @@ TEMPLATE = "coverage_page.html.jinja"
 PAGE = "index.html"
 MOST_LINES = 40  # of a table whose groups are no periods; all of them stand in the CSV
 LONGEST_NAME = 60
+MOST_NAMES = 3  # that stand beside an actor
 WIDTHS = {"on-wide": 830.0, "on-narrow": 330.0}  # of a chart, in pixels: no text shrinks on a phone
 HEADINGS = {"outlet": "By outlet", "target": "By target"} | dict.fromkeys(PERIODS, "Over time")
 
 
 def write_page(coverage: Coverage, batch: Batch, source: Source, folder: Path) -> Path:
     """Write the page and a CSV for each table, each of them whole, and return the page."""
-    files = {PAGE: render(coverage, batch, source), "overall.csv": _csv("batch", [coverage.overall], coverage)}
-    files |= {f"{table.dimension}.csv": _csv(table.dimension, table.groups, coverage) for table in coverage.tables}
+    tables = {"overall": to_rows("batch", [coverage.overall], coverage)}
+    tables |= {table.dimension: to_rows(table.dimension, table.groups, coverage) for table in coverage.tables}
+    if batch.holders:
+        tables["actors"] = [{"actor": title} | counts for title, counts in batch.holders.table()]
+    files = {PAGE: render(coverage, batch, source)}
+    files |= {f"{name}.csv": _to_csv(rows, name) for name, rows in tables.items()}
     for name, content in files.items():
         with write_whole(folder / name) as partial:
             # A spreadsheet takes a file without a mark for one in its own old encoding.
@@ -65,6 +72,8 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
         source=source,
         title=answer(coverage),
         leaning=leaning(coverage),
+        speaking=speaking(batch),
+        actors=_actors(batch.holders) if batch.holders else [],
         about=about(coverage, batch),
         counted=counted(coverage, source),
         alike=alike(coverage),
@@ -84,6 +93,27 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
 def shorten(name: str, most: int = LONGEST_NAME) -> str:
     """Cut a long name: it stands whole in the CSV."""
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+@dataclass(frozen=True)
+class _Actor:
+    """An actor, the sentences in which it holds a position, and who speaks for it most often."""
+
+    title: str
+    counts: dict[str, int]  # of each side
+    names: str
+
+    @property
+    def total(self) -> int:
+        """Sentences of both sides."""
+        return sum(self.counts.values())
+
+
+def _actors(holders: Holders) -> list[_Actor]:
+    names: dict[str, list[str]] = {}
+    for (actor, name), count in holders.names.most_common():
+        names.setdefault(holders.title(actor), []).append(f"{shorten(name)}\N{NO-BREAK SPACE}{count:,}")
+    return [_Actor(title, counts, ", ".join(names.get(title, [])[:MOST_NAMES])) for title, counts in holders.table()]
 
 
 def _quotes(batch: Batch, sides: tuple[str, ...]) -> list[tuple[str, list[tuple[str, Quote]]]]:
@@ -148,10 +178,9 @@ def to_rows(dimension: str, groups: Sequence[Group], coverage: Coverage) -> list
     return [_row(dimension, group, coverage) for group in groups]
 
 
-def _csv(dimension: str, groups: Sequence[Group], coverage: Coverage) -> str:
+def _to_csv(rows: Sequence[dict[str, object]], first: str = "") -> str:
     text = io.StringIO(newline="")
-    rows = to_rows(dimension, groups, coverage)
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [dimension], lineterminator="\r\n")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [first], lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -93,6 +93,14 @@ def _how_far(shown: list[tuple[str, Interval]]) -> tuple[list[tuple[float, str]]
     return [(side.low - 0.5, name) for name, side in shown], [(0.5 - side.high, name) for name, side in shown]
 
 
+def speaking(batch: Batch) -> str:
+    """Say who holds the positions that sentences take: the three actors that do so most often."""
+    table = list(batch.holders.table()) if batch.holders else []
+    total = sum(sum(counts.values()) for _, counts in table)
+    said = [f"{title} ({percent(sum(counts.values()) / total)})" for title, counts in table[:3] if total]
+    return f"Who takes these positions: {', '.join(said)}." if said else ""
+
+
 def about(coverage: Coverage, batch: Batch) -> str:
     """Say how much there is, from how many outlets and of what time."""
     dates = sorted(filter(None, batch.dates))

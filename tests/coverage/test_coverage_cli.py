@@ -184,6 +184,23 @@ def test_events_beside_the_config_are_marks(project, run):
     assert "<li>Tea &lt;party&gt;," in (project / "page" / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_table_of_actors_beside_the_config_says_who_takes_a_side(project, run):
+    rows, _ = predicted_rows(60, 5)
+    write_rows([row | {"text": "Udon Soba said that coffee must stay."} for row in rows], project / "rows.csv")
+    assert run("rows.csv")[0] == 0
+    assert not (project / "page" / "actors.csv").exists()
+    (project / "configs" / "actors.yaml").write_text("actors: {noodles: {title: Noodle makers, people: [Udon SOBA]}}\n")
+    assert run("rows.csv")[0] == 0
+    counts = {name: sum(row["label"] == name for row in rows) for name in LABEL_NAMES}
+    (row,) = table("actors")
+    assert row == {"actor": "Noodle makers"} | {n: str(counts[n]) for n in ("pro-dialogue", "pro-sanctions")}
+    assert {row["speaker_name"] for row in table("speakers")} == {"Udon Soba"}
+    twice = "actors: {noodles: {title: N, people: [Udon SOBA]}, tea: {title: T, offices: [Udon Soba]}}\n"
+    (project / "configs" / "actors.yaml").write_text(twice)
+    code, _, said = run("rows.csv")
+    assert (code, "`Udon Soba` is named twice" in said, said.count("\n")) == (2, True, 1)
+
+
 def test_one_article_without_date_or_outlet_is_a_page_that_says_so(project, run):
     rows = [
         {k: v for k, v in row.items() if k not in ("date", "outlet", "title", "text")}

@@ -8,8 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from pipeline.coverage.actors import Actors
+from pipeline.coverage.actors import Table as ActorTable
 from pipeline.coverage.drift import EXPECTED_ERROR, Difference, Drift
 from pipeline.coverage.events import Event
+from pipeline.coverage.holders import Holders
 from pipeline.coverage.measure import Coverage, Group, Labelled, Table
 from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.rows import Batch
@@ -239,6 +242,22 @@ def test_outlets_stand_from_one_side_to_the_other_and_those_that_say_little_last
     names = re.findall(r'<th scope="row">([^<]*)</th><td><span class="range"', page)
     assert names == ["Kimchi Times", "The Daily Parley", "Noodle Post", "The Last Page"]
     assert page.count('<tr class="grey"><th scope="row">The Last Page') == 2
+
+
+def test_who_takes_a_side_stands_with_the_names_and_counts_of_each_actor(tmp_path):
+    actors = Actors(ActorTable(actors={"noodles": {"title": "<b>Noodle makers</b>", "people": ["Udon SOBA"]}}))
+    holders = Holders(actors, SIDES)
+    text = "Udon Soba said that coffee must stay."
+    rows = [{"article_id": f"a{i}", "sentence_index": 0, "start": 0, "label": "coffee", "text": text} for i in range(3)]
+    holders.add([*rows, rows[0] | {"article_id": "b", "label": "tea", "text": "Ease the tea ban."}])
+    read = batch(holders=holders)
+    page = write_page(coverage(), read, SOURCE, tmp_path).read_text(encoding="utf-8")
+    assert "Who takes these positions: &lt;b&gt;Noodle makers&lt;/b&gt; (75 %), the writers (25 %)." in page
+    assert "Udon Soba\N{NO-BREAK SPACE}3" in page
+    assert 'style="width:100.0%"' in page
+    lines = (tmp_path / "actors.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines == ["actor,coffee,tea", "<b>Noodle makers</b>,3,0", "the writers,0,1"]
+    assert "Who says it" not in render(coverage(), batch(holders=Holders(actors, SIDES)), SOURCE)
 
 
 def test_events_of_the_time_shown_are_numbered_and_named():
