@@ -49,7 +49,7 @@ def write_page(coverage: Coverage, batch: Batch, source: Source, folder: Path) -
     tables = {"overall": to_rows("batch", [coverage.overall], coverage)}
     tables |= {table.dimension: to_rows(table.dimension, table.groups, coverage) for table in coverage.tables}
     if batch.holders:
-        tables["actors"] = [{"actor": title} | counts for title, counts in batch.holders.table()]
+        tables["actors"] = [{"actor": title, **counts} for title, counts in batch.holders.table()]
     files = {PAGE: render(coverage, batch, source)}
     files |= {f"{name}.csv": _to_csv(rows, name) for name, rows in tables.items()}
     for name, content in files.items():
