@@ -265,7 +265,7 @@ def test_events_of_the_time_shown_are_numbered_and_named():
     months = [group("2017-01"), Group("2017-02 to 2017-03"), group("2017-04"), group("", articles=2)]
     page = render(coverage(tables=[Table("month", tuple(months))]), batch(), replace(SOURCE, events=events))
     assert re.findall(r"<li>(Tea party of [^,]*),", page) == ["Tea party of 2017-01-02", "Tea party of 2017-04"]
-    assert page.count('class="event"') == 2 * 2 * 2  # a line and a circle, in two widths
+    assert page.count('class="event"') == 2 * 2 * 3  # a line and a circle, in three widths
 
 
 def test_what_is_said_stands_with_where_and_how_sure():
