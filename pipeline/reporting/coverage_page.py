@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from pipeline.coverage.actors import UNKNOWN as UNKNOWN_ACTOR
 from pipeline.coverage.drift import EXPECTED_ERROR
 from pipeline.coverage.events import Event
 from pipeline.coverage.holders import Holders
@@ -111,7 +112,8 @@ class _Actor:
 
 def _actors(holders: Holders) -> list[_Actor]:
     names: dict[str, list[str]] = {}
-    for (actor, name), count in holders.names.most_common():
+    known = ((actor, name, count) for (actor, name), count in holders.names.most_common() if actor != UNKNOWN_ACTOR)
+    for actor, name, count in known:
         names.setdefault(holders.title(actor), []).append(f"{shorten(name)}\N{NO-BREAK SPACE}{count:,}")
     return [_Actor(title, counts, ", ".join(names.get(title, [])[:MOST_NAMES])) for title, counts in holders.table()]
 
