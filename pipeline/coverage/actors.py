@@ -146,7 +146,7 @@ class Actors:
         if self.is_group(text):
             return False
         parts = text.split()
-        capitals = [part for part in parts if part[0].isupper() and not part.isupper()]
+        capitals = [part for part in parts if part[0].isupper() and not part.isupper() and not ARTICLE.match(text)]
         known = self._first(PERSON, text) or self._first(SURNAME, text)
         return bool(known) or len(capitals) > 1 or any(_is_title(part) for part in parts)
 

@@ -25,7 +25,8 @@ LETTERS = dict.fromkeys(("he", "she", "they", "it", "i", "we", "you"), "p") | {
 }
 LETTERS |= dict.fromkeys(("who", "which", "whose", "whom"), "w")
 SIGNS = {",": "c", "’s": "g", "'s": "g", "'": "g", "’": "g"} | dict.fromkeys(";:—–()-", ".")
-MARKS = '“”"'
+OPENING, CLOSING = "“", "”"
+SHOUTED = 4  # a longer word in capitals begins no sentence, but names a place
 LONGEST = 400  # words of a sentence that are looked at
 
 
@@ -69,11 +70,13 @@ def _letter(word: str, begins: bool) -> str:
             return "v"
         # A capital inside a sentence is a name, unless it is one of the small words.
         known = known if begins or known in set("Dpfsv") else "N"
-    return known or ("v" if low.endswith("ly") else "N" if word[0].isupper() else "x")
+    if known or word[0].isupper():
+        return known or ("v" if low.endswith("ly") else "N")
+    return "v" if low.endswith("ly") else "M" if "-" in word else "x"
 
 
-HEAD = "(?:[NRM]+g[Mx]{0,2})*M*[NR]*[NR]"
-MENTION = re.compile(f"p(?:aD?{HEAD})?|(?:Dx?)?{HEAD}(?:oD?{HEAD})*(?:aD?{HEAD})?")
+HEAD = "(?:[NRM]+g[Mx]{0,2})*[NRM]*[NR]"
+MENTION = re.compile(f"p(?:aD?{HEAD})?|D?{HEAD}(?:oD?{HEAD})*(?:aD?{HEAD})?|D[Mx]{{1,4}}(?=[hv]*S)")
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,14 @@ class Mention:
         return LETTERS.get(self.text.lower()) == "p"
 
 
+def curl(text: str) -> str:
+    """Return a text of the same length whose quotation marks say whether they open or close."""
+    text = re.sub(r'(?<![^\s(\[—–-])"(?=\S)', OPENING, text).replace('"', CLOSING)
+    return re.sub(f"(?<=[,.!?]){OPENING}", CLOSING, text)
+
+
 class Sentence:
-    """A sentence as words, a letter for each, and who is mentioned outside quotations."""
+    """A sentence as words, a letter for each, and who is mentioned outside quotations; its marks are curled."""
 
     def __init__(self, text: str, *, in_quotation: bool = False) -> None:
         self.text = text
@@ -108,29 +117,31 @@ class Sentence:
         return self.words[position][0].lower()
 
     def _find_letters(self) -> str:
-        letters, begins = [], True
+        letters, begins, dateline = "", True, True
         for word, quoted in zip(self.words, self.quoted, strict=True):
             letter = "q" if quoted else _letter(word[0], begins)
-            letters.append(letter)
+            if letter in "SAT" and letters[-1:] in ("D", "g"):
+                letter = "R" if word[0].lower() in words("roles") else "n"  # a report, his call
+            if letter == "g" and letters[-1:] == "p":
+                letter = "h"  # he's
+            dateline = dateline and ((len(word[0]) > SHOUTED and word[0].isupper()) or not word[0][0].isalnum())
+            letters += "x" if dateline and letter == "N" else letter
             begins = letter in "q."
-        return "".join(letters)
+        return letters
 
     def _find_quotations(self, inside: bool) -> tuple[list[bool], bool]:
         """Say of each word whether it is quoted, the marks too, and whether the last quotation stays open."""
         flags, since = [False] * len(self.words), 0
-        if not inside and not any(mark in self.text for mark in MARKS):
-            return flags, False
-        marks = [i for i, word in enumerate(self.words) if word[0] in MARKS]
-        lone_close = self.text.count('"') == 1 and self.text.endswith('"')
-        for i in marks:
-            mark = self.words[i][0]
-            if mark == "“" or (mark == '"' and not inside and not lone_close):
+        seen = inside
+        for i, word in enumerate(self.words):
+            if word[0] == OPENING and not inside:
                 inside, since = True, i
-            else:
+            elif word[0] == CLOSING:
                 # What closes without having opened was opened in an earlier sentence.
-                since = since if inside or i > marks[0] else 0
-                flags[since : i + 1] = [True] * (i + 1 - since)
-                inside, since = False, i + 1
+                if inside or not seen:
+                    flags[since : i + 1] = [True] * (i + 1 - since)
+                inside = False
+            seen = seen or word[0] in (OPENING, CLOSING)
         if inside:
             flags[since:] = [True] * (len(flags) - since)
         return flags, inside

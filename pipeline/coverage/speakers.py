@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pipeline.coverage.actors import UNKNOWN, WRITER, Actors
-from pipeline.coverage.phrases import Mention, Sentence, words
+from pipeline.coverage.phrases import CLOSING, OPENING, Mention, Sentence, curl, words
 
 DIRECT, INDIRECT, MIXED, ACT, VOICE = "direct", "indirect", "mixed", "act", "voice"
 BACK = 12  # sentences in which whom a pronoun means is looked for
 AROUND = 4  # sentences between a quotation and whoever speaks it
+OWN_WORDS, REPORTS = 0.05, 0.1  # in an opinion, for each sentence: "we" at least, "said" at most
 NESTED = 7  # words from "said" to whoever is said to want something
 
 # Letters (phrases.py) between a subject and its verb: nothing but adverbs and auxiliaries ...
@@ -24,10 +26,17 @@ GAP = re.compile(r"(?:c?w)?(?:[hv]|fv)*$")
 BESIDE = re.compile(r"c[^SATq.s]*c[hv]*$|w[^SAqs]*$|[fo][^SATq.cs]*c?[hv]*$|c[hv]+$|c(?=[DM])[^SATq.sc]*$")
 FAR = re.compile(r"c[^SAq.]*c[hv]*$")
 SHARED = re.compile(r"a[hv]*$")  # he came and said
+OTHERS = frozenset("critics counterpart counterparts opponents rivals".split())
+OWNERS = {"his": "he", "her": "she", "their": "they", "its": "it"}
 UNREAL = frozenset("should must could can may might to".split())
+FIRST_PERSON, REPORTED = re.compile(r"\b(?:I|[Ww]e|[Oo]ur|us)\b"), re.compile(r"\b(?:said|says|told|according)\b")
+QUOTED = re.compile(f"{OPENING}[^{CLOSING}]*{CLOSING}")
+MARK = re.compile(f"[{OPENING}{CLOSING}]")
 SIGNED = re.compile(r"[—–-]+\s*([A-Z][^()@]+?)\s*\(@")
+# What an article says right after a mention: an apposition, a clause, where somebody works.
 APPOSITION = re.compile(
-    r",\s(?!and |but |who |which )([^,;:“”\"]+)|\s(?:(?:issued|released|published)\s)?(?:by|from)\s([^,;:“”\"]+)"
+    r",\s(?!and |but |who (?!is |was |heads |leads |runs |studies |teaches )|which )([^,;:“”\"]+)"
+    r"|\s(?:(?:issued|released|published)\s)?(?:at|by|from|in|with)\s([^,;:“”\"]+)"
 )
 SURNAME = re.compile(r"(?:^|\s)([A-Z][\w’'-]+)$")
 
@@ -72,7 +81,7 @@ class _Article:
     """The sentences of an article, taken apart only where a speaker asks for it."""
 
     def __init__(self, texts: Sequence[str], actors: Actors) -> None:
-        self.texts, self.actors = texts, actors
+        self.texts, self.actors = [curl(text) for text in texts], actors
         self._sentences: dict[int, Sentence] = {}
         self._cues: dict[int, list[Cue]] = {}
 
@@ -87,13 +96,23 @@ class _Article:
         return self._cues[i]
 
     def _is_continued(self, i: int) -> bool:
-        """Say whether a quotation that was opened before a sentence is closed in it or after it."""
-        opened = any("“" in text and text.rfind("“") > text.rfind("”") for text in self.texts[max(i - AROUND, 0) : i])
-        for text in self.texts[i : i + 1 + AROUND] if opened else ():
-            close, begin = text.find("”"), text.find("“")
-            if close >= 0 or begin >= 0:
-                return close >= 0 and (begin < 0 or close < begin)
-        return False
+        """Say whether a sentence begins inside a quotation that was opened before it and is closed after it begins."""
+        earlier = next((text for text in reversed(self.texts[max(i - AROUND, 0) : i]) if MARK.search(text)), "")
+        if earlier.rfind(OPENING) <= earlier.rfind(CLOSING):
+            return False
+        marks = (MARK.search(text) for text in self.texts[i : i + 1 + AROUND])
+        following = next((mark[0] for mark in marks if mark), "")
+        # A mark that ends a sentence opens what follows, though a paragraph of a quotation is not closed.
+        return following == CLOSING or (
+            following == OPENING and earlier.endswith(OPENING) and not MARK.match(self.texts[i])
+        )
+
+    @cached_property
+    def is_opinion(self) -> bool:
+        """Whether the article speaks for itself: in the first person, and hardly anybody is quoted."""
+        text = " ".join(self.texts)
+        own = len(FIRST_PERSON.findall(QUOTED.sub("", text)))
+        return own >= OWN_WORDS * len(self.texts) and len(REPORTED.findall(text)) < REPORTS * len(self.texts)
 
     def find_speaker(self, i: int) -> Speaker:
         """Return who holds the position of a sentence."""
@@ -104,9 +123,10 @@ class _Article:
         if quoted and not says and quoted > outside:
             return self._find_around(i)
         if quoted and says:
-            cue = _nearest(sentence, cues) if quoted > outside else self._holder(i, cues)
+            whole = quoted > outside or sentence.quoted[0]
+            cue = _nearest(sentence, cues) if whole else self._holder(i, cues)
             if cue is not None:
-                return self._resolve(i, cue.subject, DIRECT if quoted > outside else MIXED)
+                return self._resolve(i, cue.subject, DIRECT if whole else MIXED)
         cue = self._holder(i, cues)
         signed = self._find_signature(i) if cue is None or cue.kind == "T" else None
         if cue is None or signed is not None:
@@ -135,6 +155,8 @@ class _Article:
             return inner
         if says or wants:
             return _outer((says + wants)[0], cues)
+        if self.is_opinion:
+            return None
         acts = (cue for cue in cues if not _is_unreal(sentence, cue) and cue.subject.text.lower() not in ("it", "i"))
         return next((cue for cue in acts if self._is_actor(i, cue.subject)), None)
 
@@ -170,6 +192,9 @@ class _Article:
                 return self._resolve(j, _nearest(self.sentence(j), cues).subject, DIRECT, keep=False)
             if j < i and not all(self.sentence(j).quoted):
                 break
+        for j in range(i - 1, max(i - 1 - BACK, -1), -1):
+            if said := [cue for cue in self.cues(j) if cue.kind == "S" and any(self.sentence(j).quoted)]:
+                return self._resolve(j, said[0].subject, DIRECT, keep=False)
         before = self._find_antecedent(i - 1, "he")
         return self._resolve(*before, DIRECT, keep=False) if before else Speaker(UNKNOWN, DIRECT)
 
@@ -190,7 +215,29 @@ class _Article:
         name, description = self._describe(at, full)
         shown, where = (mention, i) if keep else (full, at)
         actor = self.actors.find(full.text, description)
+        if actor == UNKNOWN:
+            actor = self._find_kin(at, full)
         return Speaker(actor, quotation, shown.text, name, where, shown.start, shown.end)
+
+    def _find_kin(self, i: int, mention: Mention) -> str:
+        """Return the actor of "her brother" by who she is, that of "both sides" by whom the article just spoke of."""
+        parts = mention.text.lower().split()
+        before = None
+        if parts[-1] in OTHERS:
+            return UNKNOWN
+        if parts[0] in OWNERS:
+            before = self._find_antecedent(i, OWNERS[parts[0]], mention.first)
+        elif parts[0] in ("the", "both") and parts[-1] in words("plurals"):
+            places = (
+                (j, m)
+                for j in (i, i - 1)
+                if j >= 0
+                for m in self.sentence(j).mentions
+                if (j, m.first) < (i, mention.first)
+            )
+            known = (place for place in places if not place[1].is_governed and not place[1].is_pronoun)
+            before = next((place for place in known if self.actors.find(place[1].text, place[1].text) != UNKNOWN), None)
+        return self.actors.find(before[1].text, before[1].text) if before else UNKNOWN
 
     def _find_antecedent(self, i: int, pronoun: str, before: int = 10**6) -> tuple[int, Mention] | None:
         """Return whom a pronoun means: the last subject before word `before` of sentence i who can be meant."""
@@ -215,7 +262,8 @@ class _Article:
         beside = text + _apposition(self.texts[i], mention)
         if (fuller := self._find_fuller(i, text)) is not None:
             j, full = fuller
-            return self.actors.full_name(full.text), f"{beside}; {full.text}{_apposition(self.texts[j], full)}"
+            last = full.text.rpartition(" and ")[2]
+            return self.actors.full_name(last), f"{beside}; {last}{_apposition(self.texts[j], full)}"
         return self.actors.full_name(text), beside
 
     def _find_fuller(self, i: int, text: str) -> tuple[int, Mention] | None:
@@ -254,8 +302,7 @@ def _find_cues(sentence: Sentence) -> Iterator[Cue]:
     letters, last = sentence.letters, None
     for match in re.finditer("[SAT]", letters):
         verb = match.start()
-        # A noun, though a list knows it as a verb.
-        if match[0] != "S" and verb and letters[verb - 1] in "Dog":
+        if verb and letters[verb - 1] == "o":
             continue
         subject = _find_subject(sentence, verb)
         if subject is None and SHARED.search(letters, 0, verb):
@@ -278,7 +325,7 @@ def _find_subject(sentence: Sentence, verb: int) -> Mention | None:
     letters, mentions = sentence.letters, sentence.mentions
     before = [m for m in mentions if m.last <= verb]
     after = next((m for m in mentions if m.first > verb), None)
-    free = [m for m in before if not m.is_governed]
+    free = [m for m in before if not m.is_governed and letters[m.last] != "g"]
     participle = sentence.word(verb).endswith("ing")
     if participle and before and before[-1].text.split()[-1].lower() in words("documents") and free:
         return free[0]  # the ministry issued a statement saying
@@ -314,13 +361,14 @@ def _outer(cue: Cue, cues: list[Cue]) -> Cue:
     """Return the earlier cue that names whom a pronoun means: the minister said that she wants."""
     if not cue.subject.is_pronoun and not re.match(r"(?:their|its|our)\b", cue.subject.text):
         return cue
-    earlier = (c for c in cues if c.position < cue.position and (c.kind != "T" or not c.subject.is_pronoun))
+    before = [c for c in cues if c.position < cue.position and c.subject.first < cue.subject.first]
+    earlier = (c for c in before if c.kind != "T" or not c.subject.is_pronoun)
     return next(earlier, cue)
 
 
 def _is_unreal(sentence: Sentence, cue: Cue) -> bool:
     """Say whether somebody only might or should do it."""
-    before = re.search("[hv]*$", sentence.letters[: cue.position])
+    before = re.search("[hvSAT]*$", sentence.letters[: cue.position])
     if before and any(sentence.word(i) in UNREAL for i in range(before.start(), cue.position)):
         return True
     first = cue.subject.first
