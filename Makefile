@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage pretrain clean
+.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage bench-speakers pretrain clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | pretrain"
+	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | bench-speakers | pretrain"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
@@ -91,6 +91,10 @@ bench-labelling: $(READY)
 # How often the intervals of `stance coverage` hold the truth, five minutes; the second half needs `stance corpora`.
 bench-coverage: $(READY)
 	$(VENV)/bin/python benchmarks/coverage.py
+
+# How often the speakers of `stance coverage` are right, seconds; needs `stance corpora`.
+bench-speakers: $(READY)
+	$(VENV)/bin/python benchmarks/speakers.py
 
 # Rebuilds the pretrained models that ship; needs `stance corpora` first. UNLABELLED="FOLDER FILE" adds text,
 # CHECKPOINT=FOLDER is the base-size encoder where that is not to be fetched.

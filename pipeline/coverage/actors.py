@@ -32,6 +32,9 @@ class Entry(Section):
     people: Names = ()  # with the surname in capitals, if it names this person alone
     offices: Names = ()
     countries: Names = ()
+    media: Names = ()  # pass on what others say
+    home: str | None = None  # the actor whose country's name its offices go with
+    any_country: bool = False  # its offices stay its own behind the name of a country
     former: str | None = None  # the actor of whoever held such an office
 
 
@@ -40,7 +43,6 @@ class Table(Section):
 
     actors: dict[str, Entry]
     women: Names = ()
-    media: Names = ()  # who passes on what others say
 
 
 class Known(NamedTuple):
@@ -59,6 +61,8 @@ class Actors:
     def __init__(self, table: Table) -> None:
         self.titles = {key: entry.title for key, entry in table.actors.items()}
         self._former = {key: entry.former for key, entry in table.actors.items() if entry.former}
+        self._home = {key: entry.home for key, entry in table.actors.items()}
+        self._anywhere = {key for key, entry in table.actors.items() if entry.any_country}
         self._women = {_spell(name) for name in table.women}
         # First word -> names that begin with it, the longest first, each with kind, actor and full name.
         self._names: dict[str, dict[str, tuple[str, str, str]]] = {}
@@ -66,11 +70,9 @@ class Actors:
             for name in entry.people:
                 self._add(_spell(name), (PERSON, key, _spell(name)))
                 self._add(_surname(name), (SURNAME, key, _spell(name)))
-            for kind, names in ((OFFICE, entry.offices), (COUNTRY, entry.countries)):
+            for kind, names in ((OFFICE, entry.offices), (COUNTRY, entry.countries), (MEDIUM, entry.media)):
                 for name in names:
                     self._add(name, (kind, key, name))
-        for name in table.media:
-            self._add(name, (MEDIUM, UNKNOWN, name))
         self._scan = lru_cache(CACHED)(self._find_names)
 
     def _add(self, name: str, entry: tuple[str, str, str]) -> None:
@@ -103,12 +105,16 @@ class Actors:
         """
         if known := self._first(PERSON, mention) or self._first(PERSON, beside.partition(";")[2].partition(",")[0]):
             return known.actor
-        former = ""
+        former, before = "", None
         for known in self._scan(beside):
             if known.kind == OFFICE:
-                if not FORMER.search(beside[: known.start]):
+                if FORMER.search(beside[: known.start]):
+                    former = former or self._former.get(known.actor, known.actor)
+                elif before and before.end + 1 == known.start and self._is_foreign(before.actor, known.actor):
+                    return before.actor  # Chinese lawmakers
+                else:
                     return known.actor
-                former = former or self._former.get(known.actor, known.actor)
+            before = known if known.kind == COUNTRY else None
         if former:
             return former
         if known := self._first(SURNAME, mention):
@@ -116,8 +122,11 @@ class Actors:
         if known := self._first(COUNTRY, beside):
             is_former = FORMER.search(beside[: known.start])
             return self._former.get(known.actor, known.actor) if is_former else known.actor
-        known = self._first(PERSON, beside) or self._first(SURNAME, beside)
+        known = self._first(PERSON, beside) or self._first(SURNAME, beside) or self._first(MEDIUM, beside)
         return known.actor if known else UNKNOWN
+
+    def _is_foreign(self, country: str, actor: str) -> bool:
+        return actor not in self._anywhere and country not in (actor, self._home[actor])
 
     def relays(self, text: str) -> bool:
         """Say whether a mention is a medium, which passes on what others say."""
@@ -172,20 +181,9 @@ class Actors:
         if known := self._first(PERSON, text):
             return known.name
         known = self._first(SURNAME, text)
-        if (
-            known
-            and known.end == len(text)
-            and all(
-                _is_title(word) or word.lower() in words("modifiers") | words("groups")
-                for word in text[: known.start].split()
-            )
-        ):
+        if known and known.end == len(text) and all(map(_leads, text[: known.start].split())):
             return known.name
-        titles = [
-            i
-            for i, word in enumerate(parts[:-1])
-            if _is_title(word) or word.lower() in words("modifiers") | words("groups")
-        ]
+        titles = [i for i, word in enumerate(parts[:-1]) if _leads(word)]
         rest = parts[titles[-1] + 1 :] if titles else parts
         return " ".join(rest if all(word[0].isupper() for word in rest) and not _is_title(rest[-1]) else parts)
 
@@ -199,9 +197,10 @@ def read_actors(file: Path) -> Actors:
     owners: dict[str, str] = {}
     problems = []
     for key, entry in table.actors.items():
-        if entry.former and entry.former not in table.actors:
-            problems.append(f"{file}: the former ones of `{key}` are `{entry.former}`, which is no actor of the table")
-        for name in (*map(_spell, entry.people), *entry.offices, *entry.countries):
+        for role, other in (("former", entry.former), ("home", entry.home)):
+            if other and other not in table.actors:
+                problems.append(f"{file}: `{role}` of `{key}` is `{other}`, which is no actor of the table")
+        for name in (*map(_spell, entry.people), *entry.offices, *entry.countries, *entry.media):
             if _plain(name) in owners:
                 problems.append(f"{file}: `{name}` is named twice, by `{owners[_plain(name)]}` and `{key}`; keep one")
             owners[_plain(name)] = key
@@ -220,14 +219,18 @@ def _stands_alone(text: str, known: Known) -> bool:
         return False
     if known.kind != SURNAME:
         return True
+    goes_on = re.match(r" [A-Z][^.]", text[known.end :])
     before = text[: known.start].split()[-1:]
-    return not re.match(r" [A-Z][^.]", text[known.end :]) and not (
-        before and before[0][0].isupper() and not _is_title(before[0])
-    )
+    return not goes_on and (not before or before[0][0].islower() or _is_title(before[0]))
 
 
 def _is_title(word: str) -> bool:
     return word.lower().rstrip(".") in words("persons") | words("titles")
+
+
+def _leads(word: str) -> bool:
+    """Say whether a word stands before a name and is no part of it."""
+    return _is_title(word) or word.lower() in words("modifiers") | words("groups")
 
 
 def _is_surname(word: str) -> bool:

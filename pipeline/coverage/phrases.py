@@ -17,17 +17,24 @@ import yaml
 # The letter of each list; the first that knows a word decides.
 LISTS = {"determiners": "D", "prepositions": "f", "conjunctions": "s", "auxiliaries": "h", "adverbs": "v", "says": "S"}
 LISTS |= {"wants": "A", "does": "T", "roles": "R", "modifiers": "M", "deeds": "n"}
-LETTERS = dict.fromkeys(("he", "she", "they", "it", "i", "we", "you"), "p") | {
-    "of": "o",
-    "for": "o",
-    "and": "a",
-    "&": "a",
-}
-LETTERS |= dict.fromkeys(("who", "which", "whose", "whom"), "w")
+LETTERS = dict.fromkeys(("he", "she", "they", "it", "i", "we", "you"), "p") | dict.fromkeys(("and", "&"), "a")
+LETTERS |= dict.fromkeys(("of", "for"), "o") | dict.fromkeys(("who", "which", "whose", "whom"), "w")
 SIGNS = {",": "c", "’s": "g", "'s": "g", "'": "g", "’": "g"} | dict.fromkeys(";:—–()-", ".")
 OPENING, CLOSING = "“", "”"
+SHORT = 3  # letters of words that a headline may leave small
 SHOUTED = 4  # a longer word in capitals begins no sentence, but names a place
 LONGEST = 400  # words of a sentence that are looked at
+
+
+@cache
+def _lists() -> dict[str, str]:
+    return yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def infinitives() -> frozenset[str]:
+    """Return all verbs that the lists inflect."""
+    return frozenset(" ".join(_lists()[name] for name in ("says", "wants", "does")).split())
 
 
 @cache
@@ -35,7 +42,7 @@ def words(name: str) -> frozenset[str]:
     """Return a list of words.yaml in lower case, verbs in all their forms."""
     if name == "roles":
         return words("persons") | words("groups") | words("documents") | words("plurals")
-    lists = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+    lists = _lists()
     found = set(lists[name].lower().split())
     if name == "plurals":
         found |= {f"{word}s" for kind in ("persons", "groups", "documents") for word in words(kind)}
@@ -49,6 +56,11 @@ def _inflect(verb: str) -> set[str]:
     stem, doubled = verb.removesuffix("e"), verb + verb[-1]
     forms = {verb, f"{verb}s", f"{verb}es", f"{stem}ed", f"{stem}ing", f"{doubled}ed", f"{doubled}ing"}
     return forms | {f"{verb[:-1]}ied", f"{verb[:-1]}ies"} if verb.endswith("y") else forms
+
+
+@cache
+def _verbs() -> frozenset[str]:
+    return words("says") | words("wants") | words("does")
 
 
 @cache
@@ -76,7 +88,9 @@ def _letter(word: str, begins: bool) -> str:
 
 
 HEAD = "(?:[NRM]+g[Mx]{0,2})*[NRM]*[NR]"
-MENTION = re.compile(f"p(?:aD?{HEAD})?|D?{HEAD}(?:oD?{HEAD})*(?:aD?{HEAD})?|D[Mx]{{1,4}}(?=[hv]*S)")
+MENTION = re.compile(
+    f"p(?:aD?{HEAD})?|D?{HEAD}(?:oD?{HEAD})*(?:aD?{HEAD})?|D[Mx]{{1,4}}(?=[hv]*S)|Dx(?=[hv]+A)|M(?=[hv]*[SA])"
+)
 
 
 @dataclass(frozen=True)
@@ -117,14 +131,20 @@ class Sentence:
         return self.words[position][0].lower()
 
     def _find_letters(self) -> str:
-        letters, begins, dateline = "", True, True
+        letters, begins, dateline, aside = "", True, True, False
+        long = [word[0] for word in self.words if len(word[0]) > SHORT and word[0].isalpha()]
+        headline = len(long) > SHORT and all(word[0].isupper() for word in long)
         for word, quoted in zip(self.words, self.quoted, strict=True):
-            letter = "q" if quoted else _letter(word[0], begins)
+            low = word[0].lower()
+            aside = aside or word[0] == "("
+            spelt = low if headline and low in _verbs() else word[0]
+            letter = "q" if quoted else "v" if aside else _letter(spelt, begins)
+            aside = aside and word[0] != ")"
             if letter in "SAT" and letters[-1:] in ("D", "g"):
-                letter = "R" if word[0].lower() in words("roles") else "n"  # a report, his call
+                letter = "R" if low in words("roles") else "n"  # a report, his call
             if letter == "g" and letters[-1:] == "p":
                 letter = "h"  # he's
-            dateline = dateline and ((len(word[0]) > SHOUTED and word[0].isupper()) or not word[0][0].isalnum())
+            dateline = dateline and ((len(low) > SHOUTED and word[0].isupper()) or not word[0][0].isalnum())
             letters += "x" if dateline and letter == "N" else letter
             begins = letter in "q."
         return letters

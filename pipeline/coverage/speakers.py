@@ -7,11 +7,13 @@ something; where nobody does, it is the writer's own voice. benchmarks/speakers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.coverage.actors import UNKNOWN, WRITER, Actors
+from pipeline.coverage.cues import Cue, find_cues, is_unreal, nearest, outer
 from pipeline.coverage.phrases import CLOSING, OPENING, Mention, Sentence, curl, words
 
 DIRECT, INDIRECT, MIXED, ACT, VOICE = "direct", "indirect", "mixed", "act", "voice"
@@ -20,19 +22,17 @@ AROUND = 4  # sentences between a quotation and whoever speaks it
 OWN_WORDS, REPORTS = 0.05, 0.1  # in an opinion, for each sentence: "we" at least, "said" at most
 NESTED = 7  # words from "said" to whoever is said to want something
 
-# Letters (phrases.py) between a subject and its verb: nothing but adverbs and auxiliaries ...
-GAP = re.compile(r"(?:c?w)?(?:[hv]|fv)*$")
-# ... or an apposition, a clause, or what belongs to the noun.
-BESIDE = re.compile(r"c[^SATq.s]*c[hv]*$|w[^SAqs]*$|[fo][^SATq.cs]*c?[hv]*$|c[hv]+$|c(?=[DM])[^SATq.sc]*$")
-FAR = re.compile(r"c[^SAq.]*c[hv]*$")
-SHARED = re.compile(r"a[hv]*$")  # he came and said
 OTHERS = frozenset("critics counterpart counterparts opponents rivals".split())
 OWNERS = {"his": "he", "her": "she", "their": "they", "its": "it"}
-UNREAL = frozenset("should must could can may might to".split())
 FIRST_PERSON, REPORTED = re.compile(r"\b(?:I|[Ww]e|[Oo]ur|us)\b"), re.compile(r"\b(?:said|says|told|according)\b")
 QUOTED = re.compile(f"{OPENING}[^{CLOSING}]*{CLOSING}")
 MARK = re.compile(f"[{OPENING}{CLOSING}]")
-SIGNED = re.compile(r"[—–-]+\s*([A-Z][^()@]+?)\s*\(@")
+SIGNED = re.compile(
+    r"(?:.*\s)?[—–-]+\s*([A-Z][^()@]{2,60}?)\s*\(@|[—–]+\s*([A-Z][^().!?]{2,60})$"
+)  # a post, a quotation
+BYLINE = re.compile(r"([A-Z][^,:“”]{2,40}), [A-Z][^:“”]{2,40}(?<![.!?])$")  # under a quotation: Ann Soup, Noodle Post
+NAME = r"[A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3}"
+TURN = re.compile(rf"({NAME})(?:, [^:]{{1,40}})?:(?=\s|$)|({NAME})$")  # in a transcript: Ann Soup: We need talks.
 # What an article says right after a mention: an apposition, a clause, where somebody works.
 APPOSITION = re.compile(
     r",\s(?!and |but |who (?!is |was |heads |leads |runs |studies |teaches )|which )([^,;:“”\"]+)"
@@ -52,16 +52,6 @@ class Speaker:
     sentence: int = -1  # in which the words stand, at characters `start` to `end`
     start: int = 0
     end: int = 0
-
-
-@dataclass(frozen=True)
-class Cue:
-    """A verb or noun that makes a speaker of somebody."""
-
-    kind: str  # S says, A wants, T does
-    subject: Mention
-    position: int
-    hearsay: bool = False  # according to
 
 
 def find_speakers(texts: Sequence[str], wanted: Iterable[int], actors: Actors) -> dict[int, Speaker]:
@@ -92,7 +82,7 @@ class _Article:
 
     def cues(self, i: int) -> list[Cue]:
         if i not in self._cues:
-            self._cues[i] = sorted(_find_cues(self.sentence(i)), key=lambda cue: cue.position)
+            self._cues[i] = sorted(find_cues(self.sentence(i)), key=lambda cue: cue.position)
         return self._cues[i]
 
     def _is_continued(self, i: int) -> bool:
@@ -124,7 +114,7 @@ class _Article:
             return self._find_around(i)
         if quoted and says:
             whole = quoted > outside or sentence.quoted[0]
-            cue = _nearest(sentence, cues) if whole else self._holder(i, cues)
+            cue = nearest(sentence, cues) if whole else self._holder(i, cues)
             if cue is not None:
                 return self._resolve(i, cue.subject, DIRECT if whole else MIXED)
         cue = self._holder(i, cues)
@@ -147,49 +137,67 @@ class _Article:
         """Return the cue of whoever holds the position: who is said to want something, else who says, else who does."""
         sentence = self.sentence(i)
         says = [cue for cue in cues if cue.kind == "S"]
-        wants = [cue for cue in cues if cue.kind == "A" and not _is_unreal(sentence, cue)]
+        wants = [cue for cue in cues if cue.kind == "A" and not is_unreal(sentence, cue)]
         if says and wants:
-            outer, inner = says[0], _outer(wants[0], cues)
-            if outer.position < inner.position and not self._is_nested(i, outer, inner):
-                return _outer(outer, cues)
+            first, inner = says[0], outer(wants[0], cues)
+            if first.position < inner.position and not self._is_nested(i, first, inner):
+                return outer(first, cues)
             return inner
         if says or wants:
-            return _outer((says + wants)[0], cues)
+            return outer((says + wants)[0], cues)
         if self.is_opinion:
             return None
-        acts = (cue for cue in cues if not _is_unreal(sentence, cue) and cue.subject.text.lower() not in ("it", "i"))
+        acts = (cue for cue in cues if not is_unreal(sentence, cue) and cue.subject.text.lower() not in ("it", "i"))
         return next((cue for cue in acts if self._is_actor(i, cue.subject)), None)
 
     def _is_actor(self, i: int, mention: Mention) -> bool:
-        last = mention.text.split()[-1].lower()
-        return (
-            last in words("roles")
-            or self.actors.is_person(mention.text)
-            or self._resolve(i, mention, ACT).actor != UNKNOWN
-        )
+        is_somebody = mention.text.split()[-1].lower() in words("roles") or self.actors.is_person(mention.text)
+        return is_somebody or self._resolve(i, mention, ACT).actor != UNKNOWN
 
-    def _is_nested(self, i: int, outer: Cue, inner: Cue) -> bool:
+    def _is_nested(self, i: int, first: Cue, inner: Cue) -> bool:
         """Say whether somebody tells what somebody else wants; what they say of their own country is their own word."""
-        if inner.subject.first - outer.position > NESTED:
+        if inner.subject.first - first.position > NESTED:
             return False
         own = self.actors.is_group(inner.subject.text)
-        return not own or self._resolve(i, outer.subject, "").actor != self._resolve(i, inner.subject, "").actor
+        return not own or self._resolve(i, first.subject, "").actor != self._resolve(i, inner.subject, "").actor
 
     def _find_signature(self, i: int) -> Speaker | None:
-        """Return who signed the post that a sentence belongs to."""
-        for j in range(i + 1, min(i + 4, len(self.texts))):
-            if match := SIGNED.match(self.texts[j]):
-                actor = self.actors.find(match[1], match[1])
-                return Speaker(actor, DIRECT, match[1], self.actors.full_name(match[1]), j, *match.span(1))
+        """Return whose turn it is in a transcript, or who signed the post or quotation that a sentence belongs to."""
+        if turn := next((turn for turn in reversed(self._turns) if turn[0] <= i), None):
+            return self._sign(i, *turn)
+        for j in range(i + 1, min(i + 1 + AROUND, len(self.texts))):
+            match = SIGNED.match(self.texts[j])
+            if match is None and all(all(self.sentence(k).quoted) for k in range(i, j)):
+                match = BYLINE.match(self.texts[j])
+            if match and self.actors.is_person(match[match.lastindex or 0]):
+                return self._sign(i, j, *match.span(match.lastindex or 0))
         return None
+
+    @cached_property
+    def _turns(self) -> list[tuple[int, int, int]]:
+        """Return where in a transcript names stand that begin turns: sentence, start, end; each name comes again."""
+        found = [(j, match) for j, text in enumerate(self.texts) if (match := TURN.match(text))]
+        names = Counter(match[1] or match[2] for _, match in found)
+        turns = [(j, *match.span(1 if match[1] else 2)) for j, match in found if names[match[1] or match[2]] > 1]
+        return turns if len(turns) > 3 and all(self.actors.is_person(self.texts[j][a:b]) for j, a, b in turns) else []
+
+    def _sign(self, i: int, j: int, start: int, end: int) -> Speaker:
+        """Return the speaker of sentence i who is named in sentence j; "I" of the sentence itself are their words."""
+        name = self.texts[j][start:end]
+        actor, full = self.actors.find(name, self.texts[j][start:]), self.actors.full_name(name)
+        own = next((m for m in self.sentence(i).mentions if m.text in ("I", "We")), None)
+        place = (own.text, full, i, own.start, own.end) if own else (name, full, j, start, end)
+        return Speaker(actor, DIRECT, *place)
 
     def _find_around(self, i: int) -> Speaker:
         """Return the speaker of a sentence that is nothing but quotation: named beside it."""
+        if signed := self._find_signature(i):
+            return signed
         ahead = range(i + 1, min(i + 1 + AROUND, len(self.texts))) if self.sentence(i).ends_open else ()
         for j in (*ahead, *range(i - 1, max(i - 1 - AROUND, -1), -1)):
             cues = self._worthy([cue for cue in self.cues(j) if cue.kind in "SA"])
             if cues:
-                return self._resolve(j, _nearest(self.sentence(j), cues).subject, DIRECT, keep=False)
+                return self._resolve(j, nearest(self.sentence(j), cues).subject, DIRECT, keep=False)
             if j < i and not all(self.sentence(j).quoted):
                 break
         for j in range(i - 1, max(i - 1 - BACK, -1), -1):
@@ -204,10 +212,7 @@ class _Article:
         if mention.is_pronoun:
             low = mention.text.lower()
             if low in ("i", "we", "you"):
-                signed = self._find_signature(i)
-                if signed is None:
-                    return Speaker(WRITER, VOICE)
-                return replace(signed, words=mention.text, sentence=i, start=mention.start, end=mention.end)
+                return self._find_signature(i) or Speaker(WRITER, VOICE)
             meant = self._find_antecedent(i, low, mention.first)
             if meant is None:
                 return Speaker(UNKNOWN, quotation, mention.text, "", i, mention.start, mention.end)
@@ -228,15 +233,10 @@ class _Article:
         if parts[0] in OWNERS:
             before = self._find_antecedent(i, OWNERS[parts[0]], mention.first)
         elif parts[0] in ("the", "both") and parts[-1] in words("plurals"):
-            places = (
-                (j, m)
-                for j in (i, i - 1)
-                if j >= 0
-                for m in self.sentence(j).mentions
-                if (j, m.first) < (i, mention.first)
-            )
-            known = (place for place in places if not place[1].is_governed and not place[1].is_pronoun)
-            before = next((place for place in known if self.actors.find(place[1].text, place[1].text) != UNKNOWN), None)
+            places = [(j, m) for j in (i, i - 1) if j >= 0 for m in self.sentence(j).mentions]
+            free = (m for j, m in places if (j, m.first) < (i, mention.first) and not m.is_governed)
+            found = (self.actors.find(m.text, m.text) for m in free if not m.is_pronoun)
+            return next((actor for actor in found if actor != UNKNOWN), UNKNOWN)
         return self.actors.find(before[1].text, before[1].text) if before else UNKNOWN
 
     def _find_antecedent(self, i: int, pronoun: str, before: int = 10**6) -> tuple[int, Mention] | None:
@@ -259,12 +259,24 @@ class _Article:
     def _describe(self, i: int, mention: Mention) -> tuple[str, str]:
         """Return the full name of whom a sentence mentions, and all that the article says beside it."""
         text = mention.text
-        beside = text + _apposition(self.texts[i], mention)
+        beside = self._beside(i, mention)
         if (fuller := self._find_fuller(i, text)) is not None:
             j, full = fuller
-            last = full.text.rpartition(" and ")[2]
-            return self.actors.full_name(last), f"{beside}; {last}{_apposition(self.texts[j], full)}"
+            text = full.text.rpartition(" and ")[2]
+            beside = f"{beside}; {text}{self._beside(j, full)[len(full.text) :]}"
+        if (surname := SURNAME.search(text)) and self.actors.find(text, beside) == UNKNOWN:
+            places = [j for j, other in enumerate(self.texts) if surname[1] in other]
+            others = ((j, m) for j in places for m in self.sentence(j).mentions if m.text.endswith(surname[1]))
+            beside = "; ".join([beside, *(self._beside(j, m) for j, m in others)])
         return self.actors.full_name(text), beside
+
+    def _beside(self, i: int, mention: Mention) -> str:
+        """Return a mention and what stands right after it, or before it: the minister, Kim Soup."""
+        sentence = self.sentence(i)
+        after = APPOSITION.match(sentence.text, mention.end)
+        before = (m for m in sentence.mentions if m.last + 1 == mention.first and sentence.letters[m.last] == "c")
+        role = next((f", {m.text}" for m in before if m.text.split(" of ")[0].split()[-1] in words("persons")), "")
+        return mention.text + (after[0] if after else "") + role
 
     def _find_fuller(self, i: int, text: str) -> tuple[int, Mention] | None:
         """Return the first mention that spells a surname out, or the last that says who "the minister" is."""
@@ -290,86 +302,3 @@ class _Article:
         if self.actors.knows_surname(text):
             return self.actors.is_full(fuller)
         return self.actors.find(text, text) in (UNKNOWN, self.actors.find(fuller, fuller))
-
-
-def _apposition(text: str, mention: Mention) -> str:
-    match = APPOSITION.match(text, mention.end)
-    return match[0] if match else ""
-
-
-def _find_cues(sentence: Sentence) -> Iterator[Cue]:
-    """Yield who says, wants or does something."""
-    letters, last = sentence.letters, None
-    for match in re.finditer("[SAT]", letters):
-        verb = match.start()
-        if verb and letters[verb - 1] == "o":
-            continue
-        subject = _find_subject(sentence, verb)
-        if subject is None and SHARED.search(letters, 0, verb):
-            subject = last or next((m for m in sentence.mentions if m.last < verb and not m.is_governed), None)
-        if subject is not None:
-            last = subject
-            yield Cue(match[0], subject, verb)
-    owners = {mention.last: mention for mention in sentence.mentions}
-    for match in re.finditer("g[Mxv]{0,2}[nSAT]", letters):
-        if sentence.word(match.end() - 1) in words("deeds") and match.start() in owners:
-            yield Cue("A", owners[match.start()], match.end() - 1)
-    starts = {mention.start: mention for mention in sentence.mentions}
-    for match in re.finditer(r"\b[Aa]ccording to ", sentence.text):
-        if match.end() in starts:
-            yield Cue("S", starts[match.end()], starts[match.end()].first, hearsay=True)
-
-
-def _find_subject(sentence: Sentence, verb: int) -> Mention | None:
-    """Return who does what the verb at this word says."""
-    letters, mentions = sentence.letters, sentence.mentions
-    before = [m for m in mentions if m.last <= verb]
-    after = next((m for m in mentions if m.first > verb), None)
-    free = [m for m in before if not m.is_governed and letters[m.last] != "g"]
-    participle = sentence.word(verb).endswith("ing")
-    if participle and before and before[-1].text.split()[-1].lower() in words("documents") and free:
-        return free[0]  # the ministry issued a statement saying
-    if before and (gap := letters[before[-1].last : verb]) is not None and GAP.match(gap):
-        if not before[-1].is_governed or "w" in gap or participle:
-            return before[-1]
-    if not re.search("(?:^|qc?)$", letters[:verb]):
-        for pattern, order in ((BESIDE, free), (FAR, free[::-1])):
-            for m in order:
-                if pattern.match(letters[m.last : verb]):
-                    return m
-    if after and after.first == verb + 1 and letters[verb] == "S" and re.search("(?:^|[qc])$", letters[:verb]):
-        return after  # "...", said the minister
-    if participle and not re.search("[fo]$", letters[:verb]):
-        return next(iter(free), None) or next(
-            (m for m in mentions if m.first > verb and letters[m.first - 1] in "c."), None
-        )
-    return None
-
-
-def _nearest(sentence: Sentence, cues: list[Cue]) -> Cue:
-    """Return the cue that stands nearest to a quotation; a verb of saying before others at the same place."""
-    flags = sentence.quoted
-    edges = [
-        i for i, flag in enumerate(flags) if flag and not (all(flags[max(i - 1, 0) : i + 2]) and 0 < i < len(flags) - 1)
-    ]
-    said = [cue for cue in cues if cue.kind in "SA"]
-    best = min(said, key=lambda cue: min((abs(cue.position - edge) for edge in edges), default=0))
-    return _outer(best, cues)
-
-
-def _outer(cue: Cue, cues: list[Cue]) -> Cue:
-    """Return the earlier cue that names whom a pronoun means: the minister said that she wants."""
-    if not cue.subject.is_pronoun and not re.match(r"(?:their|its|our)\b", cue.subject.text):
-        return cue
-    before = [c for c in cues if c.position < cue.position and c.subject.first < cue.subject.first]
-    earlier = (c for c in before if c.kind != "T" or not c.subject.is_pronoun)
-    return next(earlier, cue)
-
-
-def _is_unreal(sentence: Sentence, cue: Cue) -> bool:
-    """Say whether somebody only might or should do it."""
-    before = re.search("[hvSAT]*$", sentence.letters[: cue.position])
-    if before and any(sentence.word(i) in UNREAL for i in range(before.start(), cue.position)):
-        return True
-    first = cue.subject.first
-    return first > 0 and sentence.word(first - 1) in ("if", "unless", "until", "whether")

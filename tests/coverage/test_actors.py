@@ -8,7 +8,6 @@ from pipeline.errors import InputError
 
 TABLE = """
 women: [Olga NOODLE]
-media: [Noodle Post]
 actors:
   cooks:
     title: the cooks
@@ -16,7 +15,8 @@ actors:
     people: [Olga NOODLE, Bob MCBROTH, KIM Chi-min]
     offices: [Kitchen Council, chef, the minister]
     countries: [Noodleland, Noodlish]
-  guests: {title: the guests, people: [Ann Spoon], offices: [taster, tasters]}
+  critics: {title: the critics, any_country: true, offices: [critics]}
+  guests: {title: the guests, people: [Ann Spoon], offices: [taster, tasters], media: [Noodle Post]}
 """
 
 
@@ -39,6 +39,10 @@ def actors(tmp_path):
         ("the former chef", "", "guests"),
         ("a former Noodlish general", "", "guests"),
         ("Noodlelander", "", UNKNOWN),
+        ("Noodlish tasters", "", "cooks"),
+        ("Noodlish critics", "", "critics"),
+        ("Jo Ladle", ", Noodle Post", "guests"),
+        ("Kim Spoon", "", UNKNOWN),
     ],
 )
 def test_a_full_name_decides_then_an_office_a_surname_a_country(actors, mention, beside, actor):
@@ -81,7 +85,7 @@ def test_a_pronoun_means_only_who_fits(actors, pronoun, fits):
         (TABLE.replace("Ann Spoon", "Olga NOODLE"), "`Olga Noodle` is named twice, by `cooks` and `guests`; keep one"),
         (TABLE.replace("taster, ", "chef, "), "`chef` is named twice, by `cooks` and `guests`; keep one"),
         (TABLE.replace("taster, ", "tasters, "), "`tasters` is named twice, by `guests` and `guests`; keep one"),
-        (TABLE.replace("former: guests", "former: cats"), "the former ones of `cooks` are `cats`, which is no actor"),
+        (TABLE.replace("former: guests", "former: cats"), "`former` of `cooks` is `cats`, which is no actor"),
         (TABLE.replace("title: the cooks", "name: cooks"), "`actors.cooks.title`: Field required"),
         (TABLE.replace("[Ann Spoon]", "[1]"), "`actors.guests.people.0`: Input should be a valid string"),
         ("- a", "actors.yaml: "),

@@ -52,9 +52,17 @@ def find(*texts, at=-1):
         ("Pence said Trump and Kim agreed to meet again.", "Trump and Kim", "us-government", "indirect"),
         ("Kim said he wanted sanctions to go.", "Kim", "north-korea", "indirect"),
         ("Kim came to the door and asked for sanctions to go.", "Kim", "north-korea", "indirect"),
+        ("Kerry Warns Cooks, Holds Out Hope For Soup", "Kerry", "us-government", "indirect"),
+        ("WASHINGTON, May 3 (Reuters) - Kerry urged China to press harder.", "Kerry", "us-government", "indirect"),
+        ("Kerry (D-Mass.) has been at pains to stress talks.", "Kerry", "us-government", "indirect"),
+        ("The agency quoted Kim as saying sanctions must go.", "Kim", "north-korea", "indirect"),
+        ("Kim's critics said talks are soup.", "Kim's critics", "us-other", "indirect"),
+        ("He said China wanted talks, and added: “Soup is not enough for us.”", "He", "unknown", "direct"),
+        ("Many say that talks are soup.", "Many", "unknown", "indirect"),
         # Somebody does it.
         ("The Security Council tightened sanctions on coal.", "The Security Council", "un", "act"),
         # Nobody but the writer.
+        ("Broad support would help the talks.", "", "writer", "voice"),
         ("Sanctions have never made anybody cook better.", "", "writer", "voice"),
         ("We must not lift the lid too early.", "", "writer", "voice"),
         ("If China pressed harder, the lid would hold.", "", "writer", "voice"),
@@ -77,6 +85,12 @@ def test_one_sentence(text, words, actor, quotation):
         (["China spoke first.", "It urged everybody to hold talks."], "It", "China", "china"),
         (["Jo Ladle said: “It is cold.", "We need talks.", "We need soup.”"], "Jo Ladle", "Jo Ladle", "unknown"),
         (["“It is cold,” Xi said.", "“Talks would warm us.”"], "Xi", "Xi Jinping", "china"),
+        (["Mr. Moon came.", "His brother wants talks."], "His brother", "His brother", "south-korea"),
+        (["Trump met Kim.", "Both leaders want talks."], "Both leaders", "Both leaders", "us-government"),
+        (["The minister of Japan, Jo Ladle, came.", "Ladle wants talks."], "Ladle", "Jo Ladle", "japan"),
+        (["“Talks would warm us,” it said.", "Ann Soup, Washington Post"], "it", "", "unknown"),
+        (["“Talks would warm us.”", "Ann Soup, Washington Post"], "Ann Soup", "Ann Soup", "us-other"),
+        (["Ann Ladle said: “", "It is cold.", "Talks would warm us.”"], "Ann Ladle", "Ann Ladle", "unknown"),
         (
             ["Talks would warm us all.", "— Bernie Sanders (@noodles) May 3"],
             "Bernie Sanders",
@@ -90,6 +104,24 @@ def test_who_that_is_stands_in_another_sentence(texts, words, name, actor):
     speaker = find(*texts, at=at)
     assert (speaker.words, speaker.name, speaker.actor) == (words, name, actor)
     assert texts[speaker.sentence][speaker.start : speaker.end] == words
+
+
+def test_in_a_transcript_whoever_has_the_turn_speaks():
+    texts = ["Ann Soup: Is it cold?", "John Kerry: It is.", "I want talks.", "Ann Soup: Why?", "John Kerry: They help."]
+    speaker = find(*texts, at=2)
+    assert (speaker.words, speaker.name, speaker.actor, speaker.quotation) == (
+        "I",
+        "John Kerry",
+        "us-government",
+        "direct",
+    )
+
+
+def test_in_an_opinion_what_somebody_does_is_told_in_the_voice_of_the_writer():
+    news = ["Kerry came.", "It is cold.", "Trump lifted sanctions."]
+    assert find(*news).quotation == "act"
+    assert find("We know better.", *news).quotation == "voice"
+    assert find("We know better.", "Kerry said so.", *news).quotation == "act"
 
 
 def test_a_quotation_that_nobody_speaks_is_unknown():
