@@ -113,7 +113,7 @@ class _Article:
         if quoted and not says and quoted > outside:
             return self._find_around(i)
         if quoted and says:
-            whole = quoted > outside or sentence.quoted[0]
+            whole = quoted > outside or sentence.quoted[0] or ".q" in sentence.letters  # said: "..."
             cue = nearest(sentence, cues) if whole else self._holder(i, cues)
             if cue is not None:
                 return self._resolve(i, cue.subject, DIRECT if whole else MIXED)
