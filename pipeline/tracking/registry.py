@@ -21,6 +21,8 @@ RESERVED = re.compile(r"latest|v\d+|(.*-)?(previous|challenger)", re.IGNORECASE)
 # Tags of a version: its labels, what it reads, where it was exported to; and the run that the exported folder
 # names, whichever store the training ended in.
 LABELS, COLUMNS, OUTPUT, RUN = "label_names", "columns", "output", "run_id"
+# A text and its target, to try a registered model on.
+EXAMPLE = ("Beijing urged all sides to return to talks.", "sanctions")
 # What the registered model needs to run: no torch, no transformers.
 SERVING = (
     "mlflow",
@@ -124,17 +126,17 @@ def register(store: Store, run_id: str, folder: Path, model: str, description: s
         tags: what LABELS, COLUMNS, OUTPUT and RUN name.
 
     """
+    import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     from pipeline.config import probability_column
 
     package = Path(__file__).parents[1]
-    inputs = [ColSpec("string", name) for name in tags[COLUMNS]]
     outputs = [ColSpec("string", "label"), ColSpec("double", "confidence")]
     outputs += [ColSpec("double", probability_column(name)) for name in tags[LABELS]]
     with redirect_stderr(StringIO()), warnings.catch_warnings():
-        # It hints at an input example (the signature says it all) and announces each version.
+        # It announces each version.
         warnings.simplefilter("ignore")
         with _as_active(store, run_id):
             info = store.mlflow.pyfunc.log_model(
@@ -142,7 +144,9 @@ def register(store: Store, run_id: str, folder: Path, model: str, description: s
                 python_model=str(package / "tracking" / "served.py"),
                 artifacts={"bundle": str(folder)},
                 code_paths=[str(package)],
-                signature=ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs)),
+                # A signature of columns would refuse lists, arrays and Series, and make one text of a list in a cell.
+                signature=ModelSignature(outputs=Schema(outputs)),
+                input_example=pd.DataFrame([dict(zip(tags[COLUMNS], EXAMPLE, strict=False))]),
                 pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVING],
                 registered_model_name=model,
             )

@@ -168,9 +168,10 @@ def test_the_registered_model_on_spark_says_what_it_says_here(spark, champion, b
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with tracking.run("soup") as run:
-        version = run.register(champion, LABEL_NAMES, "# A card")
+        tags = {tracking.LABELS: LABEL_NAMES, tracking.COLUMNS: ("text",), tracking.OUTPUT: "models/champion"}
+        version = run.register(champion, "stance", "# A card", tags)
     mlflow.set_tracking_uri(tracking.tracking_uri())
-    texts = ["Sanctions must bite.", "Talks are soup.", "It rained in Wonsan.", "Ease the embargo.", ""]
+    texts = ["Sanctions must bite.", "Talks are soup.", "It rained in Wonsan.", "Ease the embargo."]
     frame = spark.createDataFrame([(n, text) for n, text in enumerate(texts)], ["id", "text"]).repartition(2)
     label = mlflow.pyfunc.spark_udf(spark, f"models:/stance/{version}", env_manager="local")
     found = frame.withColumn("found", label("text")).select("id", "found.*").orderBy("id").collect()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,6 +170,14 @@ selection: {folds: 2, resamples: 100}
 candidates:
   - kind: hybrid
 """
+BAD = [
+    ("application/json", b"{", 400, "valid JSON"),
+    ("application/json", b'{"inputs": {"text": ["soup", null]}}', 400, "row 2: `text` is None; expected a text"),
+    ("application/json", b'{"inputs": {"text": [7]}}', 400, "row 1: `text` is 7; expected a text"),
+    ("application/json", b'{"dataframe_records": [{"body": "soup"}]}', 400, "no column `text`; there are: body"),
+    ("text/csv", b"body\nsoup\n", 400, "no column `text`; there are: body"),
+    ("text/plain", b"soup", 415, "text/plain"),
+]
 PREDICT = """\
 import importlib.util, json, sys
 import mlflow, pandas
@@ -214,6 +223,12 @@ def test_the_registered_model_needs_no_more_than_it_says(elsewhere):
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             same(json.load(answer)["predictions"], expected)
+        for kind, body, status, words in BAD:
+            request = urllib.request.Request(f"{server.address}/invocations", body, {"Content-Type": kind})
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=60)
+            answer = refused.value.read().decode()
+            assert (refused.value.code, words in answer) == (status, True), answer
 
 
 def same(rows, expected):
