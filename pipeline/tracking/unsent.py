@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.bundle import read_manifest
 from pipeline.errors import InputError
-from pipeline.tracking.registry import OUTPUT, aliases, register, version_of
+from pipeline.tracking.registry import COLUMNS, LABELS, OUTPUT, aliases, register, version_of
 from pipeline.tracking.runs import CONTINUES, KEPT_AS, PARENT, find_sent
 from pipeline.tracking.store import UNSENT, Store, database_of, local_uri
 
@@ -45,7 +46,8 @@ def send(uri: str, mirror: Callable[[Path, str, str], None]) -> int:
         for number in sorted(versions, key=int):
             _send_version(kept, server, versions[number], ids)
         for alias, number in aliases(kept, model.name).items():
-            mirror(Path(json.loads(versions[number].tags[OUTPUT])), model.name, alias)
+            named = versions[number].tags.get(OUTPUT)
+            mirror(Path(json.loads(named)) if named else Path("models", alias), model.name, alias)
     shutil.rmtree(UNSENT)
     return len(runs)
 
@@ -86,5 +88,11 @@ def _send_version(kept: Store, server: Store, entry: Any, ids: dict[str, str]) -
         raise InputError(UNSENT, f"the files of model version {entry.version} are gone", then=then) from None
     server.use()
     (bundle,) = (folder / "artifacts").iterdir()
-    tags = {name: json.loads(value) for name, value in entry.tags.items()}
+    tags = _tags(bundle) | {name: json.loads(value) for name, value in entry.tags.items()}
     register(server, ids[entry.run_id], bundle, entry.name, entry.description or "", tags)
+
+
+def _tags(bundle: Path) -> dict[str, Any]:
+    """Return what the exported folder itself says: earlier releases kept versions without all tags."""
+    manifest = read_manifest(bundle)
+    return {LABELS: manifest.label_names, COLUMNS: ("text", "target") if manifest.targets else ("text",)}
