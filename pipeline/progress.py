@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 ProgressCallback = Callable[[float, str], None]
 # Off a terminal a line this often, in seconds, is enough to see that work goes on.
 PLAIN_INTERVAL = 10.0
+
+# Told what a fit scores after each epoch, on rows that it does not learn from; it may raise, which ends the fit.
+on_epoch: ContextVar[Callable[[float], None]] = ContextVar("on_epoch", default=lambda score: None)
 
 
 def ignore_progress(share: float, words: str) -> None:

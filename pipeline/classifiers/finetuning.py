@@ -19,7 +19,7 @@ from pipeline.classifiers.network import Committee, SentenceClassifier, Training
 from pipeline.classifiers.pretrained_folder import find_folder, read_head
 from pipeline.data.examples import Example
 from pipeline.errors import InputError
-from pipeline.progress import ProgressCallback, step_of
+from pipeline.progress import ProgressCallback, on_epoch, step_of
 from pipeline.scoring.metrics import confusion, macro_f1
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class _BestEpoch:
     def after_epoch(self) -> bool:
         """Say whether to stop: no better epoch has come for a while."""
         score = float(macro_f1(confusion(self._truth, self._model.run(self._texts).argmax(1), self._size)))
+        on_epoch.get()(score)
         if score > self._score:
             self._score, self._worse = score, 0
             self.weights = copy.deepcopy(self._model.network.state_dict())

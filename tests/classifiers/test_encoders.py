@@ -12,6 +12,7 @@ from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.config import Candidate, read_config
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
+from pipeline.progress import on_epoch
 from pipeline.scoring.calibration import Calibration, softmax
 
 NAMES = ("warm", "cold")
@@ -34,7 +35,12 @@ def tuned(tiny):
     options = {"checkpoint": tiny, "epochs": 15, "learning_rate": 3e-3, "head_rate": 1e-2, "batch_size": 8}
     options |= {"freeze_words": False, "validation_share": 0.2}
     classifier = create(Candidate(name="finetune", kind="finetune", options=options))
+    told = []
+    token = on_epoch.set(told.append)
     classifier.fit(examples(), NAMES, silent)
+    on_epoch.reset(token)
+    # A score on held-out articles after each epoch, till two are no better than the best.
+    assert 2 < len(told) <= 15 and all(0 <= score <= 1 for score in told)
     return classifier
 
 

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir
+from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import pytest
@@ -16,10 +18,12 @@ from pipeline import tracking
 from pipeline.cli.main import main
 from pipeline.config import read_config
 from pipeline.errors import InputError
+from pipeline.progress import on_epoch
+from pipeline.scoring.bootstrap import Interval
 from pipeline.tracking.store import Store, local_uri
 from pipeline.training import train as training
 from pipeline.training.rows import is_real, make_folds
-from pipeline.training.tuning import course, tune
+from pipeline.training.tuning import course, trials, tune
 from pipeline.training.tuning.space import Values, read_space
 from pipeline.training.tuning.study import Studies
 
@@ -170,9 +174,20 @@ def test_each_trial_is_a_child_run_of_one_parent(done):
     assert set(inside) == {f"soup {number}" for number in range(1, MANY + 1)}
     for trial in outcome.tuned[0].trials:
         run = inside[f"soup {trial.number}"]
-        assert (run.data.params["C"], run.data.metrics["macro_f1"]) == (str(trial.options["C"]), trial.value)
+        assert (run.data.params["C"], run.data.metrics["macro_f1"]) == (str(trial.options["C"]), round(trial.value, 4))
+        assert run.data.params["balanced"] == "True"  # the options that are left to their defaults too
         steps = client.get_metric_history(run.info.run_id, "running_macro_f1")
-        assert [step.step for step in steps] == [1, 2, 3] and steps[-1].value == trial.value
+        assert [step.step for step in steps] == [1, 2, 3] and steps[-1].value == round(trial.value, 4)
+
+
+def test_the_parent_draws_the_best_so_far_and_tells_the_result(done):
+    folder, outcome = done
+    parents, _, client = runs(folder)
+    (parent,) = [run for run in parents if run.info.run_id == outcome.run_id]
+    drawn = client.get_metric_history(outcome.run_id, "soup.best_macro_f1")
+    best = list(accumulate((round(trial.value, 4) for trial in outcome.tuned[0].trials), max))
+    assert [(point.step, point.value) for point in drawn] == list(enumerate(best, 1))
+    assert f"- soup: trial {outcome.tuned[0].best[0].number} " in parent.data.tags["mlflow.note.content"]
 
 
 def test_no_row_of_the_test_part_reaches_a_trial(kitchen, monkeypatch):
@@ -223,6 +238,50 @@ def test_a_trial_that_falls_behind_is_stopped(kitchen):
     _, children, client = runs()
     laps = client.get_metric_history(children[f"tfidf {stopped[0].number}"].info.run_id, "running_macro_f1")
     assert len(laps) < 3 and children[f"tfidf {stopped[0].number}"].data.params["ended"] == stopped[0].ended
+
+
+class Epochs:
+    """A course of two folds whose fits tell what they score after each of their epochs."""
+
+    count = 2
+
+    def run(self, candidate, on_progress):
+        for scores in ((0.5, 0.6), (0.4, 0.3, 0.2)):
+            for score in scores:
+                on_epoch.get()(score)
+            yield scores
+
+    def score(self, scores):
+        return Interval(scores[-1], 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fatal", "words"),
+    [
+        (0.6, "epoch 2 of fold 1 of 2, at 0.600"),
+        (0.3, "epoch 2 of fold 2 of 2, at 0.300"),
+        ("fold", "1 of 2 folds, at 0.600"),
+    ],
+)
+def test_a_fit_that_falls_behind_is_stopped_by_epoch_or_fold(fatal, words):
+    steps, told = [], []
+    trial = SimpleNamespace(
+        report=lambda score, step: steps.append((step, score)),
+        should_prune=lambda: fatal == (steps[-1][1] if steps[-1][0] % trials.FOLD else "fold"),
+    )
+    child = SimpleNamespace(metrics=lambda values, step=0: told.append((step, *values)))
+    with pytest.raises(trials._Stopped, match=f"^{words}$"):
+        trials._run(None, trial, Epochs(), silent, child)
+    assert len({step for step, _ in steps}) == len(steps) and steps[0] == (1, 0.5)
+    assert told[0] == (1, "epoch_macro_f1")
+    on_epoch.get()(0.0)  # and later fits tell nobody
+    assert steps[-1][1] != 0.0
+
+
+def test_no_trial_begins_when_the_minutes_are_over_and_later_goes_on(kitchen):
+    first = cook(minutes=0)
+    assert len(first.tuned[0].trials) == 1 and TUNED.exists()
+    assert len(cook(trials=2).tuned[0].trials) == 2
 
 
 def test_trials_are_scored_on_real_text_where_there_is_enough(repository, tmp_path):

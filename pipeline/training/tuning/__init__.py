@@ -6,6 +6,8 @@ other (`trials`), on the rows and folds that training compares candidates on.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.training.material import PARTS
-from pipeline.training.provenance import git_commit
+from pipeline.training.provenance import run_tags
 from pipeline.training.rows import check_classes, make_folds
 from pipeline.training.tuning.course import Course
 from pipeline.training.tuning.space import Space
@@ -50,6 +52,7 @@ def tune(
     on_result: Callable[[TrialResult], None],
     *,
     trials: int | None = None,
+    minutes: float = math.inf,
     restart: bool = False,
 ) -> TuningResult:
     """Run the trials of a search space and write the config with the best options; goes on after a kill.
@@ -60,14 +63,16 @@ def tune(
         on_progress: told the share that is done, and what is being done.
         on_result: told of each trial when it ends.
         trials: how many for each candidate, in place of what the space says.
+        minutes: after these no trial begins; each candidate has its share, and at least one trial.
         restart: throw away the trials of earlier runs.
 
     """
     _check_output(output, space)
     config, name = space.config, space.path.stem
     dataset = load_dataset(config)
+    end = time.monotonic() + 60 * minutes
     course = _lay_out(space, dataset.part("train"), dataset.part("validation"))
-    tags = {"git_commit": git_commit(), "data_digest": dataset.digest, "config": config.name}
+    tags = run_tags(config, dataset.digest)
     file = config.cache / "tune" / f"{name}.db"
     with (
         closing(Studies(file, _identity(space, dataset.digest), restart=restart)) as studies,
@@ -84,11 +89,13 @@ def tune(
         tuned = []
         for position, (wanted, study) in enumerate(zip(space.searches, opened, strict=True)):
             step = step_of(on_progress, position, len(opened))
-            tuned.append(search(wanted, study, course, trials or space.trials, step, on_result, parent))
+            seconds = max(0.0, end - time.monotonic()) / (len(opened) - position)
+            tuned.append(search(wanted, study, course, trials or space.trials, step, on_result, parent, seconds))
         outcome = TuningResult(tuple(tuned), _describe(course), resumed, parent.id)
         content = _render(outcome, space, dataset.digest)
         _write(output, content)
         parent.text(content, "tuned.yaml")
+        parent.note("\n".join(line.lstrip("# ") for line in content.splitlines() if line.startswith("#")))
         parent.metrics({"trials": sum(len(entry.trials) for entry in tuned)})
     return outcome
 
@@ -156,6 +163,8 @@ def _render(outcome: TuningResult, space: Space, data: str) -> str:
     lines.append("# The best of many trials flatters itself: `stance eval` scores what is trained on the test part.")
     content = read_mapping(space.config_path)
     content.pop("name", None)
+    if space.config.data.source:  # which would be registered under the name of the new file
+        content.setdefault("registered_model", space.config.registered_model)
     options = {entry.candidate.name: entry.candidate.options for entry in outcome.tuned}
     for candidate in content["candidates"]:
         candidate.get("options", candidate).update(options.get(candidate.get("name", candidate["kind"]), {}))
