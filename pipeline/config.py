@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
@@ -71,9 +72,9 @@ class Data(Section):
 
     seeds: Path = Path("seeds")
     labels: Path = Path("labels")
-    # A labelled .jsonl, .csv or .parquet as the whole data source, in place of seeds and labels.
+    # A labelled file, or a folder that `datasets` loads, as the whole data in place of seeds and labels.
     table: Path | None = None
-    # The same as a data set of the Hugging Face hub or a folder that `datasets` loads; taken where `table` is not.
+    # The same as a data set of the Hugging Face hub; taken where `table` is not.
     hub: str | None = None
     # Its subsets, target -> name, where it has one for each target.
     subsets: dict[str, str] = Field(default_factory=dict)
@@ -108,7 +109,7 @@ class Data(Section):
     @property
     def source(self) -> str:
         """Name the table that is the whole data source; empty where there is none."""
-        return str(self.hub if self.hub and not (self.table and self.table.is_file()) else self.table or "")
+        return str(self.hub if self.hub and not (self.table and self.table.exists()) else self.table or "")
 
     @model_validator(mode="after")
     def _leaves_a_train_part(self) -> Data:
@@ -177,7 +178,8 @@ class Config(Section):
     abstain: Abstain = Abstain()
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1), Unique]
     output: Path = Path("models/champion")
-    # Names the registered model and the experiment in MLflow; its aliases are named after `output`.
+    # Names the registered model and the experiment in MLflow, for data of your own the config's name unless given; its
+    # aliases are named after `output`.
     registered_model: str = Field(default="stance", pattern=r"^[\w-]{1,100}$")
     cache: Path = Path(".cache")
 
@@ -244,9 +246,13 @@ def read_config(path: Path | str) -> Config:
     path = Path(path)
     content = read_mapping(path)
     try:
-        return Config(name=content.pop("name", path.stem), **content)
+        config = Config(name=content.pop("name", path.stem), **content)
     except ValidationError as error:
         raise _refusal(path, error.errors()[0]) from None
+    if config.data.source and "registered_model" not in content:
+        own = re.sub(r"[^\w-]+", "-", config.name)[:100]
+        return config.model_copy(update={"registered_model": own})
+    return config
 
 
 def _refusal(path: Path, problem: Any) -> InputError:

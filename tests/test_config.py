@@ -71,6 +71,20 @@ def test_a_table_stands_in_for_seeds_and_labels_and_a_data_set_for_a_table_that_
     assert read_config(write(GOOD)).data.source == ""
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", "stance"),
+        ("data: {limit: 3}\n", "stance"),
+        ("data: {table: rows.csv}\n", "soup"),
+        ("data: {hub: some/rows}\nname: Pea soup!\n", "Pea-soup-"),
+        ("data: {table: rows.csv}\nregistered_model: broth\n", "broth"),
+    ],
+)
+def test_what_is_learned_from_data_of_your_own_is_registered_under_the_name_of_its_config(write, more, expected):
+    assert read_config(write(GOOD + more)).registered_model == expected
+
+
 def test_a_stored_candidate_comes_back_as_it_was():
     candidate = Candidate(name="strict", kind="tfidf", options={"C": 0.1})
     assert Candidate(**candidate.model_dump(mode="json")) == candidate

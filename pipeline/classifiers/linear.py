@@ -70,7 +70,7 @@ class Tfidf(Reader, Classifier):
         targets, texts = self._read([example.input for example in examples])
         self._vectorizers = [self._vectorizer(analyzer) for analyzer in ANALYZERS]
         on_progress(0.1, "count terms")
-        features = self._join([v.fit_transform(texts) for v in self._vectorizers], texts)
+        features = self._join([_count(vectorizer, texts) for vectorizer in self._vectorizers], texts)
         on_progress(0.5, "fit weights")
         model = LinearSVC(
             C=self.C, class_weight="balanced" if self.balanced else None, random_state=self.random_state
@@ -119,6 +119,16 @@ class Tfidf(Reader, Classifier):
         from scipy.sparse import hstack
 
         return hstack(counted, format="csr")
+
+
+def _count(vectorizer: Any, texts: Sequence[str]) -> Any:
+    """Learn the terms of texts and count them; where every word is rare, as without blanks between words, rare ones."""
+    try:
+        return vectorizer.fit_transform(texts)
+    except ValueError:
+        if vectorizer.analyzer != "word":
+            raise
+        return vectorizer.set_params(min_df=1).fit_transform(texts)
 
 
 def copy_by_target(features: Any, targets: Sequence[str], known: Sequence[str]) -> Any:

@@ -17,6 +17,7 @@ from pipeline.errors import InputError, raise_problems
 
 PARTS = ("train", "validation", "test")
 NEEDED = ("text", "label")
+SAVED = ("dataset_dict.json", "state.json")  # in a folder that `save_to_disk` wrote
 
 
 def read_labelled(path: Path, label_names: Sequence[str], columns: Mapping[str, str] | None = None) -> list[Example]:
@@ -35,12 +36,13 @@ def read_source(data: Data, label_names: Sequence[str]) -> list[Example]:
     A file that is not there is taken from the hub if the config names a data set there.
     """
     where = data.source
-    if data.table and (data.table.is_file() or not data.hub):
-        if not data.table.is_file():
-            raise InputError(data.table, "no such file", expected=f"a labelled {', '.join(TABLES)}")
+    if data.table and data.table.is_file():
         rows: Iterable[Row | Reject] = read_rows(data.table)
+    elif data.hub or (data.table and data.table.is_dir()):
+        rows = _read_datasets(data)
     else:
-        rows = _read_hub(data)
+        expected = f"a labelled {', '.join(TABLES)}, or a folder that `datasets` loads"
+        raise InputError(where, "no such file", expected=expected)
     examples = to_examples(rows, label_names, data.columns, where)
     problems = [
         f"{where}: {row.article_id}: split {row.split!r}; expected {', '.join(PARTS)}, or no such column"
@@ -52,17 +54,19 @@ def read_source(data: Data, label_names: Sequence[str]) -> list[Example]:
     return examples
 
 
-def _read_hub(data: Data) -> Iterator[Row]:
-    """Load a data set with the `datasets` library: its splits become parts, its subsets targets."""
+def _read_datasets(data: Data) -> Iterator[Row]:
+    """Load a data set of the hub or a folder, saved ones too: its splits become parts, its subsets targets."""
     import datasets
 
     datasets.disable_progress_bars()
-    name = str(data.hub)
+    name = data.source
     label = data.columns.get("label", "label")
     subsets: dict[str, str | None] = {**data.subsets} or {"": None}
     for target, subset in subsets.items():
         try:
-            loaded = datasets.load_dataset(name, subset)
+            saved = subset is None and any(Path(name, file).exists() for file in SAVED)
+            loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name, subset)
+            loaded = {"": loaded} if isinstance(loaded, datasets.Dataset) else loaded
         except Exception as error:  # the library raises what its loaders and the network raise
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(name, f"cannot be loaded ({why})", expected="a data set of the hub or a folder") from None
@@ -117,6 +121,10 @@ class _Table:
         fields = self._translate(row)
         text, label = self._text_and_label(fields, row.where)
         words = {name: " ".join(str(fields.get(name, "")).split()) for name in COLUMNS if name != "text"}
+        try:
+            "".join((text, *words.values())).encode()
+        except UnicodeEncodeError:
+            raise InputError(row.where, "holds half of a surrogate pair, which is no character") from None
         if self.examples and bool(words["target"]) != bool(self.examples[0].target):
             this, others = ("a", "none") if words["target"] else ("no", "one")
             raise InputError(row.where, f"{this} target, though rows before it have {others}", expected="all or none")

@@ -6,6 +6,7 @@ from conftest import LABEL_NAMES, ROOT
 
 from pipeline.classifiers import KINDS, create, index_labels
 from pipeline.config import Candidate
+from pipeline.data.examples import Example
 from pipeline.errors import InputError
 
 TEXTS = [
@@ -150,6 +151,23 @@ def test_a_label_that_was_not_learned_never_wins(examples, missing):
 def test_terms_in_too_few_sentences_are_left_out(examples):
     terms = fitted("tfidf", examples, min_df=2).state().values["word"]
     assert "the" in terms and "centrifuge" not in terms
+
+
+def test_tfidf_reads_a_language_that_puts_no_blanks_between_words():
+    said = {
+        "pro-sanctions": "应该加强对朝鲜的制裁",
+        "pro-dialogue": "应该与朝鲜恢复对话",
+        "neutral": "今天下了一场大雨",
+    }
+    rows = [
+        Example(f"{n}", 0, 0, 9, f"{text}第{n}次", label, "train", f"{n}")
+        for n in range(4)
+        for label, text in said.items()
+    ]
+    scores = fitted("tfidf", rows, min_df=2, C=100.0).decision_function(list(said.values()))
+    assert scores.argmax(1).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="no terms remain"):
+        fitted("tfidf", rows, min_df=99)
 
 
 def test_tfidf_keeps_no_files(examples):

@@ -135,6 +135,27 @@ def test_a_data_set_of_one_split_is_divided_here(tmp_path, table):
     assert set(Counter(e.split for e in load(hub=str(folder)))) == {"train", "validation", "test"}
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("named", ["hub", "table"])
+def test_a_data_set_that_was_saved_to_disk_is_read_with_its_parts(tmp_path, parts, named):
+    import datasets
+
+    folder, saved = tmp_path / "saved", datasets.Dataset.from_list(rows())
+    (saved if parts == 1 else saved.train_test_split(0.5, seed=1)).save_to_disk(folder)
+    expected = {"train", "validation", "test"} if parts == 1 else {"train", "test"}
+    found = load(folder) if named == "table" else load(hub=str(folder))
+    assert len(found) == 60 and {e.split for e in found} == expected
+
+
+def test_a_folder_of_parquet_files_is_the_whole_data(tmp_path):
+    import datasets
+
+    (tmp_path / "tea").mkdir()
+    for split in ("train", "test"):
+        datasets.Dataset.from_list(rows()).to_parquet(tmp_path / "tea" / f"{split}.parquet")
+    assert Counter(e.split for e in load(tmp_path / "tea")) == {"train": 60, "test": 60}
+
+
 def test_a_data_set_that_cannot_be_loaded_is_one_line(tmp_path):
     message = refusal(load, hub=str(tmp_path / "nothing"))
     assert "nothing: cannot be loaded (" in message and "expected a data set of the hub or a folder" in message
@@ -244,6 +265,8 @@ def test_a_labelled_file_to_score_is_the_test_part_whatever_it_says(table):
         ({"text": "Tea!", "label": "hungry"}, "unknown label 'hungry'; expected for, against, neither"),
         ({"text": "Tea!", "label": "for", "target": "tea"}, "a target, though rows before it have none; expected all"),
         ({"text": "Tea!", "label": "for", "id": "x"}, "duplicate id 'x'; expected unique ids"),
+        ({"text": "Tea \ud83d!", "label": "for"}, "holds half of a surrogate pair, which is no character"),
+        ({"text": "Tea!", "label": "for", "source": "\ud83d"}, "holds half of a surrogate pair"),
     ],
 )
 def test_a_broken_row_is_named_by_file_and_line(table, row, why):
