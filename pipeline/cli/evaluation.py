@@ -10,6 +10,7 @@ import typer
 from pipeline.cli.console import out
 from pipeline.cli.evaluation_summary import show_comparison, show_evaluation
 from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, settle
+from pipeline.cli.summaries import command
 
 app = typer.Typer()
 
@@ -34,6 +35,8 @@ def evaluate(
         page, unlogged = publish(evaluation, bundle, settings, data)
     show_evaluation(evaluation, settings)
     out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
+    label = command("predict", "articles/", "--output", "rows.csv", "--model", model)
+    out.print(f"Next: {label} labels new articles.", markup=False)
 
 
 @app.command(epilog="Example: stance compare models/champion models/full --data held-out.jsonl")

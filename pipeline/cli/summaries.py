@@ -83,9 +83,22 @@ def show_training(outcome: TrainingResult, settings: Config, config: Path) -> No
     registered = f"models:/{settings.registered_model}/{outcome.model_version} ({outcome.alias})"
     out.print(f"Exported to {outcome.folder}/, registered as {registered}.")
     if not outcome.verdict.promoted:
-        out.print(f"{settings.output}/ is unchanged; `stance train --promote` would replace it all the same.")
-    evaluate = shlex.join(["stance", "eval", "--config", str(config), "--model", str(outcome.folder)])
-    out.print(f"Next: `{evaluate}` scores it on the test part; `stance ui` shows the runs.", markup=False)
+        again = command("train", "--config", config, "--promote")
+        out.print(f"{settings.output}/ is unchanged; {again} would replace it all the same.", markup=False)
+    evaluate = command("eval", "--config", config, "--model", outcome.folder)
+    out.print(f"Next: {evaluate} scores it on the test part; {_ui(settings)} shows the runs.", markup=False)
+
+
+def command(*words: object) -> str:
+    """Write a command as a person can type it."""
+    return f"`{shlex.join(['stance', *map(str, words)])}`"
+
+
+def _ui(settings: Config) -> str:
+    from pipeline.config import Config
+
+    own = settings.registered_model != Config.model_fields["registered_model"].default
+    return command("ui", *(("--experiment", settings.registered_model) if own else ()))
 
 
 def _show_scores(outcome: TrainingResult, settings: Config) -> None:
@@ -146,17 +159,19 @@ def describe_trial(trial: TrialResult, total: int) -> str:
     return f"{trial.candidate} trial {trial.number} of {total}: {end}; {options}"
 
 
-def show_tuning(outcome: TuningResult, output: Path) -> None:
-    """Print what came out of a tuning."""
+def show_tuning(outcome: TuningResult, output: Path, settings: Config) -> None:
+    """Print what came out of a tuning; `output` is the config that it wrote."""
     for entry in outcome.tuned:
         _show_trials(entry)
     out.print(f"\nMacro-F1 on {outcome.rows}.", markup=False)
     for entry in outcome.tuned:
         out.print(f"{entry.candidate.name}: {entry.verdict}.", markup=False)
     out.print("The best of many trials flatters itself: only the test part says how good it is.")
-    out.print(
-        f"Next: `stance train --config {output}`, then `stance eval`; `stance ui` shows the trials.", markup=False
+    train, evaluate = (
+        command("train", "--config", output),
+        command("eval", "--config", output, "--model", settings.output),
     )
+    out.print(f"Next: {train}, then {evaluate}; {_ui(settings)} shows the trials.", markup=False)
 
 
 def _show_trials(entry: Tuned) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,14 +27,24 @@ def train(
     promote: Annotated[
         bool, typer.Option("--promote", help="Make it champion, even if worse or not compared.")
     ] = False,
+    from_run: Annotated[
+        str, typer.Option(metavar="RUN_ID", help="Repeat a training from what its run holds in MLflow, and compare.")
+    ] = "",
 ) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
     from pipeline.config import read_config
     from pipeline.data.corpora import bring_texts
     from pipeline.progress import Bar
+    from pipeline.training import rebuild
     from pipeline.training.train import train
 
-    settings = read_config(config)
+    if from_run and config != DEFAULT_CONFIG:
+        raise InputError("--from-run", "takes the config that the run holds", then="leave out --config")
+    if from_run:
+        recorded, settings = rebuild.read_training(from_run)
+        config = recorded.config
+    else:
+        settings = read_config(config)
 
     def on_result(result: CandidateResult) -> None:
         found = result.macro_f1(result.held_out, settings.selection.resamples)
@@ -44,6 +55,8 @@ def train(
             sys.stderr.write(f"{message}\n")
         outcome = train(settings, bar.update, on_result, promote=promote)
     show_training(outcome, settings, config)
+    if from_run:
+        out.print(f"\n{rebuild.compare(recorded, outcome.run_id)}", markup=False)
 
 
 @app.command(
@@ -55,6 +68,7 @@ def tune(
     ),
     output: Annotated[Path, typer.Option("--output", "-o", help="The config to write.")] = Path("configs/tuned.yaml"),
     trials: Annotated[int | None, typer.Option(min=1, help="For each candidate, in place of what SPACE says.")] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Begin no trial after these; later goes on.")] = math.inf,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the trials of earlier runs.")] = False,
 ) -> None:
     """Search the options of candidates by cross-validation; write the best as a config for `stance train`."""
@@ -68,10 +82,10 @@ def tune(
         sys.stderr.write(f"{describe_trial(trial, trials or wanted.trials)}\n")
 
     with stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
-        outcome = search(wanted, output, bar.update, on_result, trials=trials, restart=restart)
+        outcome = search(wanted, output, bar.update, on_result, trials=trials, minutes=minutes, restart=restart)
     if outcome.resumed:
         sys.stderr.write(f"went on after {outcome.resumed} trials that an earlier run had finished\n")
-    show_tuning(outcome, output)
+    show_tuning(outcome, output, wanted.config)
 
 
 @app.command(epilog="Examples: stance pretrain accurate    stance pretrain small --unlabelled articles/ (an hour each)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,16 @@ def read_labels(folder: Path, label_names: Sequence[str]) -> list[Annotation]:
             problems.append(str(error))
     raise_problems(problems + _duplicates(annotations))
     return annotations
+
+
+def codebook_version(folder: Path) -> str:
+    """Return the version that the heading of `CODEBOOK.md` names, empty where there is none."""
+    try:
+        first, _, _ = (folder / "CODEBOOK.md").read_text(encoding="utf-8").partition("\n")
+    except OSError:
+        return ""
+    version = re.search(r"version (\d+(?:\.\d+)*)", first)
+    return version[1] if version else ""
 
 
 def _annotation(row: Row | Reject, label_names: Sequence[str]) -> Annotation:

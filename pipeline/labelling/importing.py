@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.data.annotations import OPTIONAL, Annotation, decide, find_overlaps, group_by_span
+from pipeline.data.annotations import OPTIONAL, Annotation, codebook_version, decide, find_overlaps, group_by_span
 from pipeline.data.articles import Article
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError, raise_problems
 from pipeline.labelling.exchange import write_file
 from pipeline.labelling.matching import Matcher, Missing, read_number
 from pipeline.labelling.project import Project, locked, read_new_articles, read_project
-from pipeline.labelling.rows import codebook_version
 
 LABELS, ARTICLES = "imported.jsonl", "imported-articles.jsonl"
 

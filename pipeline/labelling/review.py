@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Candidate, Config
+from pipeline.data.annotations import codebook_version
 from pipeline.data.dataset import Example, load_dataset
 from pipeline.errors import InputError
 from pipeline.labelling.project import read_project
-from pipeline.labelling.rows import codebook_version, make_row, model_opinion
+from pipeline.labelling.rows import make_row, model_opinion
 from pipeline.progress import ProgressCallback
 from pipeline.training.results import cross_validate
 from pipeline.training.rows import check_classes, make_folds

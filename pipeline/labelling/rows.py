@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,13 +33,3 @@ def model_opinion(label: int, probabilities: np.ndarray, label_names: Sequence[s
 
 # The spans of an article mostly come one after the other.
 _sentences = lru_cache(maxsize=64)(cut)
-
-
-def codebook_version(labels: Path) -> str:
-    """Return the version that the heading of `CODEBOOK.md` names, empty where there is none."""
-    try:
-        first, _, _ = (labels / "CODEBOOK.md").read_text(encoding="utf-8").partition("\n")
-    except OSError:
-        return ""
-    version = re.search(r"version (\d+(?:\.\d+)*)", first)
-    return version[1] if version else ""

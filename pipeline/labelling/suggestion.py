@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 from pipeline.config import Config
+from pipeline.data.annotations import codebook_version
 from pipeline.data.articles import Article
 from pipeline.data.formats.rows import Reject
 from pipeline.data.sentences import Sentence, cut
@@ -19,7 +20,7 @@ from pipeline.data.splitting import near_duplicates, normalize
 from pipeline.errors import InputError
 from pipeline.labelling.choice import Plan, choose
 from pipeline.labelling.project import Project, read_new_articles, read_project
-from pipeline.labelling.rows import codebook_version, make_row, model_opinion
+from pipeline.labelling.rows import make_row, model_opinion
 from pipeline.progress import ProgressCallback
 
 # Two sentences that share this much of the shorter one say the same (as in the leak report).

@@ -56,6 +56,7 @@ def publish(evaluation: Evaluation, bundle: Bundle, config: Config, data: Path |
 def _log(run: tracking.Run, evaluation: Evaluation) -> None:
     """Log the test scores, under their keys with `test_` before them."""
     values = {f"test_{metric.key}": interval.value for metric, interval in evaluation.scores}
+    values["test_rows"] = evaluation.scores.rows
     if evaluation.behaviour:
         values["behaviour_rate"] = evaluation.behaviour.rate
     run.metrics(values)

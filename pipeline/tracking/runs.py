@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,18 @@ if TYPE_CHECKING:
 # Tags of a run that was kept here: the run of the server that it goes on from; and, on the server, its id here.
 CONTINUES, KEPT_AS = "stance.continues", "stance.kept_as"
 PARENT = "mlflow.parentRunId"
+# What a run is rebuilt from.
+CONFIG, REQUIREMENTS = "config.yaml", "requirements.txt"
 
 
 def metric_key(name: str) -> str:
     """Return a key that MLflow takes for any label in it, and no other label has."""
     return re.sub(r"[^\w .-]", lambda match: f"_{ord(match[0]):x}", name)[:250]
+
+
+def shorten(value: float) -> float:
+    """Return a number with four decimals, from 10 on with one."""
+    return round(float(value), 4 if abs(value) < 10 else 1)
 
 
 class Run:
@@ -74,12 +83,12 @@ class Run:
         self._log(lambda client, run_id: client.log_batch(run_id, params=rows))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics in one call."""
+        """Log metrics in one call, with as many decimals as people read."""
         from mlflow.entities import Metric
         from mlflow.utils.time import get_current_time_millis
 
         now = get_current_time_millis()
-        rows = [Metric(metric_key(name), float(value), now, step) for name, value in values.items()]
+        rows = [Metric(metric_key(name), shorten(value), now, step) for name, value in values.items()]
         self._log(lambda client, run_id: client.log_batch(run_id, metrics=rows))
 
     def note(self, words: str) -> None:
@@ -168,6 +177,40 @@ def _open(
         raise
     if not done:
         opened.close("FINISHED")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What MLflow holds of a training that is over."""
+
+    run_id: str
+    tags: dict[str, str]
+    metrics: dict[str, dict[str, float]]  # of each candidate, by its name
+    config: Path  # the config in a file
+    requirements: tuple[str, ...]  # what was installed, `name==version`
+
+
+def read_run(run_id: str, folder: Path) -> Recorded:
+    """Read a training by its run, or by that of one of its candidates, and put its config into a folder.
+
+    InputError if the store has it not, or it holds no config.
+    """
+    store = Store(tracking_uri())
+    run = store.client.get_run(find_run(store, run_id).run_id)
+    if parent := run.data.tags.get(PARENT):
+        run = store.client.get_run(parent)
+    own = run.info.run_id
+    held = {file.path for file in store.ask(lambda: store.client.list_artifacts(own))}
+    if missing := {CONFIG, REQUIREMENTS} - held:
+        what = f"run {own} holds no {' and no '.join(sorted(missing))}"
+        raise InputError(f"MLflow store {store.uri}", what, expected="a run of `stance train` of this release")
+    (folder := folder / own).mkdir(parents=True, exist_ok=True)
+    for name in (CONFIG, REQUIREMENTS):
+        store.ask(partial(store.client.download_artifacts, own, name, str(folder)))
+    children = store.ask(lambda: store.client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{own}'"))
+    metrics = {child.info.run_name: dict(child.data.metrics) for child in children}
+    installed = (folder / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
+    return Recorded(own, dict(run.data.tags), metrics, folder / CONFIG, tuple(installed))
 
 
 def find_run(store: Store, run_id: str) -> Any:

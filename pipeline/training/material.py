@@ -10,6 +10,7 @@ import numpy as np
 from pipeline import tracking
 from pipeline.config import Config
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
+from pipeline.training.provenance import requirements
 from pipeline.training.rows import check_classes, check_validation, make_folds
 from pipeline.training.selection import check_candidates
 from pipeline.training.unlabelled import cut_unlabelled
@@ -29,6 +30,7 @@ class Material:
     validation: tuple[Example, ...]
     folds: np.ndarray
     parts: DatasetDict  # the rows as MLflow shows them, by part
+    given: Config  # as it was before its `unlabelled` articles were cut
 
     @property
     def rows(self) -> list[Example]:
@@ -48,17 +50,19 @@ def prepare(config: Config) -> tuple[Config, Material]:
     train, validation = map(dataset.part, PARTS)
     check_classes(train, config)
     check_validation(validation, config)
-    config = cut_unlabelled(config, dataset.examples)
+    given, config = config, cut_unlabelled(config, dataset.examples)
     folds, parts = make_folds(train, validation, config), to_dataset_dict(dataset, config.label_names, PARTS)
-    return config, Material(dataset, train, validation, folds, parts)
+    return config, Material(dataset, train, validation, folds, parts, given)
 
 
-def log_material(run: tracking.Run, material: Material, config: Config) -> None:
-    """Log what a run begins with: the rows it sees, and the whole config; of the test part the digest alone is told."""
+def log_material(run: tracking.Run, material: Material) -> None:
+    """Log what a run is rebuilt from: rows (of the test part the digest alone), the whole config, what is installed."""
     import yaml
 
+    config = material.given
     for part, rows in material.parts.items():
         run.inputs(f"{config.name}-{part}", rows, material.dataset.digest, part)
     run.params({"random_state": config.random_state, "folds": config.selection.folds, "rows": len(material.train)})
     content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    run.text(content, "config.yaml")
+    run.text(content, tracking.CONFIG)
+    run.text(requirements(), tracking.REQUIREMENTS)

@@ -66,11 +66,10 @@ def tracked_scores(result: CandidateResult, config: Config) -> dict[str, float]:
     return values | {"held_out_rows": float(scores.rows), "seconds": result.seconds}
 
 
-def log_result(run: tracking.Run, result: CandidateResult, config: Config) -> None:
-    """Log a candidate's options, with those it has by default, its scores, and charts of them."""
-    candidate = result.candidate
-    run.params({"candidate": candidate.name, "kind": candidate.kind} | effective_options(candidate))
-    run.metrics(tracked_scores(result, config))
+def log_result(run: tracking.Run, result: CandidateResult, config: Config) -> dict[str, float]:
+    """Log a candidate's options, with those it has by default, its scores, and charts of them; return the scores."""
+    run.params(describe_candidate(result.candidate))
+    run.metrics(tracked := tracked_scores(result, config))
     scores = score_result(result, config)
     title = f"{result.candidate.name}, held out"
     predictions = result.predictions(result.held_out)
@@ -81,6 +80,7 @@ def log_result(run: tracking.Run, result: CandidateResult, config: Config) -> No
     files = draw_scores(scores, config.label_names, title)
     for name, chart in (files | {name: charts.standalone(svg) for name, svg in drawn.items()}).items():
         run.text(chart, f"{name}.svg")
+    return tracked
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,12 @@ class Gain:
         return describe_gain(self.interval, self.name)
 
 
-def effective_options(candidate: Candidate) -> dict[str, Any]:
-    """Return the options of a candidate by name, with those that are left to their defaults."""
+def describe_candidate(candidate: Candidate) -> dict[str, Any]:
+    """Return the name and kind of a candidate, and its options with those that are left to their defaults."""
     classifier = create(candidate)
     names = [field.name for field in fields(classifier) if field.init]  # type: ignore[arg-type]
-    return {name: getattr(classifier, name) for name in names if name != "random_state"}  # the config's, for all
+    options = {name: getattr(classifier, name) for name in names if name != "random_state"}  # the config's, for all
+    return {"candidate": candidate.name, "kind": candidate.kind} | options
 
 
 def against_tfidf(results: Sequence[CandidateResult], config: Config) -> list[Gain]:

@@ -14,7 +14,7 @@ from pipeline.scoring.abstention import Abstention
 from pipeline.training import champion, gate
 from pipeline.training.export import export
 from pipeline.training.material import Material, log_material, prepare
-from pipeline.training.provenance import git_commit
+from pipeline.training.provenance import run_tags
 from pipeline.training.results import CandidateResult, refit, score_candidate
 from pipeline.training.scores import against_tfidf, log_result
 from pipeline.training.selection import select
@@ -55,13 +55,13 @@ def train(
     tracking.check_alias(place.name, f"output: {config.output}")
     champion.recover(config.output)
     config, material = prepare(config)
-    tags = {"git_commit": git_commit(), "data_digest": material.dataset.digest, "config": config.name}
+    tags = run_tags(config, material.dataset.digest)
     # The time a candidate takes cannot be known before: each counts as one step, refit and export as one.
     steps = len(config.candidates) + 1
     on_export = step_of(on_progress, steps - 1, steps)
     with tracking.run(f"train {config.name}", experiment=config.registered_model, tags=tags) as run:
-        log_material(run, material, config)
-        results = _compare_candidates(run, material, config, on_progress, on_result)
+        log_material(run, material)
+        results, scores = _compare_candidates(run, material, config, on_progress, on_result)
         selected, reason = select(results, config)
         log_result(run, selected, config)
         run.params({"selected": selected.candidate.name})
@@ -75,21 +75,15 @@ def train(
             verdict = gate.judge(place.folder, staged, material.rows, config, force=promote)
             on_export(0.7, "register the model in MLflow")
             version = _register(run, place, manifest, card, config)
-            run.note(f"Selected: {reason}.\n\n```\n{verdict}\n```")
+            role: champion.Role = "champion" if verdict.promoted else "challenger"
+            folder, alias, abstention = place.path(role), place.alias(role), manifest.abstention
+            outcome = TrainingResult(
+                tuple(results), selected, reason, folder, run.id, version, alias, verdict, abstention
+            )
+            run.note(_describe(outcome, scores, config.registered_model))
             run.text(f"{verdict}\n", "promotion.txt")
             champion.install(place, run, config.registered_model, promoted=verdict.promoted, verdict=verdict.name)
-    role: champion.Role = "champion" if verdict.promoted else "challenger"
-    return TrainingResult(
-        tuple(results),
-        selected,
-        reason,
-        place.path(role),
-        run.id,
-        version,
-        place.alias(role),
-        verdict,
-        manifest.abstention,
-    )
+    return outcome
 
 
 def _compare_candidates(
@@ -98,9 +92,10 @@ def _compare_candidates(
     config: Config,
     on_progress: ProgressCallback,
     on_result: Callable[[CandidateResult], None],
-) -> list[CandidateResult]:
-    """Score each candidate on held-out rows, and log it as a child of the run."""
+) -> tuple[list[CandidateResult], dict[str, dict[str, float]]]:
+    """Score each candidate on held-out rows, and log it as a child of the run; return the scores by name too."""
     results: dict[str, CandidateResult] = {}
+    scores: dict[str, dict[str, float]] = {}
     children: dict[str, tracking.Run] = {}
     count = len(config.candidates)
     for position, candidate in enumerate(config.candidates):
@@ -109,13 +104,30 @@ def _compare_candidates(
         results[candidate.name] = result
         on_result(result)
         with run.child(candidate.name) as child:
-            log_material(child, material, config)
-            log_result(child, result, config)
+            log_material(child, material)
+            scores[candidate.name] = log_result(child, result, config)
             children[candidate.name] = child
     for gain in against_tfidf(list(results.values()), config):
         children[gain.name].metrics({"gain_over_tfidf": gain.interval.value})
         children[gain.name].text(f"{gain}\n", "against_tfidf.txt")
-    return list(results.values())
+    return list(results.values()), scores
+
+
+def _describe(outcome: TrainingResult, scores: dict[str, dict[str, float]], registered_model: str) -> str:
+    """Write what a run's page begins with, as Markdown: what was tried, chosen and why, and what comes next."""
+    columns = {"macro_f1": "macro-F1", "macro_f1_low": "from", "macro_f1_high": "to", "macro_f1_real": "of real text"}
+    columns |= {"log_loss": "log-loss", "ece": "ECE", "held_out_rows": "rows", "seconds": "seconds"}
+    selected = outcome.selected.candidate.name
+    lines = [f"**Selected: {selected}**: {outcome.reason}.", ""]
+    lines += ["| candidate | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, values in scores.items():
+        cells = (f"{values[key]:.3f}" if key in values else "" for key in list(columns)[:-2])
+        counts = f"{values['held_out_rows']:,.0f} | {values['seconds']:.0f}"
+        lines.append(f"| {name}{' *' if name == selected else ''} | {' | '.join(cells)} | {counts} |")
+    lines += ["", f"```\n{outcome.verdict}\n```", ""]
+    lines += [f"Exported to `{outcome.folder}/`, registered as models:/{registered_model}/{outcome.model_version}"]
+    lines[-1] += f" ({outcome.alias}). `stance eval --model {outcome.folder}` scores it on the test part; "
+    return "\n".join(lines) + f"`stance train --from-run {outcome.run_id}` repeats this training."
 
 
 def _register(run: tracking.Run, place: champion.Place, manifest: Manifest, card: str, config: Config) -> str:

@@ -162,6 +162,6 @@ def test_export_of_nothing_says_so(label, project):
 
 
 def test_the_codebook_of_this_repository_has_a_version():
-    from pipeline.labelling.rows import codebook_version
+    from pipeline.data.annotations import codebook_version
 
     assert codebook_version(ROOT / "labels")

@@ -6,13 +6,13 @@ import pytest
 from conftest import ARTICLES, article_text
 
 from pipeline.config import read_config
+from pipeline.data.annotations import codebook_version
 from pipeline.data.articles import Article
 from pipeline.data.sentences import Sentence
 from pipeline.errors import InputError
 from pipeline.labelling import suggestion
 from pipeline.labelling.choice import Plan
 from pipeline.labelling.project import Project, read_project
-from pipeline.labelling.rows import codebook_version
 from pipeline.labelling.suggestion import Pool, _drop_repeats, gather, suggest
 from pipeline.progress import ignore_progress
 from pipeline.scoring.decision import DecisionRule

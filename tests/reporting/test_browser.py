@@ -10,12 +10,16 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import mlflow
 import pytest
 from conftest import ROOT
 from servers import serving
+
+from pipeline import tracking
+from pipeline.tracking.ui import COLUMNS
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 CONFIG = os.environ.get("STANCE_CONFIG", "configs/smoke.yaml")
@@ -164,15 +168,18 @@ def test_the_report_fits_a_screen_of_any_width(project, browser, width):
 # MLflow's UI
 
 
-def test_parent_and_candidates_stand_side_by_side(ui, browser, runs):
-    browser.open(f"{ui}/#/experiments/1/runs?workflowType=machine_learning", width=1500, height=640)
+def test_parent_and_candidates_stand_side_by_side_by_what_matters(ui, browser, runs, project):
+    with chdir(project):
+        page = tracking.runs_page(5000, "stance")
+    browser.open(page.replace("http://localhost:5000", ui), width=1700, height=640)
     browser.find(f"//a[.='{PARENT}']/ancestor::*[@role='gridcell']//button").click()
-    browser.find("//button[contains(., 'Columns')]").click()
-    for words in ("Dataset", "Source", "Models", "Metrics ("):
-        browser.find(f"//*[contains(@class, 'tree-title') and contains(., '{words}')]").click()
-    browser.find("//button[contains(., 'Columns')]").click()
-    for name in [*runs, "macro_f1"]:
+    for name in runs:
         browser.words(name)
+    named = [column.rpartition(".")[2].strip("`") for column in COLUMNS]
+    headers = "[...document.querySelectorAll('[role=columnheader]')]"
+    seen = f"return {headers}.map(header => [header.getBoundingClientRect().x, header.innerText])"
+    titles = [title.strip() for _, title in sorted(browser.driver.execute_script(seen))]
+    assert [title for title in titles if title in named] == named, titles
     browser.picture("experiment")
 
 

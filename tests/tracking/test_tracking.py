@@ -1,5 +1,7 @@
 """What people find in MLflow after a training and two evaluations."""
 
+import json
+import re
 import shutil
 from contextlib import chdir
 
@@ -82,8 +84,21 @@ def test_runs_have_names_that_say_what_was_tried(runs):
     assert set(runs) == {"train default", "majority", "keywords", "tfidf"}
 
 
-def test_runs_name_commit_data_and_config(runs):
-    assert all(run.data.tags.keys() >= {"git_commit", "data_digest", "config"} for run in runs.values())
+def test_runs_name_what_they_come_from(runs):
+    known = {"git_commit", "data_digest", "config", "python", "processor", "cores"}
+    assert all(run.data.tags.keys() >= known and all(run.data.tags[tag] for tag in known) for run in runs.values())
+
+
+def test_each_run_names_its_rows_by_their_digest(runs):
+    for run in runs.values():
+        (given,) = run.inputs.dataset_inputs
+        assert (given.dataset.name, given.dataset.digest) == ("default-train", run.data.tags["data_digest"])
+
+
+def test_numbers_have_the_decimals_that_people_read(runs):
+    values = [value for run in runs.values() for value in run.data.metrics.values()]
+    assert values and all(value == tracking.runs.shorten(value) for value in values)
+    assert [tracking.runs.shorten(value) for value in (0.123456, 26.1234, 6791)] == [0.1235, 26.1, 6791]
 
 
 def test_a_dozen_metric_keys_and_those_of_the_test_part(runs):
@@ -91,7 +106,7 @@ def test_a_dozen_metric_keys_and_those_of_the_test_part(runs):
     metrics = {metric.key for metric in METRICS}
     assert keys == metrics | {f"test_{key}" for key in metrics} | {
         *("macro_f1_low", "macro_f1_high", "macro_f1_real", "gain_over_tfidf"),
-        *("held_out_rows", "seconds", "behaviour_rate"),
+        *("held_out_rows", "seconds", "behaviour_rate", "test_rows"),
     }
     assert all(sum(not key.startswith("test_") for key in run.data.metrics) <= 12 for run in runs.values())
 
@@ -110,6 +125,9 @@ def test_parent_and_children_compare_side_by_side(runs, outcome):
 def test_the_run_says_what_was_selected_and_why(runs, outcome):
     note = runs["train default"].data.tags["mlflow.note.content"]
     assert outcome.reason in note and "promoted: there was no champion yet" in note
+    score, low, high = (runs["tfidf"].data.metrics[key] for key in ("macro_f1", "macro_f1_low", "macro_f1_high"))
+    assert re.search(rf"^\| tfidf( \*)? \| {score:.3f} \| {low:.3f} \| {high:.3f} \| ", note, re.MULTILINE)
+    assert f"models:/stance/1 (champion). `stance eval --model {outcome.folder}`" in note
 
 
 def test_mistakes_are_a_table_that_the_ui_shows(client, runs, outcome):
@@ -119,9 +137,16 @@ def test_mistakes_are_a_table_that_the_ui_shows(client, runs, outcome):
     assert (table["why"] == "least confident").sum() == 6
 
 
-def test_the_ui_opens_on_the_runs(client):
+def test_the_ui_opens_on_the_runs_with_the_columns_that_they_have(client, runs):
     experiment = client.get_experiment_by_name("stance").experiment_id
-    assert tracking.runs_page(5000, "stance").startswith(f"http://localhost:5000/#/experiments/{experiment}/runs?")
+    page = tracking.runs_page(5000, "stance")
+    assert page.startswith(f"http://localhost:5000/#/experiments/{experiment}/runs?")
+    tags = client.get_experiment(experiment).tags
+    columns = json.loads(tags[f"mlflow.sharedViewState.{page.rpartition('=')[2]}"])["selectedColumns"]
+    known = {
+        f"{kind}.`{key}`" for run in runs.values() for kind in ("params", "metrics") for key in getattr(run.data, kind)
+    }
+    assert columns[0] == "params.`selected`" and set(columns) <= known
 
 
 def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(project, monkeypatch):

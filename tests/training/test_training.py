@@ -93,7 +93,14 @@ def test_a_training_exports_registers_and_tracks(store):
         assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["smoke-train"]
     client, child = mlflow.MlflowClient(tracking.tracking_uri()), children["tfidf"].info.run_id
     artifacts = {file.path for file in client.list_artifacts(child)}
-    assert artifacts == {"confusion.svg", "reliability.svg", "classes.svg", "coverage.svg", "config.yaml"}
+    assert artifacts == {
+        "confusion.svg",
+        "reliability.svg",
+        "classes.svg",
+        "coverage.svg",
+        "config.yaml",
+        "requirements.txt",
+    }
     config = yaml.safe_load(Path(client.download_artifacts(child, "config.yaml")).read_text())
     assert config["candidates"][2] == {"name": "tfidf", "kind": "tfidf", "options": {"min_df": 1}}
 
