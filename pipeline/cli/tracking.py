@@ -30,7 +30,7 @@ def ui(
 def sync() -> None:
     """Send the runs that a tracking server did not take when it was down."""
     from pipeline.tracking import send, tracking_uri
-    from pipeline.training.champion import mirror, recover
+    from pipeline.training.champion import describe_folder, mirror, recover
 
     recover(DEFAULT_MODEL)
-    out.print(f"{send(tracking_uri(), mirror)} runs sent")
+    out.print(f"{send(tracking_uri(), mirror, describe_folder)} runs sent")

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import read_manifest
 from pipeline.errors import InputError
-from pipeline.tracking.registry import COLUMNS, LABELS, OUTPUT, aliases, register, version_of
+from pipeline.tracking.registry import OUTPUT, aliases, register, version_of
 from pipeline.tracking.runs import CONTINUES, KEPT_AS, PARENT, find_sent
 from pipeline.tracking.store import UNSENT, Store, database_of, local_uri
 
@@ -20,12 +19,13 @@ def waiting() -> bool:
     return (UNSENT / "mlflow.db").exists()
 
 
-def send(uri: str, mirror: Callable[[Path, str, str], None]) -> int:
+def send(uri: str, mirror: Callable[[Path, str, str], None], describe: Callable[[Path], dict[str, Any]]) -> int:
     """Copy the kept runs, their files and their models to a server; sending twice makes nothing twice.
 
     Args:
         uri: the server.
         mirror: told the exported folder, the registered model and the alias that was kept, to set it on the server.
+        describe: gives the tags of an exported folder; earlier releases kept versions without all of them.
 
     Returns:
         The number of runs.
@@ -44,7 +44,7 @@ def send(uri: str, mirror: Callable[[Path, str, str], None]) -> int:
     for model in kept.client.search_registered_models():
         versions = {str(entry.version): entry for entry in kept.client.search_model_versions(f"name = '{model.name}'")}
         for number in sorted(versions, key=int):
-            _send_version(kept, server, versions[number], ids)
+            _send_version(kept, server, versions[number], ids, describe)
         for alias, number in aliases(kept, model.name).items():
             named = versions[number].tags.get(OUTPUT)
             mirror(Path(json.loads(named)) if named else Path("models", alias), model.name, alias)
@@ -77,7 +77,9 @@ def _send_run(kept: Store, server: Store, experiment: str, run: Any, ids: dict[s
     return str(target)
 
 
-def _send_version(kept: Store, server: Store, entry: Any, ids: dict[str, str]) -> None:
+def _send_version(
+    kept: Store, server: Store, entry: Any, ids: dict[str, str], describe: Callable[[Path], dict[str, Any]]
+) -> None:
     if version_of(server, ids[entry.run_id], entry.name):
         return
     kept.use()
@@ -88,11 +90,5 @@ def _send_version(kept: Store, server: Store, entry: Any, ids: dict[str, str]) -
         raise InputError(UNSENT, f"the files of model version {entry.version} are gone", then=then) from None
     server.use()
     (bundle,) = (folder / "artifacts").iterdir()
-    tags = _tags(bundle) | {name: json.loads(value) for name, value in entry.tags.items()}
+    tags = describe(bundle) | {name: json.loads(value) for name, value in entry.tags.items()}
     register(server, ids[entry.run_id], bundle, entry.name, entry.description or "", tags)
-
-
-def _tags(bundle: Path) -> dict[str, Any]:
-    """Return what the exported folder itself says: earlier releases kept versions without all tags."""
-    manifest = read_manifest(bundle)
-    return {LABELS: manifest.label_names, COLUMNS: ("text", "target") if manifest.targets else ("text",)}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -147,6 +147,13 @@ def mirror(folder: Path, registered_model: str, alias: str) -> None:
     roles: tuple[Role, ...] = ("challenger",) if alias == place.alias("challenger") else ("champion", "previous")
     with export_lock(place):
         _tell(place, roles, tracking.Registry(tracking.tracking_uri(), registered_model))
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """Return the tags of the registered version of an exported model."""
+    manifest = read_manifest(folder)
+    columns = ("text", "target") if manifest.targets else ("text",)
+    return {tracking.LABELS: manifest.label_names, tracking.COLUMNS: columns}
 
 
 def run_of(folder: Path) -> str:

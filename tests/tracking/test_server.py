@@ -73,9 +73,9 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     models = Path(".cache/unsent/mlartifacts/models")
     models.rename("aside")
     with pytest.raises(InputError, match="the files of model version 1 are gone; put them back"):
-        tracking.send(tracking.tracking_uri(), champion.mirror)
+        tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder)
     Path("aside").rename(models)
-    assert tracking.send(tracking.tracking_uri(), champion.mirror) == 3
+    assert tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder) == 3
     client = mlflow.MlflowClient(server.address)
     parent = client.get_run(outcome.run_id)
     assert parent.data.params["promoted"] == "yes" and parent.info.status == "FINISHED"
@@ -83,7 +83,7 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{outcome.run_id}'")
     assert sorted(run.info.run_name for run in children) == ["keywords", "majority"]
     assert client.get_model_version_by_alias("stance", "champion").run_id == outcome.run_id
-    assert tracking.send(tracking.tracking_uri(), champion.mirror) == 0
+    assert tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder) == 0
 
 
 def test_without_a_server_there_is_nowhere_to_send_to(project, monkeypatch):
@@ -91,7 +91,7 @@ def test_without_a_server_there_is_nowhere_to_send_to(project, monkeypatch):
     (project / ".cache" / "unsent").mkdir(parents=True)
     (project / ".cache" / "unsent" / "mlflow.db").touch()
     with pytest.raises(InputError, match="MLFLOW_TRACKING_URI: is not set"):
-        tracking.send(tracking.tracking_uri(), champion.mirror)
+        tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder)
 
 
 # A team's server on PostgreSQL

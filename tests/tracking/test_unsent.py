@@ -10,6 +10,7 @@ from conftest import LABEL_NAMES
 
 from pipeline import tracking
 from pipeline.tracking import unsent
+from pipeline.training import champion as change
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def registered(champion, tmp_path, monkeypatch):
     def sent(**tags):
         kept = {name: json.dumps(value) for name, value in tags.items()}
         entry = SimpleNamespace(run_id="kept", name="stance", version="1", description="", tags=kept)
-        unsent._send_version(store, store, entry, {"kept": "there"})
+        unsent._send_version(store, store, entry, {"kept": "there"}, change.describe_folder)
         return found[-1]
 
     return sent
@@ -61,5 +62,5 @@ def test_an_alias_without_a_folder_is_that_of_the_folder_of_its_name(tmp_path, m
     monkeypatch.setattr(unsent, "aliases", lambda store, name: {"champion": "1"})
     monkeypatch.setattr(unsent, "_send_version", lambda *given: None)
     told = []
-    assert unsent.send("http://team", lambda *given: told.append(given)) == 0
+    assert unsent.send("http://team", lambda *given: told.append(given), dict) == 0
     assert told == [(Path(folder), "stance", "champion")] and not unsent.waiting()
