@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.config import Config
-from pipeline.manifest import Manifest
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import Abstention
 from pipeline.training import champion, gate
@@ -74,7 +73,7 @@ def train(
             on_export(0.6, "compare with the standing champion")
             verdict = gate.judge(place.folder, staged, material.rows, config, force=promote)
             on_export(0.7, "register the model in MLflow")
-            version = _register(run, place, manifest, card, config)
+            version = _register(run, place, card, config)
             role: champion.Role = "champion" if verdict.promoted else "challenger"
             folder, alias, abstention = place.path(role), place.alias(role), manifest.abstention
             outcome = TrainingResult(
@@ -130,11 +129,8 @@ def _describe(outcome: TrainingResult, scores: dict[str, dict[str, float]], regi
     return "\n".join(lines) + f"`stance train --from-run {outcome.run_id}` repeats this training."
 
 
-def _register(run: tracking.Run, place: champion.Place, manifest: Manifest, card: str, config: Config) -> str:
+def _register(run: tracking.Run, place: champion.Place, card: str, config: Config) -> str:
     """Register the staged model, without an alias yet; return its version."""
-    tags = {
-        tracking.LABELS: manifest.label_names,
-        tracking.COLUMNS: ("text", "target") if manifest.targets else ("text",),
-        tracking.OUTPUT: str(place.folder),
-    }
-    return run.register(place.path("staged"), config.registered_model, card, tags)
+    staged = place.path("staged")
+    tags = champion.describe_folder(staged) | {tracking.OUTPUT: str(place.folder)}
+    return run.register(staged, config.registered_model, card, tags)
