@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +72,7 @@ def coverage(
     labelled, others = _labelled(batch, wanted, None if foreign else using.bundle, before)
     measured = measure(batch, labelled, dimensions, using.sides, others)
     names = ", ".join(map(str, files))
-    source = Source(names, using.name, len(wanted), _count_rejected(files), events, foreign)
+    source = Source(names, using.name, len(wanted), _read_rejected(files), events, foreign)
     page = write_page(measured, batch, source, output)
     if batch.rejects:
         sys.stderr.write(f"{batch.rejects.total():,} rows do not count; the first: {batch.first_reject}\n")
@@ -142,16 +143,22 @@ def _open_holders(configs: Path, sides: tuple[str, ...], output: Path) -> Iterat
         yield None
         return
     actors = read_actors(table)
-    with write_whole(output / NAME) as partial, partial.open("w", encoding="utf-8-sig", newline="") as stream:
+    with (
+        write_whole(output / NAME) as partial,
+        partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream,
+    ):
         yield Holders(actors, sides, stream)
 
 
-def _count_rejected(files: list[Path]) -> int:
-    """Return how many articles could not be read when the rows were made."""
+def _read_rejected(files: list[Path]) -> Counter[str]:
+    """Return why articles have no rows, and how many: what `stance predict` wrote beside its rows."""
     from pipeline.coverage.rows import REJECTED
+    from pipeline.data.formats.rows import Row
+    from pipeline.data.tables import read_rows
 
     rejected = [file.with_name(file.name + REJECTED) for file in files]
-    return sum(len(file.read_bytes().splitlines()) for file in rejected if file.is_file())
+    rows = (row for file in rejected if file.is_file() for row in read_rows(file) if isinstance(row, Row))
+    return Counter(str(row.fields.get("why") or "could not be read") for row in rows)
 
 
 def _predict(inputs: list[str], rows: Path, bundle: Bundle | None, model: Path) -> Path:

@@ -57,7 +57,7 @@ def write_page(coverage: Coverage, batch: Batch, source: Source, folder: Path) -
         with write_whole(folder / name) as partial:
             # A spreadsheet takes a file without a mark for one in its own old encoding.
             encoding = "utf-8-sig" if name.endswith(".csv") else "utf-8"
-            partial.write_text(content, encoding=encoding, newline="")
+            partial.write_text(content, encoding=encoding, errors="replace", newline="")
     return folder / PAGE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.coverage.drift import OTHER_WORDS
@@ -13,6 +13,7 @@ from pipeline.coverage.rows import Batch
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval
 
+MOST_REASONS = 8  # that are told one by one
 UNKNOWN = {"outlet": "no outlet", "target": "no target"} | dict.fromkeys(PERIODS, "no date")
 
 
@@ -23,7 +24,7 @@ class Source:
     rows: str
     model: str
     asked_labels: int = 0  # labelled sentences that the person gave
-    rejected_articles: int = 0  # that prediction could not read
+    rejected: Mapping[str, int] = field(default_factory=dict)  # why prediction read no rows from it -> articles
     events: Sequence[Event] = field(default_factory=tuple)
     foreign: bool = False  # the rows are of another model
 
@@ -122,7 +123,10 @@ def counted(coverage: Coverage, source: Source) -> str:
     )
     if labelled is None:
         if source.foreign:
-            asked += f"The rows were made by another model than {source.model}, so what ships with it cannot serve. "
+            asked += (
+                f"The rows do not say what {source.model} says of the same sentences: they were made by another model, "
+                "or changed, so what ships with it cannot serve. "
+            )
         return (
             f"{asked}Nothing corrects the model here, so there are no shares, only what it says: counts of its labels "
             "can be wrong by a third. Label sentences drawn at random (`stance label suggest`) and give them: --labels."
@@ -146,7 +150,9 @@ def alike(coverage: Coverage) -> str:
     if drift.auc and drift.auc.low > OTHER_WORDS:
         parts.append(f"its words tell {percent(drift.auc.value)} of pairs of articles apart")
     if not parts:
-        return f"The model says the same of this batch as of {drift.there}, and is as sure."
+        few = coverage.overall.articles
+        shown = f", as far as {few:,} article{'s' * (few != 1)} can show" if few < FEWEST_LABELLED[0] else ""
+        return f"The model says the same of this batch as of {drift.there}, and is as sure{shown}."
     if labelled and labelled.kind == "own":
         then = "If your labelled sentences had been drawn at random, that would be rare: the shares above are in doubt"
     else:
@@ -161,8 +167,15 @@ def left_out(coverage: Coverage, batch: Batch, source: Source) -> Iterator[tuple
         yield f"{rows:,} sentences", f"off topic, in {articles:,} article{'s' * (articles != 1)}: in no number here"
     for why, rows in batch.rejects.most_common():
         yield f"{rows:,} row{'s' * (rows != 1)}", f"{why}: in no number here"
-    if source.rejected_articles:
-        yield f"{source.rejected_articles:,} articles", "could not be read when the rows were made"
+    for number, (why, articles) in enumerate(sorted(source.rejected.items(), key=lambda entry: -entry[1])):
+        if number == MOST_REASONS:
+            rest = sum(sorted(source.rejected.values(), reverse=True)[MOST_REASONS:])
+            yield f"{rest:,} articles", "for other reasons: no rows were made of them"
+            break
+        yield (
+            f"{articles:,} article{'s' * (articles != 1)}",
+            f"{why}: no rows were made of {'them' if articles != 1 else 'it'}",
+        )
     for table in coverage.tables:
         few = [group for group in table.groups if group.name and 0 < group.articles < FEWEST_ARTICLES]
         if few and coverage.labelled:

@@ -71,9 +71,9 @@ def test_what_could_not_be_read_when_the_rows_were_made_is_told(project, run):
     write_rows(rows, project / "rows.jsonl")
     (project / "rows.jsonl.rejected.jsonl").write_text('{"where": "x", "why": "y"}\n' * 3)
     assert run("rows.jsonl")[0] == 0
-    assert '<td>3 articles</td><td class="words">could not be read' in (project / "page" / "index.html").read_text(
-        encoding="utf-8"
-    )
+    assert '<td>3 articles</td><td class="words">y: no rows were made of them' in (
+        project / "page" / "index.html"
+    ).read_text(encoding="utf-8")
 
 
 def test_labels_that_were_not_drawn_at_random_do_not_correct(project, run):
@@ -96,7 +96,7 @@ def test_what_ships_with_a_model_corrects_it_and_no_other(project, run, champion
     for given, thinks, words in (
         (rows, bundle.predict_proba(probes), "that ship with it"),
         (rows, np.full((2, 3), 1 / 3), "Nothing corrects"),
-        (invented, bundle.predict_proba(probes), f"made by another model than {champion}"),
+        (invented, bundle.predict_proba(probes), f"The rows do not say what {champion} says of the same sentences"),
     ):
         write_rows(given, project / "rows.jsonl")
         write_held_out(project / "pretrained" / "small" / NAME, HeldOut(*facts, thinks))
@@ -174,6 +174,14 @@ def test_rows_off_topic_count_nowhere(project, run):
     write_rows([row | {"on_topic": "false"} for row in rows], project / "rows.csv")
     code, _, said = run("rows.csv")
     assert (code, said.splitlines()[-1]) == (2, "stance: rows.csv: not one row counts; every one is off topic")
+
+
+def test_half_a_character_in_a_name_breaks_no_page(project, run):
+    rows = [row | {"outlet": "Noodle \ud83d", "text": "Kettle \ud83d."} for row in predicted_rows(10, 5)[0]]
+    (project / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (project / "configs" / "actors.yaml").write_text("actors: {tea: {title: Tea}}\n")
+    assert run("rows.jsonl")[0] == 0
+    assert table("outlet")[0]["outlet"] == "Noodle ?"
 
 
 def test_events_beside_the_config_are_marks(project, run):

@@ -1,8 +1,18 @@
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.coverage.periods import DIMENSIONS, PERIODS, check_dimensions, fill_gaps, name_period
+from pipeline.coverage.periods import (
+    DIMENSIONS,
+    PERIODS,
+    check_dimensions,
+    choose_period,
+    fill_gaps,
+    first_days,
+    name_period,
+)
 from pipeline.errors import InputError
 
 
@@ -42,6 +52,31 @@ def test_periods_come_in_order_and_none_is_lost(days, dimension):
     filled = fill_gaps(names, dimension)
     assert filled == sorted(filled)
     assert set(names) <= set(filled)
+
+
+@given(st.dates(), st.sampled_from(PERIODS))
+def test_a_day_lies_between_the_first_days_of_its_period_and_of_the_next(day, dimension):
+    begin, end = first_days(name_period(day.isoformat(), dimension), dimension)
+    assert begin <= day < end or end == date.max
+    assert name_period(begin.isoformat(), dimension) == name_period(day.isoformat(), dimension)
+    assert end == date.max or name_period(end.isoformat(), dimension) != name_period(day.isoformat(), dimension)
+
+
+@pytest.mark.parametrize(
+    ("days", "dimension"),
+    [
+        (["2017-03-06"] * 5 + ["2017-03-16"] * 5, "week"),
+        (["2017-03-06", "2017-03-16"] * 3, "month"),
+        (["2017-03"] * 5, "month"),
+        (["2017-01-01", "2017-02-01"] * 3, "quarter"),
+        (["2017-03-06"] * 5 + ["2019-03-06"] * 5, "month"),
+        (["1990-03-06"] * 5 + ["2019-03-06"] * 5, "year"),
+        (["1990-03-06"], "year"),
+        (["", ""], ""),
+    ],
+)
+def test_the_finest_period_in_which_most_articles_stand_together_is_chosen(days, dimension):
+    assert choose_period(days, 5) == dimension
 
 
 def test_what_can_be_grouped_by_is_named():

@@ -137,7 +137,7 @@ def test_hostile_names_stay_words():
     rejected = batch()
     rejected.rejects[HOSTILE] = 3
     rejected.first_reject = HOSTILE
-    page = render(names, rejected, Source(HOSTILE, HOSTILE, rejected_articles=2))
+    page = render(names, rejected, Source(HOSTILE, HOSTILE, rejected={HOSTILE: 2}))
     assert "<script" not in page
     assert "{{ 7 * 7 }}" in page  # nothing is rendered twice
     assert page.count("&lt;script&gt;") >= 5
@@ -156,11 +156,21 @@ def test_the_page_says_what_was_left_out():
     rejected = batch()
     rejected.rejects["no `article_id`"] = 1200
     rejected.off_topic.update({"a": 2, "b": 3})
-    page = render(coverage(tables=tables), rejected, Source("rows.csv", "models/champion", rejected_articles=9))
+    page = render(
+        coverage(tables=tables),
+        rejected,
+        Source(
+            "rows.csv",
+            "models/champion",
+            rejected={"is in Dutch": 9, "is empty": 1} | {f"why {n}": 1 for n in range(9)},
+        ),
+    )
     for words in (
         ("1,200 rows", "no `article_id`: in no number here"),
         ("5 sentences", "off topic, in 2 articles: in no number here"),
-        ("9 articles", "could not be read when the rows were made"),
+        ("9 articles", "is in Dutch: no rows were made of them"),
+        ("1 article", "is empty: no rows were made of it"),
+        ("3 articles", "for other reasons: no rows were made of them"),
         ("4 articles", "with no outlet: in the totals alone"),
         ("3 articles", "of 1 outlets with fewer than 5: in the totals alone"),
         ("7 articles", "with no date: in the totals alone"),
@@ -252,7 +262,9 @@ def test_who_takes_a_side_stands_with_the_names_and_counts_of_each_actor(tmp_pat
     holders.add([*rows, rows[0] | {"article_id": "b", "label": "tea", "text": "Ease the tea ban."}])
     read = batch(holders=holders)
     page = write_page(coverage(), read, SOURCE, tmp_path).read_text(encoding="utf-8")
-    assert "Who takes these positions: &lt;b&gt;Noodle makers&lt;/b&gt; (75 %), the writers (25 %)." in page
+    assert (
+        "Who takes these positions: &lt;b&gt;Noodle makers&lt;/b&gt; (75\N{NO-BREAK SPACE}%), the writers (25" in page
+    )
     assert "Udon Soba\N{NO-BREAK SPACE}3" in page
     assert 'style="width:100.0%"' in page
     lines = (tmp_path / "actors.csv").read_text(encoding="utf-8-sig").splitlines()
