@@ -164,7 +164,7 @@ class Actors:
         last = text.split()[-1].lower()
         if LETTERS.get(last) == "p":
             return False
-        several, group = " and " in text or last in words("plurals"), self.is_group(text)
+        several, group = " and " in text or last in words("plurals"), self.is_group(text) or last in words("documents")
         if pronoun == "they":
             return several or group
         if several or group or pronoun == "it":

@@ -232,10 +232,12 @@ class _Article:
             return UNKNOWN
         if parts[0] in OWNERS:
             before = self._find_antecedent(i, OWNERS[parts[0]], mention.first)
-        elif parts[0] in ("the", "both") and parts[-1] in words("plurals"):
-            places = [(j, m) for j in (i, i - 1) if j >= 0 for m in self.sentence(j).mentions]
-            free = (m for j, m in places if (j, m.first) < (i, mention.first) and not m.is_governed)
-            found = (self.actors.find(m.text, m.text) for m in free if not m.is_pronoun)
+        elif parts[0] in ("the", "both") and parts[-1] in words("roles") - words("groups"):
+            places = [(j, m) for j in (i, i - 1, i - 2) if j >= 0 for m in self.sentence(j).mentions]
+            free = [(j, m) for j, m in places if (j, m.first) < (i, mention.first) and not m.is_governed]
+            # Whoever spoke comes before whoever was spoken of.
+            free.sort(key=lambda place: all(cue.subject != place[1] for cue in self.cues(place[0])))
+            found = (self.actors.find(m.text, m.text) for _, m in free if not m.is_pronoun)
             return next((actor for actor in found if actor != UNKNOWN), UNKNOWN)
         return self.actors.find(before[1].text, before[1].text) if before else UNKNOWN
 
