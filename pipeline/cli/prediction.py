@@ -24,10 +24,8 @@ app = typer.Typer()
     "cat rows.jsonl | stance predict - --output rows.parquet --unit sentence"
 )
 def predict(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files .txt .html .jsonl .csv .parquet, folders, or -")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl, .csv or .parquet file.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Text, pages, Word, tables, folders, or -")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl, .csv, .xlsx or .parquet file.")],
     model: Model = DEFAULT_MODEL,
     unit: Annotated[
         Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
@@ -43,12 +41,17 @@ def predict(
     exact: Annotated[
         bool, typer.Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
     ] = False,
+    show_dropped: Annotated[
+        Path | None, typer.Option(help="List here what pages hold beside their prose: captions, links, notices.")
+    ] = None,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
     if ray_address and engine == "local":
         raise InputError("--ray-address", "is for --engine ray")
     options: dict[str, Any] = {"unit": unit, "restart": restart, "abstain": abstain, "exact": exact}
     if engine == "ray":
+        if show_dropped:
+            raise InputError("--show-dropped", "is for --engine local")
         from pipeline.prediction import distributed
 
         with stoppable("nothing is kept; the same command begins anew"):
@@ -66,7 +69,7 @@ def predict(
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
             bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), on_progress=show, **options)
+        summary = label(inputs, output, load_bundle(model), on_progress=show, show_dropped=show_dropped, **options)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     show_batch(summary, output)

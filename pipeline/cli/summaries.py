@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from pipeline.cli.console import out
 from pipeline.cli.console import table as new_table
+from pipeline.errors import InputErrors
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -142,9 +143,18 @@ def _candidate(outcome: TrainingResult, result: CandidateResult) -> str:
 
 
 def show_batch(summary: Summary, output: Path) -> None:
-    """Print what a batch did."""
+    """Print what a batch did; InputError with the first reasons where nothing could be read."""
+    if not summary.sentences:
+        first = "\n".join(["", *summary.reasons])
+        raise InputErrors([f"{output}: not written, nothing could be read; {summary.rejected} says why:{first}"])
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
+    if summary.dropped:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(summary.dropped.items(), key=lambda item: -item[1]))
+        out.print(f"{sum(summary.dropped.values())} lines are no sentences ({kinds}); --show-dropped lists them")
+    if summary.undated:
+        dates = ", ".join(map(repr, summary.unclear))
+        out.print(f"{summary.undated} articles have no sure date ({dates}); it is left empty", markup=False)
     if summary.unknown:
         names = ", ".join(f"{name!r} ({count})" for name, count in sorted(summary.unknown.items()))
         sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from pipeline.coverage.actors import UNKNOWN, WRITER, Actors
 from pipeline.coverage.speakers import Speaker, find_speakers
-from pipeline.data.formats.delimited import shield_formula
+from pipeline.data.formats.columns import shield_formula
 
 NAME = "speakers.csv"
 # What is written into a row, and what of it stands in the table beside the speaker.

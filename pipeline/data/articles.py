@@ -6,20 +6,25 @@ at a bad one among many, and it holds one article at a time.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from pipeline.data.formats import SUFFIXES, find_format, jsonl
+from pipeline.data.dates import parse_date
+from pipeline.data.formats import ARCHIVE, SUFFIXES, jsonl
+from pipeline.data.formats.columns import to_text
 from pipeline.data.formats.rows import Reject, Row
-from pipeline.data.tables import ByteCounter, read_file
+from pipeline.data.sentences import find_title
+from pipeline.data.tables import ByteCounter, Content, check_text, read_file
 from pipeline.errors import InputError
 
-NEEDED = ("id", "text")
+NEEDED = ("text",)
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,10 @@ class Article:
     id: str
     text: str
     title: str = ""
-    date: str = ""
+    date: str = ""  # ISO 8601: a day, a month or a year; empty where there is none or none that is sure
     outlet: str = ""
     target: str = ""  # what the stance is asked about; for models that know targets
+    unclear_date: str = ""  # as it was written, where `date` is empty because of it
 
     @property
     def key(self) -> str:
@@ -100,8 +106,8 @@ def find_sources(inputs: Iterable[str | Path], without: Collection[str] = ()) ->
 def read_articles(inputs: Iterable[str | Path]) -> Iterator[Article | Reject]:
     """Read files, folders and `-` in the order given.
 
-    A document is one article whose id is its name; each row of a table is one, with the columns
-    `id` and `text`, and `title`, `date`, `outlet` where there are such.
+    A document is one article whose id is its name; each row of a table is one, with the column `text`, and `id`,
+    `title`, `date`, `outlet` where there are such. A row without an id has one made of its text.
     """
     for source in find_sources(inputs):
         yield from read_source(source)
@@ -111,9 +117,8 @@ def read_source(source: Source, counter: ByteCounter | None = None) -> Iterator[
     """Read the articles of one file or of standard input; the counter counts the bytes of files."""
     file = source.file
     if file is None:
-        yield from _articles(jsonl.read(_standard_input(), "standard input"), "standard input")
+        yield from _articles(map(check_text, jsonl.read(_standard_input(), "standard input")), "standard input")
         return
-    form = find_format(source.name)
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -121,13 +126,9 @@ def read_source(source: Source, counter: ByteCounter | None = None) -> Iterator[
             yield Reject(str(file), "is a link to a folder, which is not followed; name the folder as an input")
         elif not stat.S_ISREG(mode):
             yield Reject(str(file), "is no regular file")
-        elif form is None:
-            yield Reject(str(file), f"unknown kind of file; expected {', '.join(SUFFIXES)}")
-        elif form.is_table:
-            yield from _articles(read_file(file, form, NEEDED, counter), str(file))
         else:
-            for row in read_file(file, form, counter=counter):
-                yield _article(Row(row.where, {"id": source.name} | row.fields) if isinstance(row, Row) else row)
+            for content in read_file(file, source.name, counter):
+                yield from _contained(content)
     except OSError as error:
         yield Reject(str(file), error.strerror or "cannot be read")
 
@@ -140,33 +141,51 @@ def _standard_input() -> IO[bytes]:
         return sys.stdin.buffer
 
 
+def _contained(content: Content) -> Iterator[Article | Reject]:
+    """Yield the article of a document, or those of a table."""
+    if content.form is None:
+        yield Reject(content.where, f"unknown kind of file; expected {', '.join((*SUFFIXES, ARCHIVE))}")
+    elif content.form.is_table:
+        yield from _articles(content.with_columns(NEEDED), content.where)
+    else:
+        for row in content.rows:
+            yield _article(
+                check_text(Row(row.where, row.fields | {"id": content.name})) if isinstance(row, Row) else row
+            )
+
+
 def _articles(rows: Iterable[Row | Reject], where: str) -> Iterator[Article | Reject]:
+    made: Counter[str] = Counter()
     empty = True
     for row in rows:
         empty = False
-        yield _article(row)
+        article = _article(row)
+        if isinstance(article, Article) and not article.id:
+            # Named by its text, and by how many rows before it have the same.
+            key = hashlib.sha256(article.text.encode()).hexdigest()[:12]
+            article = replace(article, id=f"{key}-{made[key]}" if made[key] else key)
+            made[key] += 1
+        yield article
     if empty:
-        yield Reject(where, "holds no row; expected columns id, text")
+        yield Reject(where, "holds no row; expected a column text")
 
 
 def _article(row: Row | Reject) -> Article | Reject:
-    """Check one row; anything but text and a usable id is a reject."""
+    """Check one row; anything but text is a reject, and an id that is neither text nor number. It may be missing."""
     if isinstance(row, Reject):
         return row
     text, key = row.fields.get("text"), row.fields.get("id")
+    if "text" not in row.fields:
+        return Reject(row.where, f"no `text`; its columns are {', '.join(row.fields)}")
     if not isinstance(text, str) or not text.strip():
-        if "text" not in row.fields:
-            return Reject(row.where, "no `text`; expected columns id, text")
-        empty = text is None or isinstance(text, str)
+        empty = not to_text(text).strip()
         return Reject(row.where, "`text` is empty" if empty else f"`text` is no text but {type(text).__name__}")
-    if isinstance(key, bool) or not isinstance(key, str | int) or str(key) == "":
-        return Reject(row.where, "no `id`; expected columns id, text")
+    if isinstance(key, bool | list | dict):
+        return Reject(row.where, f"`id` is no text or number but {type(key).__name__}")
     if "\0" in text:
         return Reject(row.where, "holds NUL characters, so it is no text")
-    known = {name: row.fields.get(name) for name in ("title", "date", "outlet", "target")}
-    article = Article(str(key), text, **{name: str(value) for name, value in known.items() if value is not None})
-    try:
-        "".join((article.id, article.text, article.title, article.date, article.outlet, article.target)).encode()
-    except UnicodeEncodeError:
-        return Reject(row.where, "holds half of a surrogate pair, which is no character")
-    return article
+    title, outlet, target = (to_text(row.fields.get(column)) for column in ("title", "outlet", "target"))
+    written = to_text(row.fields.get("date"))
+    date = parse_date(written)
+    known = {"outlet": outlet, "target": target, "date": date, "unclear_date": "" if date else written.strip()}
+    return Article(to_text(key) if to_text(key).strip() else "", text, title.strip() or find_title(text), **known)

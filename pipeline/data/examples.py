@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 # What may stand between a target and a text, and in neither of them: their white space is single blanks.
 BREAK = "\n"
+BROKEN = re.compile(r"\b(?P<first>[^\W\d_]+)[-\u00ad][ \t]*\r?\n[ \t]*(?P<second>[a-z]+)")
+# What stands before a hyphen that belongs to the word.
+WHOLE = frozenset(
+    "self anti non two three four five six seven eight nine first second third well long high low vice cross medium "
+    "hard full half much".split()
+)
+ENDING = re.compile("t?er|ers|ment|dent|ing|ed|al|ton|tion|ly|ity|ous|ism|ist|ence|ance")
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,20 @@ class Example:
 
 def join(text: str, target: str = "") -> str:
     """Return what a classifier reads: the text in one line, and the target in a line before it."""
-    text, target = " ".join(text.split()), " ".join(target.split())
+    text, target = " ".join(rejoin(text).split()), " ".join(target.split())
     return f"{target}{BREAK}{text}" if target else text
+
+
+def rejoin(text: str) -> str:
+    """Return a text whose words that were cut at the end of a line are whole; two words with a hyphen keep it."""
+    return BROKEN.sub(_rejoin, text).replace("\u00ad", "") if "-" in text or "\u00ad" in text else text
+
+
+def _rejoin(broken: re.Match[str]) -> str:
+    first, second = broken["first"], broken["second"]
+    # "Kim Jong-un" and the like: capitals before, and no ending of an English word behind.
+    is_name = first[:1].isupper() and len(first) < 6 and len(second) < 5 and not ENDING.fullmatch(second)
+    return f"{first}-{second}" if is_name or first.lower() in WHOLE else first + second
 
 
 def divide(given: str) -> tuple[str, str]:

@@ -6,34 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# Lines that a web page puts around an article's own prose. Each is tested on a text that has it.
-FURNITURE = [
-    r"\d+ (replies|comments|responses|thoughts) (on|to) .*",
-    r"comments are closed\.?",
-    r"(leave a (reply|comment)|post a comment)\b.{0,40}",
-    r"advertisement",
-    r"stor(y|ies) continues? below.{0,30}",
-    r"continue reading the main story.{0,30}",
-    r"(read|see|watch) (more|also|next)( on this)?\W*",
-    r"(read|watch) more: .*",
-    r"more( on this)?\W*",
-    r"slideshow \(\d+ images?\)",
-    r"(sign up|subscribe) (for|to) .{0,80}newsletters?\b.{0,40}",
-    r"(follow|like) .{1,60} on (twitter|facebook|instagram|x)\W*",
-    r"(click here|copyright ©|© \d{4}|all rights reserved).{0,120}",
-    r"(facebook|twitter|pinterest|email|share this|share)(\s+(facebook|twitter|pinterest|email|share))*\W*",
-    r"(.{0,160} )?contributed (reporting|to this (report|story|article))\b.{0,40}",
-    r"media playback is (un|not )supported on (your|this) device.*",
-    r"\W*",
-]
-# What marks a line as the caption of a picture: a credit, nearly always at its end.
-CAPTIONS = [
-    r".*\b(photo(graph)?|image|picture|file photo|credit)s?\s*(by|credit)?\s*:\s*\S.{1,60}",
-    r".*\((photo|image|picture|ap photo|file)\b.{0,60}\)\W*",
-    r".*\b(reuters|getty images|afp|ap photo)\s*/\s*[^.!?]{2,50}",
-    r"(image copyright|enlarge this image).*",
-]
-NOT_PROSE = re.compile("|".join(f"(?:{rule})" for rule in FURNITURE + CAPTIONS), re.IGNORECASE)
+from pipeline.data.furniture import find_kind, is_repeat
+
 # How two pieces of one sentence end and begin: "the North Korea-U." and "S. summit", the number of a list and its
 # point, "5 p.m." and "Seoul time".
 ONE_SENTENCE = [
@@ -41,25 +15,39 @@ ONE_SENTENCE = [
     (r"(^|[:;])\s*\d{1,2}[.)]\s*$", r""),
     (r"\d [ap]\.m\.\s*$", r"([A-Z]\w+ ){1,3}time\b|[A-Z]{1,3}T\b"),
 ]
-# Only a caption is long; a paragraph of this many characters that ends like one is an article's own.
-LONGEST_CAPTION = 500
+# The beginning of a line of a list.
+LISTED = re.compile(r"(?:[-*•·‣–—]|\(?(?:\d{1,2}|[A-Za-z]|[ivx]+)[.)])\s")
+# A headline: a line that does not end like a sentence, before text that does.
+TITLE = re.compile(r"[^\n]{5,150}")
+SENTENCE_END = re.compile(r"[.,;:!?…][”\"’')\]]*\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence and its place: `article_text[start:end] == text`."""
+    """A sentence and its place: `article_text[start:end] == text`, or in the title where that is not in the text."""
 
     index: int
     start: int
     end: int
     text: str
+    is_title: bool = False
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What an article holds that is no sentence of its own: its place, and what it is."""
+
+    start: int
+    end: int
+    text: str
+    kind: str
 
 
 def paragraphs(text: str) -> Iterator[tuple[int, int]]:
     """Yield the span of each paragraph: a line, or a block of lines that was wrapped at a width."""
     for block in re.finditer(r"\S.*(?:\n(?!\s*\n).*)*", text):
         lines = [line for line in re.finditer(r"[^\n]+", block.group()) if not line.group().isspace()]
-        wrapped = len(lines) > 2 and all(40 <= len(line.group()) <= 100 for line in lines[:-1])
+        wrapped = _is_wrapped([line.group().strip() for line in lines])
         for match in [re.match(r"(?s).*", block.group())] if wrapped else lines:
             assert match
             start, end = block.start() + match.start(), block.start() + match.end()
@@ -67,33 +55,81 @@ def paragraphs(text: str) -> Iterator[tuple[int, int]]:
             yield start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
 
 
-def prose(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of an article's own paragraphs: no captions, credits or page furniture."""
-    seen: set[str] = set()
-    for start, end in paragraphs(text):
-        paragraph = text[start:end]
-        if NOT_PROSE.fullmatch(paragraph[: LONGEST_CAPTION + 1]) or paragraph in seen:
-            continue
-        seen.add(paragraph)
-        yield start, end
+def _is_wrapped(lines: list[str]) -> bool:
+    """Say whether lines are a paragraph that was wrapped: none has room for the first word of the next."""
+    if len(lines) < 3 or not all(40 <= len(line) <= 100 for line in lines[:-1]):
+        return False
+    width = max(map(len, lines))
+    full = all(
+        before[-1] in "-\u00ad" or len(before) + len(after.split(maxsplit=1)[0]) >= width
+        for before, after in zip(lines, lines[1:], strict=False)
+    )
+    listed = sum(bool(LISTED.match(line)) for line in lines)
+    return full and any(line[0].islower() for line in lines[1:]) and 2 * listed < len(lines)
 
 
-def cut(text: str) -> list[Sentence]:
-    """Cut the text of an article into the sentences of its own prose, in order, not overlapping."""
+def find_title(text: str) -> str:
+    """Return the headline that a text begins with; empty where its first line is a sentence of it or furniture."""
+    spans = paragraphs(text)
+    start, end = next(spans, (0, 0))
+    line = text[start:end]
+    if not TITLE.fullmatch(line) or " " not in line or SENTENCE_END.search(line) or LISTED.match(line):
+        return ""
+    return line if SENTENCE_END.search(text, end) and not find_kind(line) else ""
+
+
+def read_prose(text: str, title: str = "") -> tuple[list[Sentence], list[Dropped]]:
+    """Cut an article into the sentences of its title and its own prose, and say what else stands in it.
+
+    Sentences are in order and do not overlap. A title that the text does not begin with is the first sentence.
+    """
     from sentencex import segment
 
     sentences: list[Sentence] = []
-    for start, end in prose(text):
+    dropped: list[Dropped] = []
+    seen: set[str] = set()
+    heading = _words(title)
+    for start, end in paragraphs(text):
+        paragraph = text[start:end]
+        is_title = not seen and bool(heading) and _is_title(_words(paragraph), heading)
+        goes_on = text[max(0, start - 2) : start].strip(" \t\r") not in ("", "\n\n")
+        kind = "" if is_title else find_kind(paragraph, goes_on=goes_on)
+        if not kind and not goes_on and paragraph in seen and is_repeat(paragraph):
+            kind = "repeated"
+        if kind:
+            dropped.append(Dropped(start, end, paragraph, kind))
+            continue
+        if heading and not seen and not is_title:
+            sentences.append(Sentence(0, 0, len(title), title, True))
+        seen.add(paragraph)
         position = start
         # Wrapped lines read as one: a space is as long as the line break that it stands for.
-        for piece in _join(segment("en", text[start:end].replace("\n", " "))):
+        for piece in _join(segment("en", paragraph.replace("\n", " "))):
             stripped = piece.strip()
-            if any(character.isalnum() for character in stripped):
-                begin = position + piece.index(stripped)
-                stop = begin + len(stripped)
-                sentences.append(Sentence(len(sentences), begin, stop, text[begin:stop]))
+            begin = position + piece.index(stripped)
+            stop = begin + len(stripped)
+            if any(character.isalpha() for character in stripped):
+                sentences.append(Sentence(len(sentences), begin, stop, text[begin:stop], is_title))
+            elif stripped:
+                dropped.append(Dropped(begin, stop, text[begin:stop], "no words"))
             position += len(piece)
-    return sentences
+    if heading and not seen:
+        sentences.append(Sentence(0, 0, len(title), title, True))
+    return sentences, dropped
+
+
+def cut(text: str, title: str = "") -> list[Sentence]:
+    """Cut an article into sentences, as `read_prose` does."""
+    return read_prose(text, title)[0]
+
+
+def _is_title(words: list[str], title: list[str]) -> bool:
+    """Say whether a line has the words of a title, behind which a page may name itself."""
+    return words == title or len(words) > 2 and words == title[: len(words)] and len(title) - len(words) < 5
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
 
 
 def _join(pieces: Iterable[str]) -> Iterator[str]:

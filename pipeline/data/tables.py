@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
-from pipeline.data.formats import COMPRESSED, TABLES, Format, find_format
+from pipeline.data.formats import ARCHIVE, COMPRESSED, FORMATS, TABLES, Format, find_format
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError
 
@@ -43,35 +45,94 @@ class _Counted(io.FileIO):
         return super().seek(position, whence)
 
 
+@dataclass(frozen=True)
+class Content:
+    """A file, or one that lies in an archive: its name and place, its format if that is known, and what it holds."""
+
+    name: str
+    where: str
+    form: Format | None
+    rows: Iterator[Row | Reject]
+
+    def with_columns(self, needed: Sequence[str]) -> Iterator[Row | Reject]:
+        """Yield the rows; a table that lacks a column that is needed is one reject, which names those it has."""
+        first = next(self.rows, None)
+        if isinstance(first, Row) and self.form and self.form.same_columns:
+            if missing := [name for name in needed if name not in first.fields]:
+                what = f"no `{missing[0]}`; its columns are {', '.join(first.fields)}"
+                yield Reject(self.where, f"{what}; expected {', '.join(sorted(needed))}")
+                return
+        if first:
+            yield first
+            yield from self.rows
+
+
 def read_rows(file: Path, needed: Sequence[str] = (), counter: ByteCounter | None = None) -> Iterator[Row | Reject]:
     """Read the rows of a table with all their columns; a table that lacks a column `needed` is one reject."""
-    form = find_format(file.name)
-    if form is None or not form.is_table:
+    if not is_table(file.name):
         raise InputError(file, "unknown kind of file", expected=", ".join(TABLES))
-    return read_file(file, form, needed, counter)
+    for content in read_file(file, file.name, counter):
+        yield from content.with_columns(needed)
 
 
-def read_file(
-    file: Path, form: Format, needed: Sequence[str] = (), counter: ByteCounter | None = None
+def is_table(name: str) -> bool:
+    """Say whether the rows of a file of this name are articles or sentences."""
+    form = find_format(name)
+    return form is not None and form.is_table
+
+
+def read_file(file: Path, name: str, counter: ByteCounter | None = None) -> Iterator[Content]:
+    """Yield what a file holds, compressed or not, or each file of an archive, hidden ones apart.
+
+    What cannot be read is a reject, and what came before it is kept.
+    """
+    with (counter or ByteCounter()).open(file) as stream:
+        if not name.lower().endswith(ARCHIVE):
+            yield _content(stream, name, str(file))
+            return
+        try:
+            archive = ZipFile(stream)
+        except BadZipFile as error:
+            yield Content(name, str(file), FORMATS[0], iter([Reject(str(file), f"is no archive ({error})")]))
+            return
+        for member in archive.infolist():
+            parts = member.filename.split("/")
+            if not member.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in parts):
+                where = f"{file}/{member.filename}"
+                yield _content(partial(archive.open, member), f"{name}/{member.filename}", where)
+
+
+def _content(opened: IO[bytes] | Callable[[], IO[bytes]], name: str, where: str) -> Content:
+    form = find_format(name)
+    return Content(name, where, form, _guarded(opened, name, form, where) if form else iter(()))
+
+
+def _guarded(
+    opened: IO[bytes] | Callable[[], IO[bytes]], name: str, form: Format, where: str
 ) -> Iterator[Row | Reject]:
-    """Read a file in a format, compressed or not; what cannot be read is a reject, and what came before it is kept."""
+    """Yield rows, each checked to be text; whatever a parser of other people's files trips on is a reject."""
     try:
-        with (counter or ByteCounter()).open(file) as stream, _unpack(stream, file) as content:
-            rows = form.read(content, str(file))
-            first = next(rows, None)
-            if isinstance(first, Row) and form.same_columns:
-                missing = [name for name in needed if name not in first.fields]
-                if missing:
-                    yield Reject(str(file), f"no `{missing[0]}`; expected columns {', '.join(sorted(needed))}")
-                    return
-            if first:
-                yield first
-                yield from rows
+        stream = opened() if callable(opened) else opened
+        unpacked: Any = gzip.open(stream) if name.lower().endswith(COMPRESSED) else nullcontext(stream)
+        with unpacked as content:
+            for row in form.read(content, where):
+                yield check_text(row)
     except ValueError as error:
-        yield Reject(str(file), str(error))
-    except (OSError, EOFError, zlib.error) as error:
-        yield Reject(str(file), getattr(error, "strerror", None) or f"cannot be read to its end ({error})")
+        yield Reject(where, str(error))
+    except Exception as error:
+        why = getattr(error, "strerror", None) or f"cannot be read to its end ({error or type(error).__name__})"
+        yield Reject(where, " ".join(str(why).split()))
 
 
-def _unpack(stream: IO[bytes], file: Path) -> Any:
-    return gzip.open(stream) if file.name.lower().endswith(COMPRESSED) else nullcontext(stream)
+def check_text(row: Row | Reject) -> Row | Reject:
+    """Return a row as it is if all its cells can be written as UTF-8, else a reject."""
+    try:
+        if isinstance(row, Row):
+            for value in row.fields.values():
+                if isinstance(value, str):
+                    value.encode()
+    except UnicodeEncodeError as error:
+        broken = "\udc80" <= error.object[error.start] <= "\udcff"
+        why = "bytes that are no UTF-8" if broken else "half of a surrogate pair, which is no character"
+        return Reject(row.where, f"holds {why}")
+    return row

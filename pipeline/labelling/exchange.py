@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.data.files import write_whole
+from pipeline.data.formats.columns import shield_formula
 from pipeline.data.formats.encoding import decode
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.data.tables import read_rows
@@ -20,8 +20,6 @@ from pipeline.labelling.rows import COLUMNS
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl", ".json")
 NEEDED = ("article_id", "start", "end", "text", "label")
-# What a spreadsheet takes for a formula; an apostrophe in front makes it text.
-FORMULA = r"[=+\-@\t\r]"
 
 
 def check_suffix(file: Path) -> str:
@@ -85,7 +83,7 @@ class TextBatch:
         if self._jsonl:
             kept = {name: value for name, value in row.items() if value != "" or name == "label"}
             return json.dumps(kept, ensure_ascii=False) + "\n"
-        return _csv_line(_shield(row.get(name, "")) for name in self._columns)
+        return _csv_line(shield_formula(row.get(name, "")) for name in self._columns)
 
     def update(self, position: int) -> None:
         """Encode one row again."""
@@ -104,14 +102,6 @@ def _csv_line(values: Iterable[Any]) -> str:
     return stream.getvalue()
 
 
-def _shield(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and re.match(f"'*{FORMULA}", value) else value
-
-
-def _unshield(value: Any) -> Any:
-    return value[1:] if isinstance(value, str) and re.match(f"'+{FORMULA}", value) else value
-
-
 def read_batch(file: Path) -> list[Row]:
     """Read the rows of a batch or of a Label Studio export, each with its file and line.
 
@@ -119,9 +109,8 @@ def read_batch(file: Path) -> list[Row]:
     """
     if not file.is_file():
         raise InputError(file, "no such file", expected=f"a batch {', '.join(SUFFIXES)}")
-    readers = {".csv": _read_csv, ".xlsx": workbook.read, ".jsonl": _read_jsonl, ".json": _read_json}
     rows, problems = [], []
-    for row in readers[check_suffix(file)](file):
+    for row in _read_json(file) if check_suffix(file) == ".json" else _read_table(file):
         if isinstance(row, Row):
             rows.append(row)
         else:
@@ -137,20 +126,18 @@ def read_batch(file: Path) -> list[Row]:
     return rows
 
 
-def _read_csv(file: Path) -> Iterator[Row | Reject]:
+def _read_table(file: Path) -> Iterator[Row | Reject]:
+    suffix = file.suffix.lower()
     for row in read_rows(file):
-        if isinstance(row, Row) and None in row.fields.values():
-            yield Reject(row.where, "another number of columns than the first line")
-        elif isinstance(row, Row) and any(row.fields.values()):
-            fields = {name: _unshield(value) for name, value in row.fields.items()}
-            yield from labelstudio.flat(Row(row.where, fields))
-        elif isinstance(row, Reject):
+        if isinstance(row, Reject):
             yield row
-
-
-def _read_jsonl(file: Path) -> Iterator[Row | Reject]:
-    for row in read_rows(file):
-        yield Row(row.where, {"label": ""} | row.fields) if isinstance(row, Row) else row
+        elif suffix == ".csv" and None in row.fields.values():
+            yield Reject(row.where, "another number of columns than the first line")
+        elif suffix == ".jsonl":
+            yield Row(row.where, {"label": ""} | row.fields)
+        else:
+            cells = {name: "" if value is None else value for name, value in row.fields.items()}
+            yield from labelstudio.flat(Row(row.where, cells))
 
 
 def _read_json(file: Path) -> Iterator[Row | Reject]:
@@ -161,4 +148,8 @@ def _read_json(file: Path) -> Iterator[Row | Reject]:
     if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
         raise InputError(file, "is no list of tasks", expected="a Label Studio export, JSON or JSON-MIN")
     for number, task in enumerate(content, 1):
-        yield from labelstudio.read(task, f"{file}:task {number}")
+        where = f"{file}:task {number}"
+        try:
+            yield from labelstudio.read(task, where)
+        except (TypeError, AttributeError, ValueError):
+            yield Reject(where, "is no task as Label Studio exports it")

@@ -124,7 +124,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, str) and value[:1] in "[{" and value:
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return str(value)
     if isinstance(value, dict):
         value = value.get("choices") or value.get("text") or ""

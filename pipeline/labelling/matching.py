@@ -65,7 +65,7 @@ class Matcher:
 
 def read_number(where: str, name: str, value: str) -> int:
     """Return a whole number, also one that a spreadsheet has given decimals."""
-    number = re.fullmatch(r"\s*(\d+)(\.0+)?\s*", value)
+    number = re.fullmatch(r"\s*(\d{1,18})(\.0+)?\s*", value)
     if not number:
         raise InputError(where, f"`{name}` is {value!r}", expected="the number that the batch had")
     return int(number[1])

@@ -27,7 +27,9 @@ from pipeline.scoring.abstention import UNCERTAIN
 CHUNK = 2048  # sentences that are scored and committed together
 LONGEST = 5000  # characters of a sentence that are scored: no sentence is longer, a broken file may be
 META = ("title", "date", "outlet")
-COUNTS = ("articles", "sentences", "rejects", "labels", "unknown")  # of a summary: what the journal keeps
+# Of a summary: what the journal keeps.
+COUNTS = ("articles", "sentences", "rejects", "labels", "unknown", "dropped", "undated", "unclear", "reasons")
+SHOWN = 3  # first reasons, and dates that are not clear
 
 
 @dataclass
@@ -40,6 +42,10 @@ class Summary:
     seconds: float = 0.0  # of this run
     labels: dict[str, int] | None = None
     unknown: dict[str, int] = field(default_factory=dict)  # rows by targets that the model has not learned
+    dropped: dict[str, int] = field(default_factory=dict)  # lines that are no sentences, by what they are
+    undated: int = 0  # articles whose date may be two, or is none
+    unclear: list[str] = field(default_factory=list)  # the first such dates, as they were written
+    reasons: list[str] = field(default_factory=list)  # why the first inputs could not be read
     rejected: Path | None = None
     resumed: int = 0  # sentences that an earlier run had done
     share: float | None = None  # of the bytes to be read, None: unknown
@@ -65,6 +71,7 @@ def predict(
     restart: bool = False,
     abstain: bool = False,
     exact: bool = False,
+    show_dropped: Path | None = None,
 ) -> Summary:
     """Label every sentence of the inputs, one row each in input order.
 
@@ -73,13 +80,14 @@ def predict(
 
     Args:
         inputs: files, folders, or `-`.
-        output: a `.jsonl`, `.csv` or `.parquet` file.
+        output: a `.jsonl`, `.csv`, `.xlsx` or `.parquet` file.
         bundle: the model.
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
         on_progress: told after each chunk how far the batch is.
         restart: begin anew, whatever an earlier call has done.
         abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
         exact: the whole model scores every sentence, whatever its first stage would say.
+        show_dropped: a file for the lines that are no sentences of an article's own, one JSON object each.
 
     """
     least = bundle.least_confidence() if abstain else None
@@ -87,7 +95,7 @@ def predict(
     rejected = output.with_name(output.name + ".rejected.jsonl")
     inputs = list(inputs)
     _check(inputs, output)
-    own = {os.path.realpath(output), os.path.realpath(rejected)}
+    own = {os.path.realpath(file) for file in (output, rejected, show_dropped) if file}
     inputs_digest, total = fingerprint_inputs(find_sources(inputs, own))
     batch: dict[str, object] = {"inputs": inputs_digest, "model": bundle.digest, "program": digest_program(bundle)}
     batch |= {"unit": unit, "abstain": least, "exact": exact, "chunk": CHUNK}
@@ -105,14 +113,12 @@ def predict(
                     bundle.read("")  # refused in one line: not one row has what the model wants
                 rows = score(chunk, bundle, least or 0.0, exact=exact)
                 _count(summary, chunk, rows, bundle.targets)
-                rejects = [{"where": reject.where, "why": reject.why} for reject in chunk.rejects]
-                counts = {name: getattr(summary, name) for name in COUNTS}
-                journal.commit(rows, rejects, chunk.ids, cursor=chunk.cursor, summary=counts)
+                journal.commit(chunk, rows, summary={name: getattr(summary, name) for name in COUNTS})
                 summary.seconds = time.perf_counter() - begin
                 summary.share = min(chunk.read / total, 1.0) if total else None
                 if rows:
                     on_progress(summary)
-        journal.finish(rejected)
+        journal.finish(rejected, show_dropped, has_rows=summary.sentences > 0)
     summary.rejected = rejected if summary.rejects else None
     summary.seconds = time.perf_counter() - begin
     return summary
@@ -125,7 +131,7 @@ def digest_program(bundle: Bundle) -> str:
 
 def columns_of(bundle: Bundle) -> list[str]:
     """Return the columns of a row."""
-    names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, *_meta(bundle)]
+    names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, "is_title", *_meta(bundle)]
     return [*names, "stage"] if bundle.stages else names
 
 
@@ -165,6 +171,7 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
         row |= {"start": sentence.start, "end": sentence.end, "text": sentence.text, **answer}
         if row["confidence"] < least:
             row["label"] = UNCERTAIN
+        row["is_title"] = sentence.is_title
         row |= {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
         if bundle.stages:
             row["stage"] = stage
@@ -177,6 +184,11 @@ def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: 
     summary.articles += len(chunk.ids)
     summary.sentences += len(rows)
     summary.rejects += len(chunk.rejects)
+    summary.reasons = (summary.reasons + list(map(str, chunk.rejects[:SHOWN])))[:SHOWN]
+    summary.undated += len(chunk.unclear)
+    summary.unclear = list(dict.fromkeys([*summary.unclear, *chunk.unclear]))[:SHOWN]
+    for _, line in chunk.dropped:
+        summary.dropped[line.kind] = summary.dropped.get(line.kind, 0) + 1
     for row in rows:
         summary.labels[row["label"]] += 1
         target = " ".join(row.get("target", "").split())

@@ -1,25 +1,32 @@
-"""Rows as bytes of a file: jsonl, csv, parquet."""
+"""Rows as bytes of a file: jsonl, csv, xlsx, parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-SUFFIXES = (".jsonl", ".csv", ".parquet")
+from pipeline.data.formats.columns import shield_formula
+
+SUFFIXES = (".jsonl", ".csv", ".xlsx", ".parquet")
+DIGITS = 4  # of numbers in tables that people open
+MOST_ROWS, MOST_CHARACTERS = 1_000_000, 32_767  # of a sheet and of a cell of Excel
+WIDTHS = {"text": 80, "title": 40, "article_id": 24, "label": 16}
+KINDS = {"sentence_index": "int64", "start": "int64", "end": "int64", "confidence": "float64", "is_title": "bool"}
 
 
 def header(name: str, columns: Sequence[str]) -> bytes:
     """Return what stands before the first row of a file of this name."""
-    return _csv([], columns, head=True) if name.endswith(".csv") else b""
+    # With a byte order mark, or a spreadsheet takes curly quotes for letters.
+    return "\ufeff".encode() + _csv([], columns, head=True) if name.endswith(".csv") else b""
 
 
 def encode(rows: Iterable[dict[str, Any]], name: str, columns: Sequence[str]) -> bytes:
-    """Return rows as a file of this name holds them; for parquet, as JSON lines that `to_parquet` takes."""
+    """Return rows as a file of this name holds them; for those in CONVERTED, as JSON lines that these take."""
     if name.endswith(".csv"):
         return _csv(rows, columns)
     # A file name may hold bytes that are no UTF-8; the reject that names it must still be written.
@@ -33,18 +40,23 @@ def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str], head: bool = Fa
     writer = csv.DictWriter(text, columns, lineterminator="\r\n")
     if head:
         writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a person reads it, and no spreadsheet as a formula."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return round(value, DIGITS) if isinstance(value, float) else shield_formula(value)
 
 
 def schema(columns: Sequence[str]) -> Any:
     """Return the Arrow schema of rows."""
     import pyarrow as pa
 
-    kinds = {"sentence_index": pa.int64(), "start": pa.int64(), "end": pa.int64(), "confidence": pa.float64()}
-    return pa.schema(
-        [(name, kinds.get(name, pa.float64() if name.startswith("p_") else pa.string())) for name in columns]
-    )
+    kinds = {name: "float64" if name.startswith("p_") else KINDS.get(name, "string") for name in columns}
+    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in kinds.items()])
 
 
 def to_parquet(lines: Path, target: Path, columns: Sequence[str], size: int) -> None:
@@ -54,11 +66,44 @@ def to_parquet(lines: Path, target: Path, columns: Sequence[str], size: int) -> 
 
     kinds = schema(columns)
     with ParquetWriter(target, kinds) as writer, lines.open("rb") as stream:
-        for group in _groups(stream, size):
+        rows = map(json.loads, stream)
+        while group := list(islice(rows, size)):
             writer.write_table(pa.Table.from_pylist(group, schema=kinds))
 
 
-def _groups(stream: Iterable[bytes], size: int) -> Iterator[list[dict[str, Any]]]:
-    rows = (json.loads(line) for line in stream)
-    while group := list(islice(rows, size)):
-        yield group
+def to_workbook(lines: Path, target: Path, columns: Sequence[str], size: int) -> None:
+    """Write JSON lines as a workbook with a filter on each column; what one sheet cannot hold goes on in the next."""
+    from openpyxl import Workbook
+    from openpyxl.utils import get_column_letter
+
+    book, number = Workbook(write_only=True), MOST_ROWS
+    with lines.open("rb") as stream:
+        for row in map(json.loads, stream):
+            if number == MOST_ROWS:
+                sheet, number = book.create_sheet("rows" if not book.worksheets else None), 0
+                sheet.freeze_panes = "A2"
+                for place, name in enumerate(columns, 1):
+                    sheet.column_dimensions[get_column_letter(place)].width = WIDTHS.get(name, 12)
+                sheet.append(list(columns))
+            sheet.append([_sheet_cell(sheet, row.get(name)) for name in columns])
+            number += 1
+            sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{number + 1}"
+    book.save(target)
+
+
+def _sheet_cell(sheet: Any, value: Any) -> Any:
+    """Return what a sheet holds of a value: numbers are numbers, and any text is text."""
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    if not isinstance(value, str):
+        return round(value, DIGITS) if isinstance(value, float) else value
+    value = ILLEGAL_CHARACTERS_RE.sub(" ", value)[:MOST_CHARACTERS]
+    if value[:1] not in "='":
+        return value
+    cell = WriteOnlyCell(sheet, shield_formula(value) if value[0] == "'" else value)
+    cell.data_type = "s"
+    return cell
+
+
+CONVERTED = {".parquet": to_parquet, ".xlsx": to_workbook}  # written in one go, once all rows are there

@@ -17,9 +17,10 @@ from typing import Any
 
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
-from pipeline.prediction.forms import encode, header, to_parquet
+from pipeline.prediction.forms import CONVERTED, encode, header
+from pipeline.prediction.reading import Chunk
 
-FILES = ("rows", "rejects", "ids")
+FILES = ("rows", "rejects", "dropped", "ids")
 # What a batch is, and how one that differs is called.
 IDENTITY = {
     "inputs": "with other inputs, or they have changed since",
@@ -109,16 +110,16 @@ class Journal:
         with (self.folder / "ids").open("rb") as stream:
             return {json.loads(line) for line in stream}
 
-    def commit(
-        self, rows: Sequence[dict[str, Any]], rejects: Sequence[dict[str, Any]], ids: Sequence[str], **progress: Any
-    ) -> None:
-        """Append, and then replace the state: either all of it counts from now on, or nothing."""
+    def commit(self, chunk: Chunk, rows: Sequence[dict[str, Any]], **progress: Any) -> None:
+        """Append what came of a chunk, and then replace the state: all of it counts from now on, or nothing."""
+        dropped = [{"article_id": key, **vars(line)} for key, line in chunk.dropped]
         with self._writing():
             head = b"" if self.state else header(self._output.name, self._columns)
             self._append("rows", head + encode(rows, self._output.name, self._columns))
-            self._append("rejects", encode(rejects, "rejects.jsonl", ("where", "why")))
-            self._append("ids", "".join(json.dumps(key) + "\n" for key in ids).encode())
-            self.state = {"batch": self._batch, "lengths": self._lengths, **progress}
+            self._append("rejects", encode(map(vars, chunk.rejects), "rejects.jsonl", ("where", "why")))
+            self._append("dropped", encode(dropped, "dropped.jsonl", ()))
+            self._append("ids", "".join(json.dumps(key) + "\n" for key in chunk.ids).encode())
+            self.state = {"batch": self._batch, "lengths": self._lengths, "cursor": chunk.cursor, **progress}
             with write_whole(self._state_file) as new:
                 new.write_text(json.dumps(self.state), encoding="utf-8")
 
@@ -130,17 +131,27 @@ class Journal:
                 os.fsync(stream.fileno())
             self._lengths[name] += len(content)
 
-    def finish(self, rejected: Path) -> None:
-        """Put rejects and rows in their places, the rows last, and take the journal away."""
+    def finish(self, rejected: Path, dropped: Path | None, *, has_rows: bool) -> None:
+        """Put rejects, dropped lines and rows in their places, the rows last, and take the journal away.
+
+        Args:
+            rejected: where what could not be read is listed, if there is such.
+            dropped: where lines that are no sentences are listed, None for nowhere.
+            has_rows: whether there is a row; else the output stays as it was.
+
+        """
         rows, copy = self.folder / "rows", self.folder / "copy"
         with self._writing():
-            if self._lengths["rejects"]:
-                shutil.copyfile(self.folder / "rejects", copy)
-                copy.replace(rejected)
-            else:
-                rejected.unlink(missing_ok=True)
-            if self._output.name.endswith(".parquet"):
-                to_parquet(rows, copy, self._columns, int(str(self._batch["chunk"])))
+            for name, target in (("rejects", rejected), ("dropped", dropped)):
+                if target and self._lengths[name]:
+                    with write_whole(target) as new:
+                        shutil.copyfile(self.folder / name, new)
+                elif target:
+                    target.unlink(missing_ok=True)
+            if not has_rows:
+                rows.unlink(missing_ok=True)
+            elif convert := CONVERTED.get(self._output.suffix.lower()):
+                convert(rows, copy, self._columns, int(str(self._batch["chunk"])))
                 copy.replace(self._output)
                 rows.unlink()
             else:

@@ -11,11 +11,12 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.data.articles import Article, Source, read_source
 from pipeline.data.formats.rows import Reject
-from pipeline.data.sentences import Sentence, cut
+from pipeline.data.sentences import Dropped, Sentence, read_prose
 from pipeline.data.tables import ByteCounter
 from pipeline.errors import InputError
 
 T = TypeVar("T")
+Cut = tuple[list[Sentence], list[Dropped]]
 NO_TARGET = "no `target`, which this model reads with each text"
 
 
@@ -35,8 +36,16 @@ class Chunk:
     sentences: list[tuple[Article, Sentence]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)  # keys of the articles that begin here
     rejects: list[Reject] = field(default_factory=list)
+    dropped: list[tuple[str, Dropped]] = field(default_factory=list)  # article, and a line of it that is no sentence
+    unclear: list[str] = field(default_factory=list)  # dates of the articles that begin here, if no day is sure
     cursor: Cursor = Cursor()  # behind it
     read: int = 0  # bytes
+
+    def begin(self, article: Article, dropped: Iterable[Dropped]) -> None:
+        """Add what is said once of an article."""
+        self.ids.append(article.key)
+        self.dropped += [(article.id, line) for line in dropped]
+        self.unclear += [article.unclear_date] if article.unclear_date else []
 
     def ended(self, cursor: Cursor, meter: ByteCounter) -> Chunk:
         """Return it with its end."""
@@ -90,11 +99,11 @@ def read_chunks(
             meter.read += _size_and_date(source)[0]
             continue
         here = begin if number == begin.source else Cursor(number)
-        for item, sentences, cursor in _cut_source(source, meter, here, unit, seen, targets):
+        for item, (sentences, dropped), cursor in _cut_source(source, meter, here, unit, seen, targets):
             if isinstance(item, Reject):
                 chunk.rejects.append(item)
             elif not cursor.sentence:
-                chunk.ids.append(item.key)
+                chunk.begin(item, dropped)
             for index in range(cursor.sentence, len(sentences)):
                 assert isinstance(item, Article)
                 chunk.sentences.append((item, sentences[index]))
@@ -110,14 +119,14 @@ def read_chunks(
 
 def _cut_source(
     source: Source, meter: ByteCounter, begin: Cursor, unit: str, seen: set[str], targets: bool
-) -> Iterator[tuple[Article | Reject, list[Sentence], Cursor]]:
-    """Yield the articles of a source from a cursor on, all their sentences, and where to begin among these."""
+) -> Iterator[tuple[Article | Reject, Cut, Cursor]]:
+    """Yield the articles of a source from a cursor on, what they were cut into, and where to begin in it."""
     for position, (found, digest) in enumerate(_remaining(source, meter, begin), begin.article):
         first = begin.sentence if position == begin.article else 0
-        item, sentences = _cut(found, unit, seen if not first else (), targets)
+        item, cut = _cut(found, unit, seen if not first else (), targets)
         if isinstance(item, Article):
             seen.add(item.key)
-        yield item, sentences, Cursor(begin.source, position, first, digest)
+        yield item, cut, Cursor(begin.source, position, first, digest)
 
 
 def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:
@@ -145,22 +154,22 @@ def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tu
         check("" if position < begin.article or begin.sentence else after)
 
 
-def _cut(
-    found: Article | Reject, unit: str, seen: Collection[str], targets: bool
-) -> tuple[Article | Reject, list[Sentence]]:
-    """Return an article without its text, and its sentences; or why there are none."""
+def _cut(found: Article | Reject, unit: str, seen: Collection[str], targets: bool) -> tuple[Article | Reject, Cut]:
+    """Return an article without its text, and what it was cut into; or why there are no sentences."""
     if isinstance(found, Reject):
-        return found, []
+        return found, ([], [])
     if not targets:
         found = replace(found, target="")
     elif not found.target.strip():
-        return Reject(found.id, NO_TARGET), []
+        return Reject(found.id, NO_TARGET), ([], [])
     if found.key in seen:
-        return Reject(found.id, "a second article with this id; expected unique ids"), []
-    sentences = [Sentence(0, 0, len(found.text), found.text)] if unit == "sentence" else cut(found.text)
+        return Reject(found.id, "a second article with this id; expected unique ids"), ([], [])
+    if unit == "sentence":
+        return replace(found, text=""), ([Sentence(0, 0, len(found.text), found.text)], [])
+    sentences, dropped = read_prose(found.text, found.title)
     if not sentences:
-        return Reject(found.id, "the article holds no sentence"), []
-    return replace(found, text=""), sentences
+        return Reject(found.id, "the article holds no sentence"), ([], [])
+    return replace(found, text=""), (sentences, dropped)
 
 
 class Prefetcher(Generic[T]):

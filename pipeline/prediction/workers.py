@@ -21,6 +21,8 @@ from pipeline.prediction.reading import Chunk, Cursor, read_chunks
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TYPES = {"str": "string", "int": "int64", "bool": "bool"}  # Arrow's names
+
 
 def describe(place: int, source: Source) -> dict[str, Any]:
     """Return a file of the inputs as a row: its place among them, name and path as bytes, as they may be no UTF-8."""
@@ -58,9 +60,13 @@ def read_sentences(
     """
     import pyarrow as pa
 
-    numbers = {field.name for field in fields(Sentence)} - {"text"}
-    names = dict.fromkeys(field.name for kind in (Article, Sentence) for field in fields(kind))
-    kinds = pa.schema([(name, pa.int64() if name in numbers else pa.string()) for name in names])
+    kinds = pa.schema(
+        {
+            field.name: pa.type_for_alias(TYPES[str(field.type)])
+            for kind in (Article, Sentence)
+            for field in fields(kind)
+        }
+    )
     place, lines = file["place"][0].as_py(), []
     for chunk in _chunks(file, unit, {key for key, at in first.items() if at < place}, targets):
         lines += [vars(reject) for reject in chunk.rejects]

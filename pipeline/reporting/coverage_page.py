@@ -18,7 +18,7 @@ from pipeline.coverage.periods import PERIODS, first_days
 from pipeline.coverage.quotes import CONFIDENT, DIVIDED, RANDOM, Quote
 from pipeline.coverage.rows import Batch
 from pipeline.data.files import write_whole
-from pipeline.data.formats.delimited import shield_formula
+from pipeline.data.formats.columns import shield_formula
 from pipeline.reporting.coverage_words import (
     UNKNOWN,
     Source,

@@ -14,7 +14,7 @@ from pipeline import tracking
 from pipeline.bundle import Bundle
 from pipeline.config import Config
 from pipeline.data.files import write_whole
-from pipeline.data.formats.delimited import shield_formula
+from pipeline.data.formats.columns import shield_formula
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.slices import Slice

@@ -205,7 +205,7 @@ def test_an_article_without_a_row_in_the_index_is_named(project):
         ("lunch.txt,letter,train,,,,", "no article 'lunch.txt' in seeds; remove the row"),
         ("letter-7,letter,dinner,,,,", "split 'dinner'; expected train, validation, test"),
         ("letter-7,letter,train", "fewer columns than the first line"),
-        ("letter-7,letter,train,,,,,,", "more columns than the first line"),
+        ("letter-7,letter,train,,,,,soup", "more columns than the first line names"),
     ],
 )
 def test_a_broken_row_of_the_index_is_named_by_file_and_line(project, row, why):
@@ -228,7 +228,7 @@ def test_an_index_with_other_columns_is_refused(project):
 
 def test_an_index_that_is_no_utf8_is_refused(project):
     INDEX.write_bytes(INDEX.read_bytes() + "제재".encode() + b"caf\xe9,letter,train,,,,\n")
-    assert "broken UTF-8 at byte" in refusal()
+    assert refusal() == f"seeds/index.csv:{2 + len(ARTICLES)}: holds bytes that are no UTF-8"
 
 
 def test_an_index_stored_by_a_spreadsheet_is_read(project):

@@ -1,84 +1,16 @@
-import re
-
 import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.sentences import CAPTIONS, FURNITURE, LONGEST_CAPTION, cut, paragraphs
+from pipeline.data.sentences import cut, find_title, paragraphs
 
 BEFORE = "Sanctions are a slow dinner, the envoy said."
 AFTER = "Nobody asked for the bill."
 
-# One line for each rule, that this rule alone recognizes.
-LINES = [
-    "12 replies on “The soup that divided Geneva”",
-    "Comments are closed.",
-    "Leave a Reply",
-    "ADVERTISEMENT",
-    "Story continues below",
-    "Continue reading the main story",
-    "Watch more on this »",
-    "Read more: Ten soups that ended a war",
-    "More on this",
-    "Slideshow (5 images)",
-    "Sign up for our morning cabbage newsletter",
-    "Follow The Daily Parley on Twitter",
-    "© 2017 The Daily Parley",
-    "Facebook Twitter Pinterest",
-    "A cook in Seoul contributed reporting.",
-    "Media playback is unsupported on your device",
-    "* * *",
-    "The envoy and his spoon. Photo: Ri Sol",
-    "The envoy tastes the soup (Picture from the kitchen).",
-    "The envoy, unmoved. Reuters/Pak Yong",
-    "Image copyright The Daily Parley",
-]
-
 
 def texts(article):
     return [sentence.text for sentence in cut(article)]
-
-
-@pytest.mark.parametrize("line", LINES)
-def test_a_line_around_the_article_is_left_out(line):
-    assert texts(f"{BEFORE}\n\n{line}\n\n{AFTER}") == [BEFORE, AFTER]
-
-
-@pytest.mark.parametrize("rule", FURNITURE + CAPTIONS)
-def test_each_rule_has_a_line_that_needs_it(rule):
-    others = [other for other in FURNITURE + CAPTIONS if other != rule]
-    needing = [line for line in LINES if re.fullmatch(rule, line, re.IGNORECASE)]
-    assert [line for line in needing if not any(re.fullmatch(other, line, re.IGNORECASE) for other in others)]
-
-
-@pytest.mark.parametrize(
-    "sentence",
-    [
-        "Read the sanctions aloud, the minister begged, and more slowly.",
-        "Advertisement revenue in Pyongyang is a secret.",
-        "More pressure will not make the kettle boil.",
-        "Share prices in Seoul fell before lunch.",
-        "Follow the money, said the panel of experts.",
-        "Comments are closed to reporters, and so was the door.",
-        "The copyright on the anthem belongs to nobody.",
-        "The photo showed two leaders and one spoon.",
-        "She replied to 26 letters on denuclearization.",
-        "Reuters reported that talks would resume.",
-        "Subscribe to peace, he urged, and cancel the missiles.",
-    ],
-)
-def test_a_sentence_that_looks_like_furniture_is_kept(sentence):
-    assert texts(f"{BEFORE}\n\n{sentence}\n\n{AFTER}") == [BEFORE, sentence, AFTER]
-
-
-def test_a_long_paragraph_that_ends_like_a_caption_is_kept():
-    paragraph = "The soup was discussed at length. " * 20 + "Photo: nobody"
-    assert len(paragraph) > LONGEST_CAPTION and texts(paragraph)[-1] == "Photo: nobody"
-
-
-def test_a_paragraph_that_was_there_already_is_left_out():
-    assert texts(f"{BEFORE}\n\n{AFTER}\n\n{BEFORE}") == [BEFORE, AFTER]
 
 
 def test_an_article_of_furniture_alone_has_no_sentence():
@@ -147,6 +79,19 @@ def test_lines_are_wrapped_where_they_are_as_long_as_a_column(width, count):
     assert len(list(paragraphs("\n".join(letter * width for letter in "abc")))) == count
 
 
+LIST = """The parties agreed on this:
+
+- Sanctions on coal and iron stay for a year.
+- Talks on the reactor begin in the spring
+- Nobody tests a missile before the snow is gone
+"""
+
+
+def test_the_lines_of_a_list_are_sentences_of_their_own():
+    assert texts(LIST)[1:] == [line for line in LIST.splitlines() if line.startswith("-")]
+    assert len(texts(LIST.replace("- ", ""))) == 4
+
+
 def test_two_lines_are_no_wrapped_paragraph():
     assert len(list(paragraphs("\n".join(letter * 60 for letter in "ab")))) == 2
 
@@ -206,6 +151,8 @@ def test_paragraphs_hold_all_that_is_not_space(text):
     ("text", "expected"),
     [
         ("The plan: 1. Stop all tests. 2. Send soup.", ["The plan: 1. Stop all tests.", "2. Send soup."]),
+        ("2.\n\n38\n\n01:41\n\nSoup for 2.", ["Soup for 2."]),
+        ("The plan has three parts: 1. Stop. 2. Go.", ["The plan has three parts: 1. Stop.", "2. Go."]),
         ("1. Salt stays.\n2. Pepper goes.", ["1. Salt stays.", "2. Pepper goes."]),
         ("They met at 5 p.m. Seoul time. Nobody ate.", ["They met at 5 p.m. Seoul time.", "Nobody ate."]),
         ("They met at 9 a.m. EST on Monday.", ["They met at 9 a.m. EST on Monday."]),
@@ -215,6 +162,50 @@ def test_paragraphs_hold_all_that_is_not_space(text):
 )
 def test_numbers_and_hours_are_no_sentences(text, expected):
     assert texts(text) == expected
+
+
+# Titles
+
+BODY = "The envoys of six nations agreed on soup. Nobody agreed on sanctions."
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Envoys agree on soup", "ENVOYS AGREE: SOUP", "“Soup”, say envoys", "Envoys agree on soup | The Daily Parley"],
+)
+def test_a_title_is_the_first_sentence_and_marked_wherever_it_stands(title):
+    inside, outside = cut(f"Envoys agree on soup\n\n{BODY}", "Envoys agree on soup"), cut(BODY, title)
+    assert [(s.index, s.is_title) for s in inside] == [(s.index, s.is_title) for s in outside]
+    assert [s.is_title for s in outside] == [True, False, False] and outside[0].text == title
+    assert (outside[0].start, outside[0].end) == (0, len(title)) and outside[1].start == 0
+
+
+def test_a_title_behind_which_a_page_names_itself_is_not_there_twice():
+    found = cut(f"Envoys agree on soup\n\n{BODY}", "Envoys agree on soup - The Daily Parley")
+    assert [(s.text, s.is_title) for s in found][:1] == [("Envoys agree on soup", True)] and len(found) == 3
+
+
+def test_a_title_stands_alone_where_the_text_is_furniture():
+    assert [(s.text, s.is_title) for s in cut("Advertisement", "Envoys agree")] == [("Envoys agree", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (f"Envoys agree on soup\n\n{BODY}", "Envoys agree on soup"),
+        (f"Envoys agree on soup\n{BODY}", "Envoys agree on soup"),
+        (f"{BODY}\n\nThe end.", ""),
+        ("Envoys agree on soup", ""),
+        (f"- Envoys agree on soup\n\n{BODY}", ""),
+        (f"Q: Should they agree?\n\n{BODY}", ""),
+        (f"Advertisement\n\n{BODY}", ""),
+        (f"By Ri Sol, cook\n\n{BODY}", ""),
+        ("Salt\nPepper\nBread", ""),
+        ("", ""),
+    ],
+)
+def test_a_headline_is_a_first_line_that_is_no_sentence(text, title):
+    assert find_title(text) == title
 
 
 # The two real articles, each in another form

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from conftest import LABEL_NAMES
 from pyarrow import parquet
@@ -15,18 +16,20 @@ from pyarrow import parquet
 from pipeline import prediction
 from pipeline.config import probability_column
 from pipeline.data.sentences import cut
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError
-from pipeline.prediction import Summary, predict
+from pipeline.prediction import Summary, forms, predict
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.decision import DecisionRule
 
 COLUMNS = [
     *("article_id", "sentence_index", "start", "end", "text", "label", "confidence"),
     *("p_pro_sanctions", "p_pro_dialogue", "p_neutral"),
-    *("title", "date", "outlet"),
+    *("is_title", "title", "date", "outlet"),
 ]
+HEADLINE = "Sanctions must bite. Talks are soup."
 NEWS = [
-    {"id": "b", "text": "Sanctions must bite. Talks are soup.", "title": "Soup", "outlet": "The Daily Parley"},
+    {"id": "b", "text": HEADLINE, "title": HEADLINE, "outlet": "The Daily Parley"},
     {"id": "a", "text": "It rained in Wonsan.\nNobody sanctioned the rain.", "date": "2019-02-28"},
 ]
 NASTY = (
@@ -60,9 +63,9 @@ def label(bundle):
 
 
 def read(output):
-    if output.endswith(".parquet"):
-        return parquet.read_table(output).to_pylist()
-    with open(output, encoding="utf-8", newline="") as stream:
+    if output.endswith((".parquet", ".xlsx")):
+        return [row.fields for row in read_rows(Path(output))]
+    with open(output, encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream)) if output.endswith(".csv") else [json.loads(line) for line in stream]
 
 
@@ -132,7 +135,7 @@ def test_a_probability_column_is_a_word():
 
 def test_title_date_and_outlet_stand_where_they_are_known(label):
     first, *_, last = label(*NEWS)
-    assert (first["title"], first["outlet"], "date" in first) == ("Soup", "The Daily Parley", False)
+    assert (first["title"], first["outlet"], "date" in first) == (HEADLINE, "The Daily Parley", False)
     assert (last["date"], "title" in last) == ("2019-02-28", False)
 
 
@@ -159,8 +162,65 @@ def test_chunks_change_no_row(label, monkeypatch):
     assert [row["confidence"] for row in in_chunks] == pytest.approx([row["confidence"] for row in whole])
 
 
-def test_an_input_without_a_row_gives_an_output_without_one(label):
-    assert label(write("news.jsonl")) == []
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.xlsx", "rows.parquet"])
+def test_an_input_without_a_row_leaves_the_output_as_it_was(bundle, output):
+    Path(output).write_text("yesterday")
+    done = predict([write("news.jsonl")], Path(output), bundle)
+    assert Path(output).read_text() == "yesterday"
+    assert (done.sentences, done.reasons) == (0, ["news.jsonl: holds no row; expected a column text"])
+    assert sorted(os.listdir()) == ["news.jsonl", output, f"{output}.rejected.jsonl"]
+
+
+# Titles, dates, lines that are left out
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.xlsx", "rows.parquet"])
+def test_a_title_is_a_row_and_marked(label, output):
+    rows = label({"id": "a", "text": HEADLINE, "title": "Soup"}, output=output)
+    assert [(row["text"], str(row["is_title"]).lower()) for row in rows] == [
+        ("Soup", "true"),
+        ("Sanctions must bite.", "false"),
+        ("Talks are soup.", "false"),
+    ]
+
+
+def test_titles_are_the_same_in_every_format(label):
+    prose = (
+        "Nobody agreed on sanctions, and the cook was sad. Dialogue goes on after dessert, said the host of the day."
+    )
+    Path("a.txt").write_text(f"Envoys agree on soup\n\n{prose}\n")
+    Path("b.md").write_text(f"# Envoys agree on *soup*\n\n{prose}\n")
+    Path("c.html").write_text(
+        f"<html><head><title>Envoys agree on soup</title></head><body><article><h1>Envoys agree on soup</h1>"
+        f"<p>{prose}</p></article></body></html>"
+    )
+    table = write("d.jsonl", {"id": "d", "text": prose, "title": "Envoys agree on soup"})
+    whole = write("e.jsonl", {"id": "e", "text": f"Envoys agree on soup\n{prose}"})
+    found = {}
+    for row in label("a.txt", "b.md", "c.html", table, whole):
+        found.setdefault(row["article_id"], []).append((row["text"], row["is_title"], row["title"]))
+    assert len(found) == 5 and all(rows == found["a.txt"] for rows in found.values())
+    assert [row[:2] for row in found["a.txt"]][:1] == [("Envoys agree on soup", True)] and len(found["a.txt"]) == 3
+
+
+def test_what_is_left_out_is_counted_and_listed_where_asked(bundle):
+    text = "Advertisement\n\nSanctions must bite.\n\nThe cook. Photo: Ri Sol\n\n38\n\nTalks are soup."
+    file = Path("lists/dropped.jsonl")
+    done = predict([write("news.jsonl", {"id": "a", "text": text})], Path("rows.csv"), bundle, show_dropped=file)
+    assert done.dropped == {"advertisement": 1, "caption": 1, "no words": 1} and done.sentences == 2
+    lines = read(str(file))
+    assert [(line["article_id"], line["kind"]) for line in lines] == [("a", kind) for kind in done.dropped]
+    assert all(text[line["start"] : line["end"]] == line["text"] for line in lines)
+    predict([write("plain.jsonl", NEWS[1])], Path("rows.csv"), bundle, show_dropped=file)
+    assert not file.exists()
+
+
+def test_dates_are_iso_or_empty_and_the_empty_ones_are_counted(bundle):
+    dates = ["28 February 2019", "3/4/2019", "soon", None]
+    rows = [{"id": f"{n}", "text": HEADLINE, "date": day} for n, day in enumerate(dates)]
+    done = predict([write("news.jsonl", *rows)], Path("rows.jsonl"), bundle)
+    assert [row.get("date") for row in read("rows.jsonl")][::2] == ["2019-02-28", None, None, None]
+    assert (done.undated, done.unclear) == (2, ["3/4/2019", "soon"])
 
 
 # Abstaining
@@ -200,7 +260,7 @@ def test_a_model_that_cannot_abstain_is_one_line_before_any_work(bundle, change,
 # Files
 
 
-@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("output", ["rows.csv", "rows.xlsx", "rows.parquet"])
 def test_all_columns_are_there_in_order(label, output):
     assert list(label(*NEWS, output=output)[0]) == COLUMNS
 
@@ -210,8 +270,38 @@ def test_jsonl_has_the_columns_in_order(label):
 
 
 def test_csv_says_what_jsonl_says(label):
-    expected = [{name: str(row.get(name, "")) for name in COLUMNS} for row in label(*NEWS)]
-    assert label(*NEWS, output="rows.csv") == expected
+    expected = [{name: row.get(name, "") for name in COLUMNS} for row in label(*NEWS)]
+    expected = [{name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()} for row in expected]
+    rows = label(*NEWS, output="rows.csv")
+    assert rows == [
+        {name: str(v).lower() if v in (True, False) else str(v) for name, v in row.items()} for row in expected
+    ]
+    assert Path("rows.csv").read_bytes().startswith(b"\xef\xbb\xbfarticle_id,")
+    assert max(len(row["p_neutral"]) for row in rows) == 6
+
+
+def test_a_workbook_says_what_jsonl_says_in_numbers_that_sort(label):
+    expected = [{name: row.get(name) for name in COLUMNS} for row in label(*NEWS)]
+    rows = label(*NEWS, output="rows.xlsx")
+    assert rows == [{n: round(v, 4) if isinstance(v, float) else v for n, v in row.items()} for row in expected]
+    sheet = openpyxl.load_workbook("rows.xlsx").active
+    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:N5")
+
+
+def test_a_workbook_goes_on_in_another_sheet(label, monkeypatch):
+    monkeypatch.setattr(forms, "MOST_ROWS", 3)
+    assert [row["article_id"] for row in label(*NEWS, output="rows.xlsx")] == ["b", "b", "a", "a"]
+    assert [sheet.max_row for sheet in openpyxl.load_workbook("rows.xlsx").worksheets] == [4, 2]
+
+
+def test_no_cell_of_a_table_is_a_formula(label):
+    article = {"id": "=cmd|' /C calc'!A0", "text": '=HYPERLINK("x") talks.', "title": "+38", "outlet": "@soup"}
+    for row in label(article, output="rows.csv", unit="sentence"):
+        assert [row[name] for name in ("article_id", "text", "title", "outlet")] == [f"'{v}" for v in article.values()]
+    label(article, output="rows.xlsx", unit="sentence")
+    assert {cell.data_type for row in openpyxl.load_workbook("rows.xlsx").active for cell in row} <= {"s", "n", "b"}
+    (row,) = read_rows(Path("rows.csv"))
+    assert [row.fields[name] for name in ("article_id", "text", "title", "outlet")] == list(article.values())
 
 
 def test_parquet_says_what_jsonl_says(label):
@@ -222,13 +312,14 @@ def test_parquet_says_what_jsonl_says(label):
 def test_parquet_keeps_numbers_as_numbers(label):
     label(*NEWS, output="rows.parquet")
     kinds = [str(kind) for kind in parquet.read_schema("rows.parquet").types]
-    assert kinds == ["string", *["int64"] * 3, *["string"] * 2, *["double"] * 4, *["string"] * 3]
+    assert kinds == ["string", *["int64"] * 3, *["string"] * 2, *["double"] * 4, "bool", *["string"] * 3]
 
 
 @pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
 def test_a_nasty_text_comes_back_exactly(label, output):
-    (row,) = label({"id": "=1+1", "text": NASTY, "title": NASTY}, output=output, unit="sentence")
-    assert (row["article_id"], row["text"], row["title"]) == ("=1+1", NASTY, NASTY)
+    label({"id": "=1+1", "text": NASTY, "title": NASTY}, output=output, unit="sentence")
+    (row,) = read_rows(Path(output))
+    assert [row.fields[name] for name in ("article_id", "text", "title")] == ["=1+1", NASTY, NASTY]
 
 
 @pytest.mark.parametrize("text", ["Soup\rand talks.", "Soup\nand talks.", "Soup\r\nand talks.", '"', ",", " soup "])
@@ -239,19 +330,9 @@ def test_each_character_that_csv_must_quote_comes_back(label, text):
 
 @pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
 def test_spans_of_a_nasty_article_slice_back(label, output):
-    rows = label({"id": "a", "text": NASTY}, output=output)
+    label({"id": "a", "text": NASTY}, output=output)
+    rows = [row.fields for row in read_rows(Path(output))]
     assert rows and all(NASTY[int(row["start"]) : int(row["end"])] == row["text"] for row in rows)
-
-
-@pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
-def test_an_output_without_rows_still_has_its_columns(bundle, output):
-    predict([write("news.jsonl")], Path(output), bundle)
-    names = (
-        parquet.read_schema(output).names
-        if output == "rows.parquet"
-        else Path(output).read_text().split()[0].split(",")
-    )
-    assert names == COLUMNS
 
 
 def test_folders_on_the_way_to_the_output_are_made(label):
@@ -272,8 +353,8 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_labelled(label):
     assert [row["where"] for row in rejects()] == ["news.jsonl:1"]
 
 
-def test_a_reject_says_why(label):
-    label({"id": "a", "text": ""})
+def test_a_reject_says_why(bundle):
+    predict([write("news-0.jsonl", {"id": "a", "text": ""})], Path("rows.jsonl"), bundle)
     assert rejects() == [{"where": "news-0.jsonl:1", "why": "`text` is empty"}]
 
 
@@ -282,8 +363,8 @@ def test_a_second_article_of_the_same_id_is_a_reject(label):
     assert rejects() == [{"where": "b", "why": "a second article with this id; expected unique ids"}]
 
 
-def test_an_article_of_furniture_alone_is_a_reject(label):
-    label({"id": "a", "text": "Comments are closed."})
+def test_an_article_of_furniture_alone_is_a_reject(bundle):
+    predict([write("news.jsonl", {"id": "a", "text": "Comments are closed."})], Path("rows.jsonl"), bundle)
     assert rejects() == [{"where": "a", "why": "the article holds no sentence"}]
 
 
@@ -292,8 +373,8 @@ def test_without_rejects_there_is_no_file_of_them(label):
     assert not Path("rows.jsonl.rejected.jsonl").exists()
 
 
-def test_rejects_of_an_earlier_batch_are_cleared(label):
-    label({"id": "a", "text": ""})
+def test_rejects_of_an_earlier_batch_are_cleared(label, bundle):
+    predict([write("news-0.jsonl", {"id": "a", "text": ""})], Path("rows.jsonl"), bundle)
     label(*NEWS)
     assert not Path("rows.jsonl.rejected.jsonl").exists()
 
@@ -303,7 +384,7 @@ def test_a_file_name_that_is_no_utf8_is_a_reject(label):
     Path("news").mkdir()
     with open(b"news/soup-\xff.txt", "w") as stream:
         stream.write("Sanctions must bite.")
-    label("news")
+    label("news", NEWS[0])
     assert os.fsencode(rejects()[0]["where"]) == b"news/soup-\xff.txt"
 
 
@@ -405,10 +486,10 @@ def test_the_rate_and_the_time_left_are_those_of_this_run():
 # What is refused
 
 
-@pytest.mark.parametrize("output", ["rows.txt", "rows", "rows.xlsx"])
+@pytest.mark.parametrize("output", ["rows.txt", "rows", "rows.xls"])
 def test_an_output_of_an_unknown_kind_is_refused(bundle, output):
     message = refusal([write("news.jsonl", *NEWS)], Path(output), bundle)
-    assert message == f"{output}: unknown kind of file; expected .jsonl, .csv, .parquet"
+    assert message == f"{output}: unknown kind of file; expected .jsonl, .csv, .xlsx, .parquet"
 
 
 def test_an_input_that_is_not_there_is_named(bundle):

@@ -41,7 +41,7 @@ def menu(number):
 
 
 def rows(*numbers):
-    return "".join(json.dumps({"id": f"dinner-{n}", "text": menu(n), "title": f"Dinner {n}"}) + "\n" for n in numbers)
+    return "".join(json.dumps({"id": f"dinner-{n}", "text": menu(n)}) + "\n" for n in numbers)
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +197,7 @@ def test_an_output_among_its_inputs_is_no_input(label, whole):
 
 @outputs
 def test_a_crash_while_it_was_finished_is_mended(label, whole, output, monkeypatch):
-    def crash(self, rejected):
+    def crash(self, rejected, dropped, *, has_rows):
         raise Stop
 
     with monkeypatch.context() as patch:
@@ -209,7 +209,7 @@ def test_a_crash_while_it_was_finished_is_mended(label, whole, output, monkeypat
 
 def test_what_was_written_beyond_the_last_commit_does_not_count(label, whole):
     label("rows.jsonl", commits=3)
-    for name in ("rows", "rejects", "ids"):
+    for name in ("rows", "rejects", "dropped", "ids"):
         with Path(".rows.jsonl.partial", name).open("ab") as stream:
             stream.write(b'{"half": "a ro')
     label("rows.jsonl")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Protocol
 
-from pipeline.data.formats import delimited, jsonl, markdown, page, parquet, text
+from pipeline.data.formats import delimited, jsonl, markdown, page, parquet, text, word, workbook
 from pipeline.data.formats.rows import Reject, Row
 
 
@@ -32,12 +32,14 @@ FORMATS = (
     Format((".txt",), text.read, is_table=False),
     Format((".html", ".htm"), page.read, is_table=False),
     Format((".md",), markdown.read, is_table=False),
+    Format((".docx",), word.read, is_table=False),
     Format((".jsonl",), jsonl.read, same_columns=False),
     Format((".csv",), delimited.read),
     Format((".tsv",), partial(delimited.read, delimiters="\t")),
+    Format((".xlsx",), workbook.read),
     Format((".parquet",), parquet.read),
 )
-COMPRESSED = ".gz"  # may stand behind each suffix
+COMPRESSED, ARCHIVE = ".gz", ".zip"  # the first may stand behind each suffix; the second holds any of these files
 SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
 TABLES = tuple(suffix for form in FORMATS if form.is_table for suffix in form.suffixes)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from pipeline.data.formats import rows
+from pipeline.data.formats.columns import name_columns
 from pipeline.data.formats.rows import Reject, Row
 
 
@@ -21,9 +22,24 @@ def read(stream: IO[bytes], where: str) -> Iterator[Row | Reject]:
                 pass
             yield Reject(place, f"is longer than {rows.MOST_BYTES:,} bytes")
         elif line.strip():
-            try:
-                fields = json.loads(line.decode("utf-8-sig"))
-            except (ValueError, RecursionError) as error:
-                yield Reject(place, f"is no JSON in UTF-8 ({error})")
-                continue
-            yield Row(place, fields) if isinstance(fields, dict) else Reject(place, "is no JSON object")
+            yield _read_line(line, place)
+
+
+def _read_line(line: bytes, where: str) -> Row | Reject:
+    try:
+        fields = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        return Reject(where, f"is no JSON in UTF-8 ({error})")
+    if not isinstance(fields, dict):
+        return Reject(where, "is no JSON object")
+    try:
+        return Row(where, dict(zip(name_columns(tuple(fields)), fields.values(), strict=True)))
+    except ValueError as error:
+        return Reject(where, str(error))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field stands twice")
+    return fields
