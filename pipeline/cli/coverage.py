@@ -55,7 +55,7 @@ def coverage(
     from pipeline.coverage.periods import check_dimensions, choose_period
     from pipeline.coverage.rows import find_rows
     from pipeline.reporting.coverage_page import write_page
-    from pipeline.reporting.coverage_words import Source, answer
+    from pipeline.reporting.coverage_words import Source, alike, answer, leaning, speaking
 
     dimensions = None if by is None else check_dimensions(by)
     if output.exists() and not output.is_dir():
@@ -76,8 +76,8 @@ def coverage(
     page = write_page(measured, batch, source, output)
     if batch.rejects:
         sys.stderr.write(f"{batch.rejects.total():,} rows do not count; the first: {batch.first_reject}\n")
-    out.print(answer(measured), markup=False)
-    out.print(f"Page: {page}", markup=False)
+    said = (answer(measured), leaning(measured), speaking(batch), alike(measured), f"Page: {page}")
+    out.print("\n".join(filter(None, said)), markup=False)
     if log:
         from pipeline.reporting.coverage_log import log_coverage
 

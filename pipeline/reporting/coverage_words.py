@@ -146,18 +146,19 @@ def alike(coverage: Coverage) -> str:
     drift, labelled = coverage.drift, coverage.labelled
     if drift is None:
         return "Not measured: there is nothing to compare with. An earlier batch can serve: --reference ROWS."
+    light = drift.light.capitalize()
     parts = [f"{d.name} {percent(d.here)} here, {percent(d.there)} there" for d in drift.differences if d.is_real]
     if drift.auc and drift.auc.low > OTHER_WORDS:
         parts.append(f"its words tell {percent(drift.auc.value)} of pairs of articles apart")
     if not parts:
         few = coverage.overall.articles
         shown = f", as far as {few:,} article{'s' * (few != 1)} can show" if few < FEWEST_LABELLED[0] else ""
-        return f"The model says the same of this batch as of {drift.there}, and is as sure{shown}."
+        return f"{light}: the model says the same of this batch as of {drift.there}, and is as sure{shown}."
     if labelled and labelled.kind == "own":
         then = "If your labelled sentences had been drawn at random, that would be rare: the shares above are in doubt"
     else:
         then = "So the correction may not hold: label some sentences of this batch, drawn at random, to be sure"
-    return f"The batch differs from {drift.there}: {'; '.join(parts)}. {then}."
+    return f"{light}: the batch differs from {drift.there}: {'; '.join(parts)}. {then}."
 
 
 def left_out(coverage: Coverage, batch: Batch, source: Source) -> Iterator[tuple[str, str]]:

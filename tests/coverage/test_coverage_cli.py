@@ -2,12 +2,14 @@
 
 import csv
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from conftest import ARTICLES, article_text
 from predicted import LABEL_NAMES, predicted_rows, write_labels, write_rows
 
+from pipeline import tracking
 from pipeline.coverage import held_out
 from pipeline.coverage.held_out import NAME, HeldOut, write_held_out
 
@@ -155,13 +157,13 @@ def test_an_earlier_batch_is_what_a_batch_is_compared_with(project, run):
         assert run("rows.csv", "--reference", "before.csv")[0] == 0
         page = (project / "page" / "index.html").read_text(encoding="utf-8")
         assert "Is this batch like the earlier rows?" in page
-        assert f"<b>{light}.</b>" in page
+        assert f"</span>{light}: the" in page
     surer = [
         row | {"p_neutral": 0.98, "p_pro_dialogue": 0.01, "p_pro_sanctions": 0.01} for row in predicted_rows(60, 5)[0]
     ]
     write_rows(surer, project / "before.csv")
     run("rows.csv", "--reference", "before.csv")
-    assert "<b>Unlike.</b>" in (project / "page" / "index.html").read_text(encoding="utf-8")
+    assert "</span>Unlike: the" in (project / "page" / "index.html").read_text(encoding="utf-8")
 
 
 def test_rows_off_topic_count_nowhere(project, run):
@@ -225,21 +227,52 @@ def test_one_article_without_date_or_outlet_is_a_page_that_says_so(project, run)
     assert "Over time" not in page
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
-def test_a_batch_can_be_logged_with_its_page_and_tables(project, run, champion, bundle):
-    import mlflow
+class Recorder:
+    """A run that keeps what is logged to it."""
 
+    id = "7"
+
+    def __init__(self):
+        self.tables, self.folders = {}, {}
+
+    def version(self, run_id):
+        return f"stance/3 of {run_id}"
+
+    def params(self, values):
+        self.logged_params = values
+
+    def metrics(self, values):
+        self.logged_metrics = values
+
+    def note(self, words):
+        self.words = words
+
+    def table(self, rows, name):
+        self.tables[name] = rows
+
+    def folder(self, path, name):
+        self.folders[name] = sorted(file.name for file in path.iterdir())
+
+
+def test_a_batch_can_be_logged_with_its_page_and_tables(project, run, champion, bundle, monkeypatch):
+    logged, opened = Recorder(), []
+
+    def open_run(name, experiment):
+        opened.append((name, experiment))
+        return nullcontext(logged)
+
+    monkeypatch.setattr(tracking, "run", open_run)
     rows, truth = predicted_rows(60, 5)
     write_rows(rows, project / "rows.jsonl")
     write_labels(rows, truth, project / "mine.jsonl")
     code, said, _ = run("rows.jsonl", "--labels", "mine.jsonl", "--by", "outlet", "--log", "--model", champion)
-    assert code == 0
-    logged = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db").get_run(said.split("run ")[1].split()[0])
-    assert logged.info.run_name == "coverage page"
-    assert logged.data.params["model_digest"] == bundle.digest
-    assert logged.data.metrics["articles"] == 60
+    assert (code, opened) == (0, [("coverage page", "stance")])
+    assert "Logged as run 7 of the experiment stance" in said
+    assert logged.logged_params["model_digest"] == bundle.digest
+    assert logged.logged_params["model_version"] == f"stance/3 of {bundle.manifest.run_id}"
+    assert logged.logged_metrics["articles"] == 60
     share = float(table("overall")[0]["share pro-dialogue"])
-    assert logged.data.metrics["share_pro-dialogue"] == pytest.approx(share, abs=1e-4)
-    shown = json.loads(logged.data.tags["mlflow.loggedArtifacts"])
-    assert [entry["path"] for entry in shown] == ["outlet.json", "overall.json"]
-    assert logged.data.tags["mlflow.note.content"].startswith("**Of the sentences that take a side")
+    assert logged.logged_metrics["share_pro-dialogue"] == pytest.approx(share, abs=1e-4)
+    assert {name: len(rows) for name, rows in logged.tables.items()} == {"outlet": 3, "overall": 1}
+    assert logged.folders == {"page": ["index.html", "outlet.csv", "overall.csv"]}
+    assert logged.words.startswith("**Of the sentences that take a side")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.coverage.quotes import CONFIDENT, DIVIDED, MOST, RANDOM, Quotes
+from pipeline.errors import InputError
 
 NAMES, SIDES = ("tea", "coffee", "neither"), ("coffee", "tea")
 PROBABILITIES = np.random.default_rng(0).dirichlet([1, 1, 1], 400)
@@ -71,3 +72,9 @@ class Model:
 def test_rows_are_of_the_model_that_says_the_same_of_them(shift, same):
     assert gather(rows()).fit(Model(shift)) == same
     assert Quotes(NAMES, SIDES).fit(Model(shift))
+
+
+def test_rows_without_a_target_are_of_no_model_that_wants_one():
+    model = Model(0.0)
+    model.read = lambda text, target: (_ for _ in ()).throw(InputError("no target", "the model reads one"))
+    assert not gather(rows()).fit(model)

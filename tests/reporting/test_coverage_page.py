@@ -191,12 +191,12 @@ def test_the_page_says_what_its_correction_assumes():
 @pytest.mark.parametrize(
     ("kind", "errors", "here", "words"),
     [
-        ("own", 1.0, 0.06, "<b>Alike.</b> The model says the same of this batch as of the tea rooms"),
+        ("own", 1.0, 0.06, "Alike: the model says the same of this batch as of the tea rooms"),
         (
             "own",
             -3.5,
             0.04,
-            "<b>Somewhat unlike.</b> The batch differs from the tea rooms: tea 4.0 % here, 5.0 % there",
+            "Somewhat unlike: the batch differs from the tea rooms: tea 4.0 % here, 5.0 % there",
         ),
         ("own", 9.0, 0.2, "If your labelled sentences had been drawn at random, that would be rare"),
         ("held-out", 9.0, 0.2, "tea 20 % here, 5.0 % there. So the correction may not hold"),

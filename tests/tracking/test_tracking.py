@@ -137,6 +137,16 @@ def test_mistakes_are_a_table_that_the_ui_shows(client, runs, outcome):
     assert (table["why"] == "least confident").sum() == 6
 
 
+def test_a_run_shows_each_of_its_tables_and_knows_which_version_another_run_registered(client, outcome):
+    with tracking.run("tables", experiment="tea") as run:
+        for name in ("kettles", "cups", "kettles"):
+            run.table([{"name": name}], name)
+        assert run.version(outcome.run_id) == "stance/1"
+        assert run.version(run.id) == ""
+    shown = json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"])
+    assert [table["path"] for table in shown] == ["kettles.json", "cups.json"]
+
+
 def test_the_ui_opens_on_the_runs_with_the_columns_that_they_have(client, runs):
     experiment = client.get_experiment_by_name("stance").experiment_id
     page = tracking.runs_page(5000, "stance")
