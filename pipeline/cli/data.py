@@ -45,7 +45,7 @@ def split(config: ConfigFile = DEFAULT_CONFIG) -> None:
 def corpora(
     sources: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="A folder of clones, or tables that hold the text already; else it is downloaded."),
+        typer.Option("--from", help="Folders of clones, and tables that hold the text already; else it is downloaded."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Where training looks for them.")] = Path(".cache/corpora.jsonl"),
     labels: Annotated[Path, typer.Option(help="Labels that name their text by place.")] = Path("labels/external"),
@@ -61,10 +61,8 @@ def corpora(
     settings = read_config(config)
     known = read_external(labels, settings.label_names)
     with Bar() as bar:
-        if sources and all(source.is_file() for source in sources):
-            texts = room.load_texts(sources, known, settings.label_names)
-        elif sources:
-            texts = room.fetch_texts(known, room.clones(sources[0]), bar.update)
+        if sources:
+            texts = room.collect_texts(sources, known, settings.label_names, bar.update)
         elif host := room.find_host(settings):
             texts = room.fetch_texts(known, Download(host, output.with_name("downloads")), bar.update)
         else:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from pipeline.coverage.holders import Holders
 from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.shares import Sums, add_up
 from pipeline.data.articles import find_files
+from pipeline.data.dates import parse_date
 from pipeline.data.formats import find_format
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.data.tables import ByteCounter, read_rows
@@ -31,7 +30,6 @@ BUFFER = 20_000  # rows that are added up together
 LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
 # Probabilities may have been rounded to four digits.
 TOLERANCE = 0.005
-DATE = re.compile(r"(\d{4}-\d\d)(-\d\d)?(?![\d-])")
 
 NO = ("false", "0", "no")  # of the column `on_topic`
 
@@ -279,12 +277,6 @@ def _grow(values: np.ndarray, room: int, like: np.ndarray) -> np.ndarray:
 
 
 def read_date(value: object) -> str:
-    """Return the day or month that an ISO date names; empty for anything else, and for a day that never was."""
-    match = DATE.match(str(value or "").strip())
-    if match is None:
-        return ""
-    try:
-        date.fromisoformat(match[1] + (match[2] or "-01"))
-    except ValueError:
-        return ""
-    return match[0]
+    """Return the day or month that a date names; empty for a year alone, and for what is no date."""
+    day = parse_date(value)
+    return day if len(day) > 4 else ""

@@ -11,6 +11,7 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,18 +87,34 @@ def _may_come(content: bytes | OSError) -> bool:
     return isinstance(content, OSError) and not isinstance(content, FileNotFoundError)
 
 
-def clones(folder: Path) -> Read:
+def clones(*folders: Path) -> Read:
     """Return a reader of local clones: FOLDER/owner/name, FOLDER/name, or FOLDER itself."""
 
     def read(source: Source, check: Callable[[bytes], bool]) -> bytes:
         repository, _, path = source
-        for root in (folder / repository, folder / repository.split("/")[-1], folder):
-            file = (root / path).resolve()
-            if file.is_relative_to(folder.resolve()) and file.is_file():
-                return file.read_bytes()
+        for folder in folders:
+            for root in (folder / repository, folder / repository.split("/")[-1], folder):
+                file = (root / path).resolve()
+                if file.is_relative_to(folder.resolve()) and file.is_file():
+                    return file.read_bytes()
         raise FileNotFoundError("not in the clones")
 
     return read
+
+
+def collect_texts(
+    sources: Sequence[Path], labels: Sequence[dict[str, Any]], label_names: Sequence[str], on_progress: ProgressCallback
+) -> FetchedTexts:
+    """Take sentences from tables as far as they hold them, and the others from clones; InputError for neither."""
+    tables, folders = [file for file in sources if file.is_file()], [file for file in sources if file.is_dir()]
+    if gone := [file for file in sources if file not in (*tables, *folders)]:
+        raise InputError(gone[0], "no such file or folder", expected="a folder of clones, or a table")
+    texts = load_texts(tables, labels, label_names) if tables else FetchedTexts()
+    if folders:
+        known = {row["id"] for row in texts.rows}
+        others = fetch_texts([row for row in labels if row["id"] not in known], clones(*folders), on_progress)
+        texts = replace(others, rows=[*texts.rows, *others.rows])
+    return texts
 
 
 def load_texts(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_names: Sequence[str]) -> FetchedTexts:

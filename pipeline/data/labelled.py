@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import COLUMNS, Data
+from pipeline.data.dates import parse_date
 from pipeline.data.examples import Example
 from pipeline.data.formats import TABLES
+from pipeline.data.formats.columns import name_columns, to_text
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
@@ -111,7 +113,9 @@ class _Table:
 
     def __init__(self, label_names: tuple[str, ...], columns: Mapping[str, str], origin: str) -> None:
         self.examples: list[Example] = []
-        self._names, self._columns, self._origin = label_names, columns, origin
+        self._names, self._origin = label_names, origin
+        # A table's own names are read as those of its columns are.
+        self._columns = dict(zip(columns, name_columns(tuple(columns.values())), strict=True))
         self._ids: set[str] = set()
         self._ends: dict[str, tuple[int, int]] = {}  # of an article so far: rows, characters
 
@@ -120,7 +124,7 @@ class _Table:
             raise InputError(row.where, row.why)
         fields = self._translate(row)
         text, label = self._text_and_label(fields, row.where)
-        words = {name: " ".join(str(fields.get(name, "")).split()) for name in COLUMNS if name != "text"}
+        words = {name: " ".join(to_text(fields.get(name, "")).split()) for name in COLUMNS if name != "text"}
         try:
             "".join((text, *words.values())).encode()
         except UnicodeEncodeError:
@@ -146,7 +150,7 @@ class _Table:
             group=article,
             origin=words["source"] or self._origin,
             outlet=words["outlet"],
-            date=words["date"],
+            date=parse_date(words["date"]),
             target=words["target"],
         )
         self.examples.append(example)
@@ -163,7 +167,7 @@ class _Table:
         expected = ", ".join(self._columns.get(name, name) for name in ("id", *NEEDED))
         if missing := [self._columns.get(name, name) for name in NEEDED if name not in fields]:
             raise InputError(where, f"no {', '.join(missing)}", expected=expected)
-        text, label = fields["text"], str(fields["label"])
+        text, label = fields["text"], to_text(fields["label"])
         if not isinstance(text, str):
             raise InputError(where, f"`text` is {text!r}", expected="a text")
         if label not in self._names:

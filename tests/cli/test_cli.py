@@ -136,6 +136,27 @@ def test_predict_says_where_the_rejects_are(stance, project, champion):
     assert code == 0 and "1 inputs could not be read: rows.csv.rejected.jsonl says where and why" in out
 
 
+def test_predict_of_which_nothing_could_be_read_ends_with_2_and_the_first_reasons(stance, project, champion):
+    Path("rows.tsv").write_text("id\tbody\na\tTalks.\n")
+    code, _, err = stance("predict", "rows.tsv", article("a.pdf"), "-o", "rows.csv", "-m", champion)
+    assert code == 2 and not Path("rows.csv").exists()
+    first, second, third = err.splitlines()[-3:]
+    assert first == "stance: rows.csv: not written, nothing could be read; rows.csv.rejected.jsonl says why:"
+    assert second == "rows.tsv: no `text`; its columns are id, body; expected text"
+    assert third.startswith("a.pdf: unknown kind of file; expected .txt, .html, .htm, .md, .docx, .jsonl")
+
+
+def test_predict_says_what_it_left_out_and_which_dates_it_did_not_take(stance, project, champion):
+    row = {"id": "a", "text": "Advertisement\n\nTalks are soup.\n\n[pullquote]", "date": "3/4/2019"}
+    Path("news.jsonl").write_text(json.dumps(row))
+    code, out, _ = stance("predict", "news.jsonl", "-o", "rows.csv", "-m", champion, "--show-dropped", "dropped.jsonl")
+    assert code == 0 and out.splitlines()[1:] == [
+        "2 lines are no sentences (1 advertisement, 1 link); --show-dropped lists them",
+        "1 articles have no sure date ('3/4/2019'); it is left empty",
+    ]
+    assert len(Path("dropped.jsonl").read_text().splitlines()) == 2
+
+
 def test_predict_takes_rows_as_sentences(stance, project, champion):
     Path("rows.jsonl").write_text(json.dumps({"id": "a", "text": "Talks are soup. So is rain."}))
     out = stance("predict", "rows.jsonl", "-o", "labels.csv", "-m", champion, "--unit", "sentence")[1]

@@ -40,6 +40,11 @@ def annotation(label="neutral", annotator="ann", article_id="soup", start=0, end
 # Reading
 
 
+@pytest.mark.parametrize("row", [b"[" * 100_000, b'{"text": ' + b"[" * 100_000, b'{"start": ' + b"9" * 5000 + b"}"])
+def test_a_row_that_no_parser_can_hold_is_one_line(read, row):
+    assert "soup.jsonl:2: is no JSON in UTF-8" in refusal(read, ROW, row)
+
+
 def test_a_row_becomes_an_annotation_that_knows_its_place(tmp_path, read):
     assert read(ROW) == [Annotation("soup", 0, 5, "Soup.", "neutral", "ann", f"{tmp_path / 'soup.jsonl'}:1")]
 

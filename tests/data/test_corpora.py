@@ -94,6 +94,21 @@ def test_local_clones_serve_as_well(tmp_path):
     assert len(corpora.fetch_texts([TALK], corpora.clones(tmp_path), silent).rows) == 1
 
 
+def test_tables_and_clones_are_taken_together(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second" / "owner" / "name" / "a"
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+    (second / "remarks.md").write_text(PAGE)
+    held = table(tmp_path, {"id": BILL["id"], "text": "Its sponsor wants a tighter squeeze on Pyongyang."})
+    found = corpora.collect_texts([first, held, tmp_path / "second"], [TALK, BILL], LABELS, silent)
+    assert {row["id"] for row in found.rows} == {TALK["id"], BILL["id"]} and not found.missing
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="lunch: no such file or folder; expected a folder of clones, or a table"):
+        corpora.collect_texts([tmp_path / "lunch"], [TALK], LABELS, silent)
+
+
 def test_a_path_cannot_lead_out_of_the_clones(tmp_path):
     (tmp_path / "secret.md").write_text(PAGE, encoding="utf-8")
     (tmp_path / "clones").mkdir()

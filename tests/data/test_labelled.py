@@ -4,7 +4,9 @@ import csv
 import json
 from collections import Counter
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from pipeline.config import Config, Data
 from pipeline.data.dataset import load_dataset
@@ -303,6 +305,25 @@ def test_a_target_that_is_not_in_the_train_part_is_refused(table):
     path = table(content)
     message = refusal(load, path)
     assert message.startswith(f"{path}: target 'milk' is in the test part and not in the train part; expected tea")
+
+
+def test_numbers_of_a_table_are_read_without_its_decimals(tmp_path):
+    content = {"id": [1.0, 2.0], "text": ["More tea.", "No tea."], "label": [0.0, 1.0]}
+    parquet.write_table(pyarrow.table(content), tmp_path / "tea.parquet")
+    first, second = read_labelled(tmp_path / "tea.parquet", ("0", "1"))
+    assert (first.article_id, first.label, second.article_id, second.label) == ("1", "0", "2", "1")
+
+
+def test_headers_and_dates_are_read_as_people_write_them(tmp_path):
+    (tmp_path / "tea.csv").write_text("ID;Tweet;LABEL;Date\na;More tea.;for;28 February 2019\n")
+    (row,) = read_labelled(tmp_path / "tea.csv", NAMES, {"text": "Tweet"})
+    assert (row.article_id, row.text, row.label, row.date) == ("a", "More tea.", "for", "2019-02-28")
+
+
+def test_a_column_is_named_in_the_config_as_in_the_table(tmp_path):
+    (tmp_path / "tea.csv").write_text("Text,Label\nMore tea.,for\n")
+    (row,) = read_labelled(tmp_path / "tea.csv", NAMES, {"text": "Text", "label": "Label"})
+    assert (row.text, row.label) == ("More tea.", "for")
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path):

@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import re
 import zipfile
@@ -116,6 +117,58 @@ def test_a_workbook_takes_text_with_control_characters(tmp_path):
 def test_a_broken_workbook_is_refused(tmp_path):
     (tmp_path / "batch.xlsx").write_bytes(b"no zip")
     assert "is no workbook" in refusal(tmp_path / "batch.xlsx")
+
+
+def packed(**files):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as book:
+        for name, text in files.items():
+            book.writestr(name, text)
+    return bytearray(content.getvalue())
+
+
+def damaged(offset, value):
+    """A workbook of whose files a byte of the header is another: how it is packed, or whether it is locked."""
+    content = io.BytesIO()
+    book = openpyxl.Workbook()
+    book.save(content)
+    changed = bytearray(content.getvalue())
+    for mark, place in ((b"PK\x03\x04", offset), (b"PK\x01\x02", offset + 2)):
+        for header in re.finditer(mark, content.getvalue()):
+            changed[header.start() + place] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(**{"[Content_Types].xml": "<Types"}),
+        packed(**{"[Content_Types].xml": "<Types/>", "xl/workbook.xml": "<x"}),
+        packed(soup="soup"),
+        damaged(8, 99),
+        damaged(6, 1),
+    ],
+    ids=["types", "workbook", "no files", "packed in another way", "locked"],
+)
+def test_a_workbook_that_is_broken_anywhere_is_one_line(tmp_path, content):
+    (tmp_path / "batch.xlsx").write_bytes(content)
+    line = r"\S+batch\.xlsx: is no workbook \(.+\); save it as \.xlsx or \.csv again$"
+    assert re.match(line, refusal(tmp_path / "batch.xlsx"))
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [{"result": 5}, {"result": [{"type": "textarea", "value": {"text": 5}}]}, {"result": [{"value": {"choices": 1}}]}],
+)
+def test_a_task_in_another_form_is_named(tmp_path, annotation):
+    (tmp_path / "batch.json").write_text(json.dumps([{"data": {"text": "Soup."}, "annotations": [annotation]}]))
+    assert "batch.json:task 1: " in refusal(tmp_path / "batch.json")
+
+
+def test_a_choice_that_is_json_without_end_is_one_line(tmp_path):
+    task = [{"article_id": "a", "start": 0, "end": 5, "text": "Soup.", "annotation_id": 1, "label": "[" * 100_000}]
+    (tmp_path / "batch.json").write_text(json.dumps(task))
+    assert read_batch(tmp_path / "batch.json")[0].fields["label"].startswith("[[[")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
