@@ -18,6 +18,7 @@ PERSON, SURNAME, OFFICE, COUNTRY, MEDIUM = "person", "surname", "office", "count
 CACHED = 20_000  # texts whose names are remembered
 WORDS = re.compile(r"\w+")
 OF = re.compile(r"\s(?:of|for)\s")
+INITIAL = re.compile(r"(?<=\s)[A-Z]\.\s")
 FORMER = re.compile(r"\b(?:former|ex|retired|late)\W*(?:[\w.']+\s){0,3}$", re.I)
 FEMALE = re.compile(r"\b(?:Ms|Mrs|daughter|sister|mother|wife)\b|woman\b")
 ARTICLE = re.compile(r"^(?:the|an?) ", re.I)
@@ -67,9 +68,13 @@ class Actors:
         # First word -> names that begin with it, the longest first, each with kind, actor and full name.
         self._names: dict[str, dict[str, tuple[str, str, str]]] = {}
         for key, entry in table.actors.items():
-            for name in entry.people:
-                self._add(_spell(name), (PERSON, key, _spell(name)))
-                self._add(_surname(name), (SURNAME, key, _spell(name)))
+            people = [_spell(name) for name in entry.people]
+            for name, spelt in zip(entry.people, people, strict=True):
+                # Donald J. Trump and Donald Trump are one, where both stand in the table.
+                short = INITIAL.sub("", spelt)
+                full = short if short in people else spelt
+                self._add(spelt, (PERSON, key, full))
+                self._add(_surname(name), (SURNAME, key, full))
             for kind, names in ((OFFICE, entry.offices), (COUNTRY, entry.countries), (MEDIUM, entry.media)):
                 for name in names:
                     self._add(name, (kind, key, name))
@@ -225,7 +230,7 @@ def _stands_alone(text: str, known: Known) -> bool:
 
 
 def _is_title(word: str) -> bool:
-    return word.lower().rstrip(".") in words("persons") | words("titles")
+    return word.lower().rstrip(".,") in words("persons") | words("titles")
 
 
 def _leads(word: str) -> bool:

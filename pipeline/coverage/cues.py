@@ -14,7 +14,6 @@ GAP = re.compile(r"(?:[c.]?w)?(?:[hv]|fv)*$")
 BESIDE = re.compile(r"c[^SATq.s]*(?:w[^q.]*)?c[hv]*$|w[^SAqs]*$|[fo][^SATq.cs]*c?[hv]*$|c[hv]+$|c(?=[DM])[^SATq.sc]*$")
 FAR = re.compile(r"c[^SAq.]*c[hv]*$")
 SHARED = re.compile(r"a[hv]*$")  # he came and said
-SEVERAL = frozenset("they we i you some many most few all both several".split())
 UNREAL = frozenset("should must could can may might".split())
 
 
@@ -74,35 +73,49 @@ def _find_subject(sentence: Sentence, verb: int) -> Mention | None:
     """Return who does what the verb at this word says."""
     letters, mentions = sentence.letters, sentence.mentions
     before = [m for m in mentions if m.last <= verb]
-    after = next((m for m in mentions if m.first > verb), None)
     free = [m for m in before if not m.is_governed and letters[m.last] != "g"]
-    participle = sentence.word(verb).endswith("ing")
-    if participle and before and before[-1].text.split()[-1].lower() in words("documents") and free:
-        return free[0]  # the ministry issued a statement saying
+    if sentence.word(verb).endswith("ing"):
+        return _find_subject_of_participle(sentence, verb, before, free)
     gap = letters[before[-1].last : verb] if before else "."
-    if before and GAP.match(gap) and (not before[-1].is_governed or "w" in gap or participle):
+    if before and "," in before[-1].text:
+        gap = gap.removeprefix("c")  # the minister, Kim Soup, said
+    if before and GAP.match(gap) and (not before[-1].is_governed or "w" in gap):
         # Of one person or country "support" is a noun, "supports" a verb.
         is_noun = not gap and sentence.word(verb) in infinitives() and not _is_several(before[-1])
         return None if is_noun else before[-1]
-    if before and participle and gap == "s" and sentence.word(verb - 1) == "as":
-        return before[-1]  # quoted him as saying
-    if not participle and not re.search("(?:^|qc?)$", letters[:verb]):
+    if not re.search("(?:^|qc?)$", letters[:verb]):
         for pattern, order in ((BESIDE, free), (FAR, free[::-1])):
             for m in order:
                 if pattern.match(letters[m.last : verb]):
                     return m
-    behind = re.search("(?:^|[qc])$", letters[:verb])
-    if after and after.first == verb + 1 and letters[verb] == "S" and behind and not participle:
-        return after  # "...", said the minister
-    if not participle or letters[max(verb - 1, 0)] in "fo":
+    after = next((m for m in mentions if m.first == verb + 1), None)
+    # "...", said the minister
+    return after if letters[verb] == "S" and re.search("(?:^|[qc])$", letters[:verb]) else None
+
+
+def _find_subject_of_participle(
+    sentence: Sentence, verb: int, before: list[Mention], free: list[Mention]
+) -> Mention | None:
+    """Return who is saying, wanting or doing something."""
+    letters, last = sentence.letters, before[-1] if before else None
+    if last and free and last.text.split()[-1].lower() in words("documents"):
+        return free[0]  # the ministry issued a statement saying
+    gap = letters[last.last : verb] if last else "."
+    if last and (GAP.match(gap) or (gap == "s" and sentence.word(verb - 1) == "as")):
+        return last  # with the minister saying; quoted him as saying
+    if letters[max(verb - 1, 0)] in "fo":
         return None
-    later = (m for m in mentions if m.first > verb and letters[m.first - 1] in "c.")
+    later = (m for m in sentence.mentions if m.first > verb and letters[m.first - 1] in "c.")
     return next(iter(free), None) or next(later, None)
 
 
 def _is_several(mention: Mention) -> bool:
     parts = mention.text.lower().split()
-    return "and" in parts or parts[-1].endswith("s") or bool({parts[0], parts[-1]} & (words("plurals") | SEVERAL))
+    return (
+        "and" in parts
+        or parts[-1].endswith("s")
+        or bool({parts[0], parts[-1]} & (words("plurals") | words("several") | {"they", "we", "i"}))
+    )
 
 
 def nearest(sentence: Sentence, cues: list[Cue]) -> Cue:

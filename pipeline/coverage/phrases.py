@@ -89,7 +89,7 @@ def _letter(word: str, begins: bool) -> str:
 
 HEAD = "(?:[NRM]+g[Mx]{0,2})*[NRM]*[NR]"
 MENTION = re.compile(
-    f"p(?:aD?{HEAD})?|D?{HEAD}(?:oD?{HEAD})*(?:aD?{HEAD})?|D[Mx]{{1,4}}(?=[hv]*S)|Dx(?=[hv]+A)|M(?=[hv]*[SA])"
+    f"p(?:aD?{HEAD})?|D?{HEAD}(?:oD?{HEAD})*(?:(?<=R)cN{{1,4}}(?=c)|aD?{HEAD})?|D[Mx]{{1,4}}(?=[hv]*S)|Dx(?=[hv]+A)|M(?=[hv]*[SA])"
 )
 
 
@@ -124,7 +124,9 @@ class Sentence:
         self.words = list(islice(_word_pattern().finditer(text), LONGEST))
         self.quoted, self.ends_open = self._find_quotations(in_quotation)
         self.letters = self._find_letters()
-        self.mentions = [self._mention(match) for match in MENTION.finditer(self.letters)]
+        found = MENTION.finditer(self.letters)
+        # An adjective alone is nobody, but for some and many.
+        self.mentions = [self._mention(m) for m in found if m[0] != "M" or self.word(m.start()) in words("several")]
 
     def word(self, position: int) -> str:
         """Return a word in lower case."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from pipeline.coverage.actors import UNKNOWN, WRITER, Actors
 from pipeline.coverage.cues import Cue, find_cues, is_unreal, nearest, outer
@@ -18,6 +19,7 @@ from pipeline.coverage.phrases import CLOSING, OPENING, Mention, Sentence, curl,
 
 DIRECT, INDIRECT, MIXED, ACT, VOICE = "direct", "indirect", "mixed", "act", "voice"
 BACK = 12  # sentences in which whom a pronoun means is looked for
+PLACES = 20  # sentences in which it is looked for who somebody is
 AROUND = 4  # sentences between a quotation and whoever speaks it
 OWN_WORDS, REPORTS = 0.05, 0.1  # in an opinion, for each sentence: "we" at least, "said" at most
 NESTED = 7  # words from "said" to whoever is said to want something
@@ -267,7 +269,7 @@ class _Article:
             text = full.text.rpartition(" and ")[2]
             beside = f"{beside}; {text}{self._beside(j, full)[len(full.text) :]}"
         if (surname := SURNAME.search(text)) and self.actors.find(text, beside) == UNKNOWN:
-            places = [j for j, other in enumerate(self.texts) if surname[1] in other]
+            places = self._find_places(range(len(self.texts)), surname[1])
             others = ((j, m) for j in places for m in self.sentence(j).mentions if m.text.endswith(surname[1]))
             beside = "; ".join([beside, *(self._beside(j, m) for j, m in others)])
         return self.actors.full_name(text), beside
@@ -292,12 +294,15 @@ class _Article:
             fuller = re.compile(rf"\b{part}\s[A-Z]", re.I)
         else:
             return None
-        for j in places:
-            if part in self.texts[j] or part.title() in self.texts[j]:
-                for m in self.sentence(j).mentions:
-                    if len(m.text) > len(text) and fuller.search(m.text) and self._agrees(text, m.text):
-                        return j, m
+        for j in self._find_places(places, part):
+            for m in self.sentence(j).mentions:
+                if len(m.text) > len(text) and fuller.search(m.text) and self._agrees(text, m.text):
+                    return j, m
         return None
+
+    def _find_places(self, order: Iterable[int], part: str) -> Iterable[int]:
+        """Return the first sentences that hold a word, in an order."""
+        return islice((j for j in order if part in self.texts[j] or part.title() in self.texts[j]), PLACES)
 
     def _agrees(self, text: str, fuller: str) -> bool:
         """Say whether the table does not speak against one mention for another."""

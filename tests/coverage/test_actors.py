@@ -12,7 +12,7 @@ actors:
   cooks:
     title: the cooks
     former: guests
-    people: [Olga NOODLE, Bob MCBROTH, KIM Chi-min]
+    people: [Olga NOODLE, Olga B. NOODLE, Bob MCBROTH, KIM Chi-min]
     offices: [Kitchen Council, chef, the minister]
     countries: [Noodleland, Noodlish]
   critics: {title: the critics, any_country: true, offices: [critics]}
@@ -55,6 +55,7 @@ def test_a_full_name_decides_then_an_office_a_surname_a_country(actors, mention,
         ("McBroth", "Bob McBroth"),
         ("Foreign Minister Olga Noodle", "Olga Noodle"),
         ("President Noodle", "Olga Noodle"),
+        ("Olga B. Noodle", "Olga Noodle"),
         ("Chief Cook Jim Ladle", "Jim Ladle"),
         ("the Kitchen Council", "Kitchen Council"),
         ("a senior Noodlish official", "senior Noodlish official"),

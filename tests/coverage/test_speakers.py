@@ -59,6 +59,13 @@ def find(*texts, at=-1):
         ("Kim's critics said talks are soup.", "Kim's critics", "us-other", "indirect"),
         ("He said China wanted talks, and added: “Soup is not enough for us.”", "He", "unknown", "direct"),
         ("Many say that talks are soup.", "Many", "unknown", "indirect"),
+        (
+            "Trump’s adviser, John Bolton, said sanctions stay.",
+            "Trump’s adviser, John Bolton",
+            "us-government",
+            "indirect",
+        ),
+        ("Nuclear want sanctions.", "", "writer", "voice"),
         # Somebody does it.
         ("The Security Council tightened sanctions on coal.", "The Security Council", "un", "act"),
         # Nobody but the writer.
@@ -157,3 +164,10 @@ def test_a_thousand_sentences_a_second():
     for _ in range(100):
         find_speakers(texts, [3, 4], ACTORS)
     assert 200 / (time.process_time() - began) > 1000
+
+
+def test_time_does_not_grow_with_how_often_somebody_is_named():
+    texts = ["Ann Ladle met him."] * 5000 + ["Ladle wants talks."] * 50
+    began = time.process_time()
+    find_speakers(texts, range(5000, 5050), ACTORS)
+    assert time.process_time() - began < 1
