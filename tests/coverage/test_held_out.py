@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.coverage.held_out import NAME, PRETRAINED, HeldOut, find_held_out, read_held_out, write_held_out
+from pipeline.coverage.domain import read_words, write_words
+from pipeline.coverage.held_out import NAME, PRETRAINED, WORDS, HeldOut, find_held_out, read_held_out, write_held_out
 from pipeline.errors import InputError
 
 FACTS = HeldOut(
@@ -49,6 +50,22 @@ def test_facts_belong_to_the_model_that_thinks_the_same_of_the_probes(shipped, s
         return np.array([[0.9 - shift, 0.05 + shift, 0.05]])
 
     assert (find_held_out(FACTS.label_names, predict_proba, shipped) is not None) == known
+
+
+def test_the_words_of_the_articles_lie_beside_their_facts(shipped):
+    def predict_proba(texts):
+        return FACTS.probe_probabilities
+
+    assert find_held_out(FACTS.label_names, predict_proba, shipped).words is None
+    write_words(shipped / "small" / WORDS, ["Kettle.", "Stove."])
+    assert find_held_out(FACTS.label_names, predict_proba, shipped).words.shape[0] == 2
+
+
+@pytest.mark.parametrize("file", PRETRAINED.glob(f"*/{NAME}"), ids=lambda file: file.parent.name)
+def test_what_ships_has_the_words_of_each_article(file):
+    words = read_words(file.with_name(WORDS))
+    assert words.shape[0] == len(read_held_out(file).ids)
+    assert words.sum(1).min() > 20
 
 
 def test_a_model_of_other_labels_has_no_facts(shipped):

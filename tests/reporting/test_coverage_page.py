@@ -244,6 +244,14 @@ def test_a_chart_has_a_line_for_each_outlet_up_to_forty():
     assert "5 more stand in <code>outlet.csv</code>" in page
 
 
+def test_without_sides_there_are_tables_and_no_charts():
+    tables = [Table("outlet", (group("Kimchi Times", None),)), Table("month", (group("2017-01", None),))]
+    page = render(coverage(group(side=None), tables=tables, sides=()), batch(), SOURCE)
+    assert "Of all sentences in these 30 articles, 88 to 92" in page
+    assert page.count("<details open>") == 2
+    assert "<svg" not in page and 'class="range"' not in page
+
+
 def test_outlets_stand_from_one_side_to_the_other_and_those_that_say_little_last():
     outlets = {"Noodle Post": 0.4, "Kimchi Times": 0.9, "The Daily Parley": 0.6}
     groups = [group(name, Interval(side, side - 0.1, side + 0.1)) for name, side in outlets.items()]
