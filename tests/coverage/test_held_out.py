@@ -61,7 +61,7 @@ def test_the_words_of_the_articles_lie_beside_their_facts(shipped):
     assert find_held_out(FACTS.label_names, predict_proba, shipped).words.shape[0] == 2
 
 
-@pytest.mark.parametrize("file", PRETRAINED.glob(f"*/{NAME}"), ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", sorted(PRETRAINED.glob(f"*/{NAME}")), ids=lambda file: file.parent.name)
 def test_what_ships_has_the_words_of_each_article(file):
     words = read_words(file.with_name(WORDS))
     assert words.shape[0] == len(read_held_out(file).ids)
