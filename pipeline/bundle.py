@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from pipeline.classifiers import Classifier, State, cascade, create
 from pipeline.config import Candidate, probability_column
 from pipeline.data.examples import Example, divide, join
+from pipeline.data.files import write_whole_folder
 from pipeline.errors import InputError, describe_invalid
 from pipeline.manifest import FirstStageValues, Manifest, SecondStageValues
 from pipeline.scoring.abstention import UNCERTAIN, Abstention
@@ -197,20 +197,9 @@ def write_bundle(
     manifest = manifest.model_copy(update=filled)
     manifest = manifest.model_copy(update={"checksum": manifest.checksum_of_rest()})
     files[MANIFEST] = (json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
-    _put(folder, files)
-
-
-def _put(folder: Path, files: dict[str, bytes]) -> None:
-    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, content in files.items():
-        (partial / name).write_bytes(content)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with write_whole_folder(folder) as partial:
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.classifiers.tokenizer import load_tokenizer
 from pipeline.scoring.calibration import softmax
 from pipeline.scoring.metrics import confusion, macro_f1
 
@@ -73,9 +74,7 @@ class SecondStage:
 
 def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> FirstStage:
     """Build from what `to_dict` stored, the weights, and a tokenizer's file; ValueError if they do not fit together."""
-    from tokenizers import Tokenizer
-
-    loaded = Tokenizer.from_str(tokenizer.decode())
+    loaded = load_tokenizer(tokenizer)
     if weights.dtype != np.int8 or weights.shape != (loaded.get_vocab_size() + PAIRS,):
         raise ValueError(f"the first stage has weights {weights.dtype} of shape {weights.shape}: another tokenizer's")
     rest = tuple(map(float, values["rest"]))
@@ -109,9 +108,8 @@ def fit(tokenizer: bytes, texts: Sequence[str], probabilities: np.ndarray, stren
     """
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import Ridge
-    from tokenizers import Tokenizer
 
-    loaded = Tokenizer.from_str(tokenizer.decode())
+    loaded = load_tokenizer(tokenizer)
     vocabulary = loaded.get_vocab_size()
     rows, features, lengths = count_pieces(loaded, texts, vocabulary)
     shape = (len(texts), vocabulary + PAIRS)

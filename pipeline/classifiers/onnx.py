@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.classifiers.tokenizer import load_tokenizer
 from pipeline.data.examples import segments
 
 Precision = Literal["int8", "float32"]
@@ -46,10 +47,9 @@ class OnnxModel:
     def __init__(self, blobs: dict[str, bytes]) -> None:
         """Load `model.onnx` and `tokenizer.json` from bytes; ValueError if they do not fit or want other files."""
         import onnxruntime
-        from tokenizers import Tokenizer
 
         self.blobs = blobs
-        self._tokenizer = Tokenizer.from_str(blobs["tokenizer.json"].decode())
+        self._tokenizer = load_tokenizer(blobs["tokenizer.json"])
         if self._tokenizer.truncation is None:
             raise ValueError("tokenizer.json does not say how long a text may be")
         # Weights that lie in another file name it under this key; a graph has no other use for the word.

@@ -29,11 +29,16 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside the one to write; it takes that place, and what stood there goes last."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid4().hex[:8]
-    partial, old = (path.with_name(f".{path.name}.{mark}.{what}") for what in ("partial", "old"))
-    partial.mkdir()
+    """Yield a hidden folder beside the one to write; it takes that place, and what stood there goes last.
+
+    What a killed try left is put back or cleared. One process at a time may write a folder.
+    """
+    partial, old = (path.with_name(f".{path.name}.{what}") for what in ("partial", "old"))
+    if old.exists() and not path.exists():
+        old.rename(path)
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
         yield partial
         if path.exists():
