@@ -73,7 +73,7 @@ def predict(
     exact: bool = False,
     show_dropped: Path | None = None,
 ) -> Summary:
-    """Label every sentence of the inputs, one row each in input order.
+    """Label every sentence of files, folders or standard input (`-`), one row each in input order.
 
     The output appears whole, by a rename, once all is done; killed before, the same call goes on
     from the last chunk. What could not be read goes to `OUTPUT.rejected.jsonl` with where and why.
@@ -83,7 +83,7 @@ def predict(
         output: a `.jsonl`, `.csv`, `.xlsx` or `.parquet` file.
         bundle: the model.
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
-        on_progress: told after each chunk how far the batch is.
+        on_progress: called after each chunk with how far the batch is.
         restart: begin anew, whatever an earlier call has done.
         abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
         exact: the whole model scores every sentence, whatever its first stage would say.
@@ -91,29 +91,21 @@ def predict(
 
     """
     least = bundle.least_confidence() if abstain else None
-    begin = time.perf_counter()
-    rejected = output.with_name(output.name + ".rejected.jsonl")
-    inputs = list(inputs)
+    begin, rejected, inputs = time.perf_counter(), rejected_file(output), list(inputs)
     _check(inputs, output)
     own = {os.path.realpath(file) for file in (output, rejected, show_dropped) if file}
     inputs_digest, total = fingerprint_inputs(find_sources(inputs, own))
     batch: dict[str, object] = {"inputs": inputs_digest, "model": bundle.digest, "program": digest_program(bundle)}
     batch |= {"unit": unit, "abstain": least, "exact": exact, "chunk": CHUNK}
-    names = possible_labels(bundle, least)
     with closing(Journal(output, columns_of(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
-        summary = Summary(**journal.state.get("summary", {"labels": dict.fromkeys(names, 0)}))
+        nothing = {"labels": dict.fromkeys(possible_labels(bundle, least), 0)}
+        summary = Summary(**journal.state.get("summary", nothing))
         summary.resumed = summary.sentences
-        reading = read_chunks(
-            find_sources(inputs, own), unit, CHUNK, cursor, journal.ids(), ByteCounter(), bool(bundle.targets)
-        )
-        with Prefetcher(reading) as chunks:
+        sources, targets = find_sources(inputs, own), bool(bundle.targets)
+        with Prefetcher(read_chunks(sources, unit, CHUNK, cursor, journal.ids(), ByteCounter(), targets)) as chunks:
             for chunk in chunks:
-                if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
-                    bundle.read("")  # refused in one line: not one row has what the model wants
-                rows = score(chunk, bundle, least or 0.0, exact=exact)
-                _count(summary, chunk, rows, bundle.targets)
-                journal.commit(chunk, rows, summary={name: getattr(summary, name) for name in COUNTS})
+                rows = _commit(chunk, bundle, least, exact, summary, journal)
                 summary.seconds = time.perf_counter() - begin
                 summary.share = min(chunk.read / total, 1.0) if total else None
                 if rows:
@@ -122,6 +114,23 @@ def predict(
     summary.rejected = rejected if summary.rejects else None
     summary.seconds = time.perf_counter() - begin
     return summary
+
+
+def rejected_file(output: Path) -> Path:
+    """Return where stands what could not be read."""
+    return output.with_name(f"{output.name}.rejected.jsonl")
+
+
+def _commit(
+    chunk: Chunk, bundle: Bundle, least: float | None, exact: bool, summary: Summary, journal: Journal
+) -> list[dict[str, Any]]:
+    """Score a chunk, count it and write it to the journal; return its rows."""
+    if not chunk.sentences and not summary.sentences and NO_TARGET in (reject.why for reject in chunk.rejects):
+        bundle.read("")  # refused in one line: not one row has what the model wants
+    rows = score(chunk, bundle, least or 0.0, exact=exact)
+    _count(summary, chunk, rows, bundle.targets)
+    journal.commit(chunk, rows, summary={name: getattr(summary, name) for name in COUNTS})
+    return rows
 
 
 def digest_program(bundle: Bundle) -> str:

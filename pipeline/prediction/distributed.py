@@ -22,7 +22,7 @@ from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.onnx import providers
 from pipeline.data.articles import find_sources
 from pipeline.errors import InputError
-from pipeline.prediction import CHUNK, Summary, columns_of, possible_labels
+from pipeline.prediction import CHUNK, Summary, columns_of, possible_labels, rejected_file
 from pipeline.prediction.forms import SUFFIXES, schema
 from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
 
@@ -44,21 +44,11 @@ def predict(
     abstain: bool = False,
     exact: bool = False,
 ) -> Summary:
-    """Label every sentence of the inputs, one row each, as a folder of parquet files.
+    """Label every sentence of files and folders, one row each, as a folder of parquet files.
 
-    The folder appears whole, by a rename, once all is done. What could not be read goes to
-    `OUTPUT.rejected.jsonl` with where and why.
-
-    Args:
-        inputs: files and folders.
-        output: the folder.
-        model: an exported model.
-        unit: `article` (cut into sentences) or `sentence` (each row is one already).
-        address: HOST:PORT of a cluster, None: the cores of this machine.
-        restart: put the new folder in the place of one that is there.
-        abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
-        exact: the whole model scores every sentence, whatever its first stage would say.
-
+    The folder appears whole, by a rename, once all is done; `restart` puts it in the place of one that is there.
+    `model` is an exported folder, `address` HOST:PORT of a cluster, None: the cores of this machine; the rest is as
+    in `pipeline.prediction.predict`.
     """
     begin = time.perf_counter()
     inputs, output, model = list(inputs), output.absolute(), model.absolute()
@@ -120,20 +110,16 @@ def _cluster(address: str | None) -> Iterator[Any]:
             # Whether a cluster has a dashboard is its own affair.
             ray.init(address or "local", log_to_driver=False, include_dashboard=None if address else False)
         except Exception as error:  # of no kind of its own if Ray does not get going
-            then = (
-                "a cluster that asks for a token takes it from RAY_AUTH_MODE=token RAY_AUTH_TOKEN=..."
-                if address
-                else ""
-            )
-            raise InputError(where, f"cannot be had ({error})", then=then) from None
+            then = "a cluster that asks for a token takes it from RAY_AUTH_MODE=token RAY_AUTH_TOKEN=..."
+            raise InputError(where, f"cannot be had ({error})", then=then if address else "") from None
         signal.signal(signal.SIGTERM, before)  # Ray puts its own there
     try:
         yield ray
     except ray.exceptions.RayError as error:
-        told = re.findall(r"^\w*Error: (\[Errno \d+\] .*)$", str(error), re.MULTILINE)
-        if not told:
+        said = re.findall(r"^\w*Error: (\[Errno \d+\] .*)$", str(error), re.MULTILINE)
+        if not said:
             raise
-        raise InputError("--engine ray", f"a worker says: {told[-1]}") from None
+        raise InputError("--engine ray", f"a worker says: {said[-1]}") from None
     finally:
         if started:
             ray.shutdown()
@@ -195,7 +181,7 @@ def _finish(folder: Path, output: Path, bundle: Bundle, least: float | None) -> 
         summary.articles += compute.sum(compute.equal(batch["sentence_index"], 0)).as_py() or 0
         for found in batch["label"].value_counts().to_pylist():
             labels[found["values"]] += found["counts"]
-    rejected = output.with_name(output.name + ".rejected.jsonl")
+    rejected = rejected_file(output)
     with (folder / "rejected").open("wb") as stream:
         for part in sorted((folder / "rejects").glob("*.jsonl")):
             lines = part.read_bytes()
