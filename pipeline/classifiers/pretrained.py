@@ -31,7 +31,7 @@ from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
 from pipeline.scoring.abstention import Abstention
-from pipeline.scoring.calibration import Calibration, softmax
+from pipeline.scoring.calibration import softmax
 from pipeline.scoring.decision import DecisionRule
 
 if TYPE_CHECKING:
@@ -107,12 +107,7 @@ class Pretrained(LinearOverFrozen):
             raise InputError(
                 "the pretrained model", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
             )
-        order = [head.label_names.index(name) for name in label_names]
-        # Its calibration becomes part of its weights: its scores are calibrated logits.
-        calibration = Calibration.from_dict(head.calibration)
-        bias = np.array(calibration.bias or np.zeros(len(order)))
-        intercepts = head.intercepts / calibration.temperature + bias
-        self._weights = head.coefficients[order] / calibration.temperature, intercepts[order]
+        self._weights = head.calibrated(label_names)
 
 
 @dataclass(config=STRICT)

@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.evaluate import Evaluation
     from pipeline.evaluation.subsets import Subset
-    from pipeline.scoring.bootstrap import Interval
-
-MOST_WEAK = 4  # slices that are named
 
 
 def show_evaluation(evaluation: Evaluation, settings: Config) -> None:
-    """Print the scores beside the baselines, how far confidence can be believed, and where the model is weak."""
+    """Print what real documents give, then all scores beside the baselines, and where the model is weak."""
+    from pipeline.reporting.findings import MOST_WEAK, describe_real, describe_rows
+
+    if lead := describe_real(evaluation.main):
+        out.print(f"{lead}\n", markup=False)
     _show_subsets(evaluation)
+    _show_metrics(evaluation)
     _show_confidence(evaluation)
-    for subset in evaluation.subsets:
+    for subset in evaluation.main:
         _show_labels(subset, evaluation.label_names)
+    if evaluation.contrast:
+        _show_contrast(evaluation.contrast)
+    out.print(f"\nOf {describe_rows(evaluation, settings)} (macro-F1 {evaluation.macro_f1:.3f}):")
     for part in evaluation.weakest[:MOST_WEAK]:
         out.print(f"Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} sentences")
     if evaluation.behaviour:
@@ -39,53 +44,53 @@ def show_evaluation(evaluation: Evaluation, settings: Config) -> None:
     if evaluation.untried:
         out.print(f"Not tried, because the config names none: {', '.join(evaluation.untried)}.")
     if not settings.data.source:
-        out.print("Labels are a language model's reading under the codebook; authored articles are invented.")
+        out.print("Labels are a language model's reading under the codebook.")
 
 
 def _show_subsets(evaluation: Evaluation) -> None:
-    """Print what the labels are worth, on all rows and on parts of them, beside the baselines."""
-    whole = evaluation.subsets[0]
-    first, *others = [metric for metric, _ in whole.scores if metric.about_labels]
-    titles = [first.title, "95 % interval", *(metric.title for metric in others), *whole.baselines]
-    table = new_table("rows", "articles", "sentences", *titles)
+    """Print macro-F1 of all kinds of rows, beside the baselines."""
+    names = evaluation.headline.baselines
+    table = new_table("rows", "articles", "sentences", "macro-F1, 95 % interval", *names)
     for subset in evaluation.subsets:
         scores = subset.scores
-        headline = scores[first.key]
         table.add_row(
-            _name(subset),
-            str(scores.articles),
-            str(scores.rows),
-            f"{headline.value:.3f}",
-            _ends(headline) + (" †" if scores.few_articles else ""),
-            *(f"{scores[metric.key].value:.3f}" for metric in others),
-            *(f"{baseline[first.key].value:.3f}" for baseline in subset.baselines.values()),
+            ("  " if subset.nested else "") + subset.name + (" ‡" if subset.measured else ""),
+            f"{scores.articles:,}",
+            f"{scores.rows:,}",
+            f"{scores['macro_f1']}{' †' if scores.few_articles else ''}",
+            *(f"{subset.baseline_scores[name]['macro_f1'].value:.3f}" for name in names),
         )
     out.print(table)
+    if evaluation.headline.measured:
+        out.print("‡ measured when the model was made, beside baselines trained on the real text: `stance corpora` brings it.")
     if any(subset.scores.few_articles for subset in evaluation.subsets):
         out.print("† fewer than ten articles: the interval is over sentences.")
 
 
+def _show_metrics(evaluation: Evaluation) -> None:
+    """Print all other scores: a line for each, a column for each kind of rows."""
+    table = new_table("score", *(subset.name for subset in evaluation.main), title="\nAll scores, 95 % intervals")
+    for metric in evaluation.headline.metrics[1:]:
+        intervals = [subset.scores.intervals.get(metric.key) for subset in evaluation.main]
+        table.add_row(metric.title, *(str(interval or "") for interval in intervals))
+    out.print(table)
+    for metric in evaluation.headline.metrics:
+        if metric.key == "positive_f1":
+            out.print(f"{metric.title}: {metric.meaning}.")
+
+
 def _show_confidence(evaluation: Evaluation) -> None:
-    """Print how far confidence can be believed, and what the threshold for abstaining comes to."""
+    """Print what the threshold for abstaining comes to, and what the first stage costs."""
     from pipeline.reporting.findings import describe_answers, describe_first_stage
     from pipeline.scoring.abstention import SHARES
 
-    chosen = [metric for metric, _ in evaluation.scores if not metric.about_labels]
-    title = "\nConfidence, with 95 % intervals"
-    if evaluation.abstention.confidence is not None:
-        title += "; `answered` and `right if answered` are from the threshold on"
-    table = new_table("rows", *(metric.title for metric in chosen), title=title)
-    for subset in evaluation.subsets:
-        intervals = [subset.scores.intervals.get(metric.key) for metric in chosen]
-        table.add_row(_name(subset), *(str(interval or "") for interval in intervals))
-    out.print(table)
-    if evaluation.answered_by_label:
-        answers = describe_answers(evaluation)
-        out.print(f"Right from the threshold on, by label: {answers} ({evaluation.subsets[0].name}).")
     out.print(f"{str(evaluation.abstention).capitalize()}.")
+    name = evaluation.headline.name
+    if evaluation.answered_by_label:
+        out.print(f"Right from the threshold on, by label: {describe_answers(evaluation)} ({name}).")
     curve = evaluation.risk_coverage
     right = ", ".join(f"{curve.at(share):.1%} of the most confident {share:.0%}" for share in SHARES)
-    out.print(f"Right without a threshold: {right}; area under the risk-coverage curve {curve.aurc:.3f}.")
+    out.print(f"Right without a threshold: {right}; area under the risk-coverage curve {curve.aurc:.3f} ({name}).")
     if evaluation.first_stage:
         out.print(describe_first_stage(evaluation))
 
@@ -94,35 +99,30 @@ def _show_labels(subset: Subset, label_names: Sequence[str]) -> None:
     table = new_table("label", "precision", "recall", "F1", "sentences", title=f"\n{subset.name}, per label")
     for label in subset.scores.by_label(label_names):
         scores = (label.precision, label.recall, label.f1)
-        table.add_row(label.name, *(f"{value:.3f}" for value in scores), str(label.rows))
+        table.add_row(label.name, *(f"{value:.3f}" for value in scores), f"{label.rows:,}")
+    out.print(table)
+
+
+def _show_contrast(contrast: Subset) -> None:
+    title = f"\nInvented sentences in {contrast.scores.articles:,} groups that differ by little (contrast)"
+    table = new_table("labelled by", "sentences", *(metric.title for metric in contrast.metrics), title=title)
+    for name, scores in {"this model": contrast.scores, **contrast.baseline_scores}.items():
+        table.add_row(name, f"{scores.rows:,}", *(str(interval) for _, interval in scores))
     out.print(table)
 
 
 def show_comparison(comparison: Comparison, models: tuple[Path, Path], rows: Sequence[Example]) -> None:
     """Print two models' scores on the same rows, what the second has more, and the verdict."""
-    table = new_table("model", "macro-F1", "95 % interval", "right where the other is wrong")
-    lines = [
-        (f"A {models[0]}", comparison.first, comparison.only_first),
-        (f"B {models[1]}", comparison.second, comparison.only_second),
-    ]
-    for name, scores, alone in lines:
-        table.add_row(name, f"{scores['macro_f1'].value:.3f}", _ends(scores["macro_f1"]), str(alone))
-    out.print(table)
-    table = new_table("score", "A", "B", "B - A", "95 % interval", "better is", title="\nAll scores")
+    for letter, folder in zip("AB", models, strict=True):
+        out.print(f"{letter}: {folder}", markup=False)
+    table = new_table("score", "A", "B", "B - A", "95 % interval", "better is")
     for metric, interval in comparison.first:
         gain, second = comparison.gains[metric.key], comparison.second[metric.key]
-        values = (f"{interval.value:.3f}", f"{second.value:.3f}", f"{gain.value:+.3f}")
+        values = (str(interval), str(second), f"{gain.value:+.3f}")
         better = "higher" if metric.higher_is_better else "lower"
         table.add_row(metric.title, *values, f"{gain.low:+.3f} to {gain.high:+.3f}", better)
     out.print(table)
     articles = len({row.group for row in rows})
-    out.print(f"\nMacro-F1 on {len(rows)} sentences of {articles} articles: {comparison.verdict}.")
-    out.print(f"McNemar's exact test on the rows where one alone is right: p = {comparison.p_value:.3g}.")
-
-
-def _name(subset: Subset) -> str:
-    return f"  {subset.name}" if subset.nested else subset.name
-
-
-def _ends(interval: Interval) -> str:
-    return f"{interval.low:.3f} to {interval.high:.3f}"
+    out.print(f"\nMacro-F1 on {len(rows):,} sentences of {articles:,} articles: {comparison.verdict}.")
+    alone = f"A alone is right on {comparison.only_first}, B alone on {comparison.only_second}"
+    out.print(f"{alone}: p = {comparison.p_value:.3g} by McNemar's exact test.")

@@ -103,38 +103,38 @@ def _ui(settings: Config) -> str:
 
 
 def _show_scores(outcome: TrainingResult, settings: Config) -> None:
-    """Print every metric of every candidate."""
+    """Print every metric of every candidate; that of the positive labels stands beside the F1 of each label."""
+    from pipeline.scoring.metrics import METRICS
     from pipeline.training.scores import score_result
 
-    scored = [(result, score_result(result, settings)) for result in outcome.results]
-    first, *others = scored[0][1].metrics
-    titles = (first.title, "95 % interval", *(metric.title for metric in others), "seconds")
+    first, *others = METRICS
+    titles = (f"{first.title}, interval", *(metric.title for metric in others), "seconds")
     table = new_table("candidate", "rows", *titles, title="Candidates on rows that are new to them")
-    for result, scores in scored:
-        headline = scores[first.key]
-        table.add_row(
-            _candidate(outcome, result),
-            str(scores.rows),
-            f"{headline.value:.3f}",
-            f"{headline.low:.3f} to {headline.high:.3f}",
-            *(f"{scores[metric.key].value:.3f}" for metric in others),
-            f"{result.seconds:.0f}",
-        )
+    for result in outcome.results:
+        scores = score_result(result, settings)
+        values = (str(scores[first.key]), *(f"{scores[metric.key].value:.3f}" for metric in others))
+        table.add_row(_candidate(outcome, result), str(scores.rows), *values, f"{result.seconds:.0f}")
     out.print(table)
 
 
 def _show_kinds_of_text(outcome: TrainingResult, settings: Config) -> None:
-    """Print macro-F1 on real and on invented text, and the F1 of each label."""
+    """Print macro-F1 on real and on invented text, the F1 of each label, and the mean of the positive ones."""
+    from pipeline.scoring.metrics import METRICS, metrics_for
     from pipeline.training.scores import score_kinds_of_text, score_result
 
-    columns = ("real", "invented", *settings.label_names)
+    means = [metric for metric in metrics_for(settings.label_names, settings.positive) if metric not in METRICS]
+    columns = ("real", "invented", *settings.label_names, *(metric.title for metric in means))
     table = new_table("candidate", *columns, title="\nMacro-F1 of real and of invented text, and F1 of each label")
     for result in outcome.results:
-        kinds = score_kinds_of_text(result, settings)
-        labels = score_result(result, settings).by_label(settings.label_names)
-        apart = (f"{kinds[kind].value:.3f}" if kind in kinds else "" for kind in ("real", "invented"))
-        table.add_row(_candidate(outcome, result), *apart, *(f"{label.f1:.3f}" for label in labels))
+        kinds, scores = score_kinds_of_text(result, settings), score_result(result, settings)
+        values = [kinds[kind].value if kind in kinds else None for kind in ("real", "invented")]
+        values += [label.f1 for label in scores.by_label(settings.label_names)]
+        values += [scores[metric.key].value for metric in means]
+        cells = ("" if value is None else f"{value:.3f}" for value in values)
+        table.add_row(_candidate(outcome, result), *cells)
     out.print(table)
+    for metric in means:
+        out.print(f"{metric.title}: {metric.meaning}.")
 
 
 def _candidate(outcome: TrainingResult, result: CandidateResult) -> str:

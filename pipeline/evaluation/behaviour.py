@@ -16,7 +16,9 @@ import numpy as np
 
 from pipeline.config import read_yaml
 from pipeline.errors import InputError, raise_problems
+from pipeline.scoring.decision import DecisionRule
 
+LIKELIEST = DecisionRule().decide
 # Keys of a case, by its kind.
 SHAPES = {"minimum": {"text", "label"}, "invariance": {"same"}, "direction": {"text", "than", "more"}}
 
@@ -107,25 +109,15 @@ def _case(capability: str, row: Any, where: str, label_names: Sequence[str]) -> 
     return Case(capability, kind, tuple(texts), label)
 
 
-def likeliest_labels(probabilities: np.ndarray) -> np.ndarray:
-    """Return the index of each row's likeliest label, shape (n,), of probabilities, shape (n, k)."""
-    return np.asarray(probabilities.argmax(1))
-
-
 def try_cases(
     cases: Sequence[Case],
     predict_proba: Callable[[Sequence[str]], np.ndarray],
     label_names: Sequence[str],
-    decide: Callable[[np.ndarray], np.ndarray] = likeliest_labels,
+    decide: Callable[[np.ndarray], np.ndarray] = LIKELIEST,
 ) -> Suite | None:
     """Put all cases to a model in one batch; None where there is no case.
 
-    Args:
-        cases: what to try.
-        predict_proba: maps texts to probabilities, shape (n, k).
-        label_names: the labels, in the order of the probabilities.
-        decide: maps probabilities to label indices, shape (n,).
-
+    `predict_proba` maps n texts to probabilities, shape (n, k), and `decide` these to label indices, shape (n,).
     """
     if not cases:
         return None

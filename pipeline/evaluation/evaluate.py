@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,22 @@ import numpy as np
 from pipeline.bundle import Bundle
 from pipeline.classifiers import Classifier
 from pipeline.config import Config
-from pipeline.data.dataset import Example, load_dataset
+from pipeline.data.dataset import load_dataset
 from pipeline.evaluation.attribution import Audit, audit, read_obvious
 from pipeline.evaluation.behaviour import Case, Suite, read_cases, try_cases
+from pipeline.evaluation.measured import measured_subsets
 from pipeline.evaluation.mistakes import ExplainedRow, select_errors
 from pipeline.evaluation.rows import ScoredRows, check_labels, fit_baselines, predict_rows, read_rows
 from pipeline.evaluation.slices import Slice, score_slices, weakest
-from pipeline.evaluation.subsets import Subset, score_parts, score_subset, score_with_out_of_fold
+from pipeline.evaluation.subsets import Subset, score_contrast, score_file, score_test_part, tested_metrics
 from pipeline.progress import ProgressCallback, ignore_progress
-from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage, threshold_metrics
+from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import softmax
-from pipeline.scoring.metrics import MACRO_F1, Reliability, difference, metrics_for, reliability_curve
+from pipeline.scoring.metrics import MACRO_F1, Reliability, difference, reliability_curve
 from pipeline.scoring.scores import Scores
+
+APART_PARTS = ("full-article-test", "contrast-test")  # of the test part, that are scored by themselves
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,12 @@ class FirstStageCost:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that is known of a model on one set of rows."""
+    """All that is known of a model on the test part, or on a file."""
 
     label_names: tuple[str, ...]
-    rows: ScoredRows
-    subsets: tuple[Subset, ...]  # the first one is all rows
+    subsets: tuple[Subset, ...]  # the first one is the headline: real documents, wherever some are known
+    contrast: Subset | None
+    rows: ScoredRows  # that are looked into: their text is here
     abstention: Abstention
     slices: tuple[Slice, ...]
     behaviour: Suite | None
@@ -53,42 +58,47 @@ class Evaluation:
     untried: tuple[str, ...]  # what the config names nothing for
 
     @property
-    def scores(self) -> Scores:
-        """The scores on all rows."""
-        return self.subsets[0].scores
+    def headline(self) -> Subset:
+        """What a reader should believe first."""
+        return self.subsets[0]
 
     @property
-    def best_baseline(self) -> str:
-        """The baseline with the highest macro-F1."""
-        baselines = self.subsets[0].baselines
-        return max(baselines, key=lambda name: baselines[name][MACRO_F1.key].value)
+    def main(self) -> list[Subset]:
+        """The subsets whose scores are shown in full: not the parts of others, nor what little text is here as well."""
+        whole = [subset for subset in self.subsets if not subset.nested]
+        return [subset for subset in whole if subset.measured or not (subset.real and self.headline.measured)]
+
+    @property
+    def scores(self) -> Scores:
+        """The scores of the headline."""
+        return self.headline.scores
 
     @cached_property
-    def gain(self) -> Interval:
-        """What macro-F1 is more than that of the best baseline, paired."""
-        return difference(MACRO_F1, self.rows.baselines[self.best_baseline], self.rows.predictions)
+    def macro_f1(self) -> float:
+        """The score on the rows that are looked into."""
+        return MACRO_F1.value(self.rows.predictions)
 
     @cached_property
     def reliability(self) -> Reliability:
         """Confidence against accuracy."""
-        return reliability_curve(self.rows.predictions)
+        return reliability_curve(self.headline.predictions)
 
     @cached_property
     def risk_coverage(self) -> RiskCoverage:
         """What is right when only the most confident rows are answered."""
-        return risk_coverage(self.rows.predictions)
+        return risk_coverage(self.headline.predictions)
 
     @property
     def weakest(self) -> list[Slice]:
         """Slices that are shown to be worse than the whole."""
-        return weakest(self.slices, self.scores[MACRO_F1.key].value)
+        return weakest(self.slices, self.macro_f1)
 
     @property
     def answered_by_label(self) -> dict[str, float]:
         """Of the answers from the threshold on, the share that is right, for each label that is answered."""
         if self.abstention.confidence is None:
             return {}
-        predictions = self.rows.predictions
+        predictions = self.headline.predictions
         answered = predictions.take(predictions.confidence >= self.abstention.confidence)
         return {
             name: float(answered.hits[answered.y_pred == label].mean())
@@ -102,25 +112,23 @@ def evaluate(
 ) -> Evaluation:
     """Answer what people ask before they trust a model: where it fails, is it calibrated, what it rests on.
 
-    Args:
-        bundle: the exported model.
-        config: says where articles, labels and the baselines' data are.
-        data: a labelled table to score instead of the test part.
-        on_progress: called with the share that is done, and words on what is being done.
-
-    Raises:
-        InputError: the config's labels are not the model's, or there is no row to score.
-
+    Scores a labelled table (`data`) in place of the test part. InputError where the config's labels are not the
+    model's, or there is no row to score.
     """
     check_labels(bundle, config)
     names = bundle.label_names
     cases, obvious = read_cases(config.evaluation.behaviour, names), read_obvious(config.evaluation.obvious)
     on_progress(0.0, "score rows")
     dataset = load_dataset(config)
-    train, main = dataset.part("train"), read_rows(dataset, config, data)
-    baselines = fit_baselines(train, names, config)
-    asked = predict_rows(bundle, baselines, [*main, *(() if data else dataset.part("full-article-test"))])
-    rows, whole_articles = asked.take(range(len(main))), asked.take(range(len(main), len(asked.examples)))
+    baselines = fit_baselines(dataset.part("train"), names, config)
+    parts = [read_rows(dataset, config, data), *(() if data else map(dataset.part, APART_PARTS))]
+    asked = predict_rows(bundle, baselines, list(chain.from_iterable(parts)))
+    rows, *apart = asked.split(*(len(part) for part in parts[:-1]))
+    if data:
+        subsets, contrast = score_file(data.name, rows, tested_metrics(bundle)), None
+    else:
+        subsets, rows = score_test_part(rows, apart[0], measured_subsets(bundle), bundle, config)
+        contrast = score_contrast(apart[1])
     texts = bundle.normalize(bundle.read_examples(rows.examples))
     on_progress(0.3, "try behaviour cases")
     keywords = baselines.get("keywords")
@@ -132,8 +140,9 @@ def evaluate(
     mistakes, unsure = select_errors(bundle, rows.examples, texts, rows.predictions)
     return Evaluation(
         label_names=names,
+        subsets=tuple(subsets),
+        contrast=contrast,
         rows=rows,
-        subsets=tuple(_score_subsets(rows, whole_articles, train, bundle, config, data.name if data else "")),
         abstention=bundle.abstention,
         slices=tuple(score_slices(rows.examples, rows.predictions, obvious)),
         behaviour=behaviour,
@@ -150,25 +159,6 @@ def _try_keywords(cases: Sequence[Case], keywords: Classifier | None, label_name
     if keywords is None:
         return None
     return try_cases(cases, lambda texts: softmax(keywords.decision_function(texts)), label_names)
-
-
-def _score_subsets(
-    rows: ScoredRows, whole_articles: ScoredRows, train: Sequence[Example], bundle: Bundle, config: Config, name: str
-) -> list[Subset]:
-    """Score a file of this name by its sources, or the test part by kinds of text."""
-    metrics = metrics_for(bundle.label_names, bundle.manifest.positive)
-    threshold = bundle.abstention.confidence
-    tested = metrics if threshold is None else (*metrics, *threshold_metrics(threshold))
-    origins = sorted({example.origin for example in rows.examples})
-    if name:
-        return score_parts(name, rows, {origin: [origin] for origin in origins}, tested)
-    invented, real = config.data.invented, [origin for origin in origins if origin not in config.data.invented]
-    subsets = score_parts("test part", rows, {"authored (invented text)": invented, "real text": real}, tested)
-    if whole_articles.examples:
-        subsets.append(score_subset("whole articles, all sentences", whole_articles, tested))
-    # The threshold was found on the rows out of fold: these cannot test it.
-    known = [example for example in train if example.origin not in invented]
-    return subsets + score_with_out_of_fold(rows.of_origins(real), known, bundle, metrics)
 
 
 def _first_stage_cost(bundle: Bundle, texts: Sequence[str], rows: ScoredRows) -> FirstStageCost | None:

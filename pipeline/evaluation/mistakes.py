@@ -48,12 +48,7 @@ def select_errors(
 ) -> tuple[list[ExplainedRow], list[ExplainedRow]]:
     """Return the most confident mistakes, and the least confident rows, 50 of each at most.
 
-    Args:
-        bundle: the model that predicted.
-        examples: the rows, length n.
-        texts: what the model reads of them, as `Bundle.normalize` has it.
-        predictions: of these rows.
-
+    Texts are what the model reads of the rows, as `Bundle.normalize` has it.
     """
     order = np.argsort(-predictions.confidence, kind="stable")
     wrong, unsure = order[~predictions.hits[order]][:MOST].tolist(), order[::-1][:MOST].tolist()

@@ -34,6 +34,12 @@ class ScoredRows:
         """Return the rows whose articles come from these places."""
         return self.take([row for row, example in enumerate(self.examples) if example.origin in origins])
 
+    def split(self, *sizes: int) -> list[ScoredRows]:
+        """Divide the rows into parts of these sizes, in order, and the rest."""
+        return [
+            self.take(rows.tolist()) for rows in np.split(np.arange(len(self.examples)), np.cumsum(sizes, dtype=int))
+        ]
+
     def take(self, rows: Sequence[int]) -> ScoredRows:
         """Return some of the rows, by position."""
         kept = np.array(rows, int)

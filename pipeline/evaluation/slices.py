@@ -96,14 +96,7 @@ def _group_rows(values: Sequence[str], *, in_order: bool) -> dict[str, list[int]
 def score_slices(
     examples: Sequence[Example], predictions: Predictions, obvious: re.Pattern[str] | None = None
 ) -> list[Slice]:
-    """Score every slice, each with its interval.
-
-    Args:
-        examples: the rows, length n.
-        predictions: of these rows.
-        obvious: words that anybody would search for.
-
-    """
+    """Score every slice, each with its interval; rows that hold an obvious word are one, where such words are known."""
     slices = []
     for dimension, value, rows in cut_rows(examples, obvious):
         own = predictions.take(rows)

@@ -1,57 +1,117 @@
-"""Scores on the subsets of rows that people ask about: all of them, real text, each source, whole articles."""
+"""Scores on the kinds of rows that people ask about: real documents first, then whole articles, then invented text."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
+from functools import cached_property
 
 from pipeline.bundle import Bundle
-from pipeline.classifiers import index_labels
-from pipeline.data.dataset import Example
+from pipeline.config import Config
 from pipeline.evaluation.rows import ScoredRows
-from pipeline.scoring.metrics import Metric
-from pipeline.scoring.predictions import Predictions, pool
+from pipeline.scoring.abstention import threshold_metrics
+from pipeline.scoring.bootstrap import Interval
+from pipeline.scoring.metrics import GROUPS_RIGHT, MACRO_F1, Metric, difference, metrics_for
+from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.scores import Scores, score
 
 
 @dataclass(frozen=True)
 class Subset:
-    """Scores on some rows: the model's, and the baselines' on the same rows, by their labels alone."""
+    """Rows of one kind, what the model and the baselines say of them, and how good that is."""
 
     name: str
-    scores: Scores
-    baselines: dict[str, Scores]
-    nested: bool = False  # its rows are among those of the subset above it
+    predictions: Predictions
+    baselines: dict[str, Predictions]
+    metrics: tuple[Metric, ...]
+    real: bool = False  # and not invented, nor somebody's file
+    measured: bool = False  # when the model was made: the text is not here
+    nested: bool = False  # its rows are among those of a subset above it
+
+    @classmethod
+    def of(cls, name: str, rows: ScoredRows, metrics: tuple[Metric, ...], **known: bool) -> Subset:
+        """Take the predictions of rows."""
+        return cls(name, rows.predictions, rows.baselines, metrics, **known)
+
+    def __str__(self) -> str:
+        """Count what is in it: `1,086 sentences of 349 real documents`."""
+        articles = self.name if self.real else f"articles ({self.name})"
+        return f"{self.scores.rows:,} sentences of {self.scores.articles:,} {articles}"
+
+    @cached_property
+    def scores(self) -> Scores:
+        """All scores of the model."""
+        return score(self.predictions, self.metrics)
+
+    @cached_property
+    def baseline_scores(self) -> dict[str, Scores]:
+        """The scores of the baselines, by their labels alone."""
+        about_labels = [metric for metric in self.metrics if metric.about_labels]
+        return {name: score(predictions, about_labels) for name, predictions in self.baselines.items()}
+
+    @property
+    def best_baseline(self) -> str:
+        """The baseline with the highest macro-F1."""
+        return max(self.baselines, key=lambda name: MACRO_F1.value(self.baselines[name]))
+
+    @cached_property
+    def gain(self) -> Interval:
+        """What macro-F1 is more than that of the best baseline, paired."""
+        return difference(MACRO_F1, self.baselines[self.best_baseline], self.predictions)
 
 
-def score_subset(name: str, rows: ScoredRows, metrics: Sequence[Metric], *, nested: bool = False) -> Subset:
-    """Score the model and the baselines on rows."""
-    about_labels = [metric for metric in metrics if metric.about_labels]
-    baselines = {name: score(predictions, about_labels) for name, predictions in rows.baselines.items()}
-    return Subset(name, score(rows.predictions, metrics), baselines, nested)
+def tested_metrics(bundle: Bundle) -> tuple[Metric, ...]:
+    """Return all metrics of a model, with those of its threshold where it has one."""
+    metrics, threshold = metrics_for(bundle.label_names, bundle.manifest.positive), bundle.abstention.confidence
+    return metrics if threshold is None else (*metrics, *threshold_metrics(threshold))
 
 
-def score_parts(
-    name: str, rows: ScoredRows, origins_of: Mapping[str, Collection[str]], metrics: Sequence[Metric]
-) -> list[Subset]:
-    """Score all rows, and those of each part, which is named by its origins, where there are several."""
-    parts = {part: rows.of_origins(origins) for part, origins in origins_of.items()}
-    nested = [score_subset(part, own, metrics, nested=True) for part, own in parts.items() if own.examples]
-    return [score_subset(name, rows, metrics), *(nested if len(nested) > 1 else [])]
+def score_file(name: str, rows: ScoredRows, metrics: tuple[Metric, ...]) -> list[Subset]:
+    """Score the rows of a file, and those of each source where there are several."""
+    return [Subset.of(name, rows, metrics), *by_origin(rows, metrics)]
 
 
-def score_with_out_of_fold(
-    real: ScoredRows, train: Sequence[Example], bundle: Bundle, metrics: Sequence[Metric]
-) -> list[Subset]:
-    """Score rows together with those of the train part that the model has predictions for from out of its folds."""
-    stored = bundle.manifest.out_of_fold
-    folded = [row for row in train if row.key in stored]
-    if not real.examples or not folded:
-        return []
-    probabilities, groups = np.array([stored[row.key] for row in folded]), np.array([row.group for row in folded])
-    y_true = index_labels(folded, bundle.label_names)
-    out_of_fold = Predictions(y_true, bundle.decide(probabilities), probabilities, groups)
-    scores = score(pool(real.predictions, out_of_fold), metrics)
-    return [Subset("real text, test and out of fold", scores, {})]
+def by_origin(rows: ScoredRows, metrics: tuple[Metric, ...]) -> list[Subset]:
+    """Score the rows of each origin, where there are several."""
+    origins = sorted({example.origin for example in rows.examples})
+    parts = [Subset.of(name, rows.of_origins([name]), metrics, nested=True) for name in origins]
+    return parts if len(parts) > 1 else []
+
+
+def score_test_part(
+    rows: ScoredRows, whole_articles: ScoredRows, measured: Iterable[Subset], bundle: Bundle, config: Config
+) -> tuple[list[Subset], ScoredRows]:
+    """Score real text, then invented text.
+
+    Args:
+        rows: of the test part.
+        whole_articles: every sentence of some articles.
+        measured: what is known of real text that is not here; asked for where there is too little of it.
+        bundle: the model.
+        config: says which text is invented, and how little is too little.
+
+    Returns:
+        The subsets, and the rows to look into: the real ones where there are enough.
+
+    """
+    metrics, origins = tested_metrics(bundle), {example.origin for example in rows.examples}
+    fiction = sorted(origins.intersection(config.data.invented))
+    real, invented = rows.of_origins(origins.difference(fiction)), rows.of_origins(fiction)
+    is_here = not fiction or len(real.examples) >= config.selection.real_rows
+    subsets = [] if is_here else list(measured)
+    if real.examples:
+        name = "real text that is here" if subsets else "real documents"
+        subsets += [
+            Subset.of(name, real, metrics, real=True),
+            *(by_origin(real, metrics) if is_here else ()),
+        ]
+    if whole_articles.examples:
+        subsets.append(Subset.of("whole articles", whole_articles, metrics, real=True))
+    if fiction:
+        subsets.append(Subset.of(f"invented text ({', '.join(fiction)})", invented, metrics))
+    return subsets, real if is_here else rows
+
+
+def score_contrast(rows: ScoredRows) -> Subset | None:
+    """Score invented sentences in groups that differ by little; None where there is none."""
+    return Subset.of("contrast", rows, (MACRO_F1, GROUPS_RIGHT)) if rows.examples else None

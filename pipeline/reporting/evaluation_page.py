@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.bundle import Bundle
 from pipeline.config import Config
-from pipeline.evaluation.attribution import is_exact
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.mistakes import ExplainedRow
 from pipeline.evaluation.slices import FEWEST_ROWS, Slice
@@ -36,16 +35,15 @@ def render(evaluation: Evaluation, bundle: Bundle, config: Config) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     place = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    origins = {example.origin for example in evaluation.rows.examples}
     return place.get_template(TEMPLATE).render(
         evaluation=evaluation,
         manifest=bundle.manifest,
         words=findings.describe(evaluation, config),
         charts=_draw(evaluation),
         most_confident=[(share, evaluation.risk_coverage.at(share)) for share in SHARES],
-        invented=", ".join(sorted(origins & set(config.data.invented))),
+        invented=", ".join(config.data.invented),
+        baselines=BASELINE_NAMES,
         fewest=FEWEST_ROWS,
-        exact_weights=is_exact(bundle),
         shade=_shade,
     )
 
@@ -54,16 +52,17 @@ def _draw(evaluation: Evaluation) -> dict[str, Markup]:
     """Draw all charts; they are escaped already, so they are marked as safe."""
     from markupsafe import Markup
 
-    whole, names = evaluation.subsets[0], evaluation.label_names
-    headline = [Mark("this model", whole.scores["macro_f1"], kind="own")]
-    headline += [
-        Mark(BASELINE_NAMES[name], scores["macro_f1"], kind="baseline") for name, scores in whole.baselines.items()
+    headline, overall = evaluation.headline, evaluation.macro_f1
+    marks = [Mark("this model", headline.scores["macro_f1"], kind="own")]
+    marks += [
+        Mark(BASELINE_NAMES[name], scores["macro_f1"], kind="baseline")
+        for name, scores in headline.baseline_scores.items()
     ]
-    overall = whole.scores["macro_f1"].value
+    matrix, slices = headline.scores.matrix, _mark_slices(evaluation.slices, overall)
     drawn = {
-        "headline": charts.draw_intervals(headline, "Macro-F1 of the model beside its baselines"),
-        "confusion": charts.draw_confusion(whole.scores.matrix, names, "Labels and predictions"),
-        "slices": charts.draw_intervals(_mark_slices(evaluation.slices, overall), "Macro-F1 by slice", overall),
+        "headline": charts.draw_intervals(marks, "Macro-F1 of the model beside its baselines"),
+        "confusion": charts.draw_confusion(matrix, evaluation.label_names, "Labels and predictions"),
+        "slices": charts.draw_intervals(slices, "Macro-F1 by slice", overall),
         "reliability": charts.draw_reliability(evaluation.reliability, "Accuracy against confidence"),
         "coverage": charts.draw_risk_coverage(evaluation.risk_coverage, "Accuracy of the most confident rows"),
     }

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from pipeline.config import Config
 from pipeline.evaluation.evaluate import Evaluation
+from pipeline.evaluation.subsets import Subset
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.scores import Scores
+
+MOST_WEAK = 4  # slices that are named
 
 
 def describe(evaluation: Evaluation, config: Config) -> dict[str, str]:
     """Return the sentences of the page, by what they are about."""
     return {
         "title": describe_title(evaluation),
-        "verdict": describe_verdict(evaluation, config),
+        "lead": describe_real(evaluation.main),
+        "verdict": describe_verdict(evaluation),
+        "rows": describe_rows(evaluation, config),
         "confusion": describe_confusion(evaluation.scores.matrix, evaluation.label_names),
         "calibration": describe_calibration(evaluation),
         "abstention": describe_abstention(evaluation),
@@ -27,16 +32,16 @@ def describe(evaluation: Evaluation, config: Config) -> dict[str, str]:
 
 def summarize(evaluation: Evaluation) -> str:
     """Return what the registered version says about the test part, as Markdown."""
-    best, whole = evaluation.best_baseline, evaluation.subsets[0]
-    lines = [f"{whole.scores.rows} sentences of {whole.scores.articles} articles:", "", *tabulate(whole.scores), ""]
-    lines += [
-        f"- {subset.name}: macro-F1 {subset.scores['macro_f1']} on {subset.scores.rows} sentences"
-        for subset in evaluation.subsets[1:]
-    ]
-    lines += [f"- {best}, the best baseline: macro-F1 {whole.baselines[best]['macro_f1']}"]
+    headline = evaluation.headline
+    lines = [f"{headline}{_when(headline)}:", "", *tabulate(headline.scores), ""]
+    lines += [f"- {subset}{_when(subset)}: macro-F1 {subset.scores['macro_f1']}" for subset in evaluation.subsets[1:]]
+    if evaluation.contrast:
+        lines.append(f"- {describe_contrast(evaluation.contrast)}")
+    best = headline.best_baseline
+    lines.append(f"- {best}, the best baseline: macro-F1 {headline.baseline_scores[best]['macro_f1']}")
     lines += [
         f"- weak on {part.dimension}: {part.value} ({part.macro_f1}, {len(part.rows)} sentences)"
-        for part in evaluation.weakest[:4]
+        for part in evaluation.weakest[:MOST_WEAK]
     ]
     if evaluation.behaviour:
         lines.append(f"- {evaluation.behaviour.rate:.0%} of {len(evaluation.behaviour.results)} behaviour cases pass")
@@ -45,28 +50,59 @@ def summarize(evaluation: Evaluation) -> str:
 
 def tabulate(scores: Scores) -> list[str]:
     """Return the lines of a Markdown table of all metrics."""
-    rows = [f"| {metric.title} | {interval} | {metric.meaning} |" for metric, interval in scores]
-    return ["| score | 95 % interval | what it is |", "| --- | --- | --- |", *rows]
+    rows = [[metric.title, interval, metric.meaning] for metric, interval in scores]
+    return markdown_table(["score", "95 % interval", "what it is"], rows)
+
+
+def markdown_table(columns: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    return [f"| {' | '.join(map(str, line))} |" for line in (columns, ["---"] * len(columns), *rows)]
 
 
 def describe_title(evaluation: Evaluation) -> str:
     """Say in one line whether the model beats its baselines, and how often it is right."""
-    better = "Better than its baselines" if evaluation.gain.low > 0 else "Not shown to be better than its baselines"
-    return f"{better}, and right on {evaluation.rows.predictions.hits.mean():.0%} of sentences"
+    headline = evaluation.headline
+    better = "Better than its baselines" if headline.gain.low > 0 else "Not shown to be better than its baselines"
+    return f"{better} on {headline.name}, and right on {headline.predictions.hits.mean():.0%} of sentences"
 
 
-def describe_verdict(evaluation: Evaluation, config: Config) -> str:
-    """Say whether the model beats its best baseline, and how much of the text is invented."""
-    gain = evaluation.gain
-    words = f"It scores {100 * gain.value:+.1f} points against its best baseline, {evaluation.best_baseline}"
-    words += f" ({_points(gain)}"
-    words += "): the gain is real." if gain.low > 0 else "): no gain is shown." if gain.high > 0 else "): it is worse."
+def describe_real(subsets: Iterable[Subset]) -> str:
+    """Say what real documents give, whole articles beside samples; empty where there is no real text."""
+    real = [subset for subset in subsets if subset.real and not subset.nested]
+    if not real:
+        return ""
+    scores = " and ".join(str(subset.scores["macro_f1"]) for subset in real)
+    return f"On {' and '.join(map(str, real))}: macro-F1 {scores}{_when(real[0])}."
+
+
+def _when(subset: Subset) -> str:
+    return ", measured when the model was made" if subset.measured else ""
+
+
+def describe_verdict(evaluation: Evaluation) -> str:
+    """Say whether the model beats its best baseline on the rows of the headline."""
+    headline, gain = evaluation.headline, evaluation.headline.gain
+    words = f"On {headline.name} it scores {100 * gain.value:+.1f} points against its best baseline, "
+    words += f"{headline.best_baseline} ({_points(gain)}"
+    return words + (
+        "): the gain is real." if gain.low > 0 else "): no gain is shown." if gain.high > 0 else "): worse."
+    )
+
+
+def describe_rows(evaluation: Evaluation, config: Config) -> str:
+    """Say which rows are looked into, and how many of them are invented."""
     examples = evaluation.rows.examples
     invented = sum(example.origin in config.data.invented for example in examples)
-    if invented:
-        words += f" {invented / len(examples):.0%} of these sentences were written for this project;"
-        words += " believe the rows of real text below first."
-    return words
+    words = f"the {len(examples):,} sentences of the test part whose text is here"
+    return f"{words}, {invented:,} of which are invented" if invented else words
+
+
+def describe_contrast(contrast: Subset) -> str:
+    """Say how well sentences are told apart that differ by little."""
+    return (
+        f"invented sentences in {contrast.scores.articles:,} groups that differ by little (contrast): "
+        f"macro-F1 {contrast.scores['macro_f1']}, groups wholly right {contrast.scores['groups_right']}"
+    )
 
 
 def describe_confusion(matrix: np.ndarray, label_names: Sequence[str]) -> str:
@@ -135,7 +171,7 @@ def describe_audit(evaluation: Evaluation) -> str:
         return single
     return (
         f"With the obvious words hidden (they stand in {audit.touched} sentences), macro-F1 goes from "
-        f"{evaluation.scores['macro_f1'].value:.2f} to {audit.masked.value:.2f} "
+        f"{evaluation.macro_f1:.2f} to {audit.masked.value:.2f} "
         f"({100 * audit.change.value:+.1f} points, {_points(audit.change)}). {single}"
     )
 

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.evaluation.slices import Slice
+from pipeline.evaluation.subsets import Subset
 from pipeline.manifest import Manifest
+from pipeline.reporting.findings import MOST_WEAK, describe_real, markdown_table
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.metrics import metrics_for
 
@@ -17,7 +19,6 @@ ENCODERS = {
     "pretrained/small": f"{MINILM}, adapted (`pipeline/pretrained/small`, Apache-2.0) by training on real "
     "sentences whose text is not in this repository: see its card",
 }
-MOST_WEAK = 4  # slices that are named
 # A paragraph is one line: MLflow shows a line's end as it stands.
 TEMPLATE = """\
 # Model card: {topic}
@@ -34,7 +35,7 @@ samples. Not for judging a single author, outlet or person, and not for text on 
 {provenance}
 
 ## Scores
-On the {rows:,.0f} rows that were held out while candidates were compared, whole articles at a time:
+{real}On the {rows:,.0f} rows that were held out while candidates were compared, whole articles at a time:
 
 {scores}
 
@@ -63,14 +64,13 @@ was trained on.
 """
 
 
-def write_card(manifest: Manifest, weak: Sequence[Slice] = ()) -> str:
+def write_card(manifest: Manifest, weak: Sequence[Slice] = (), measured: Sequence[Subset] = ()) -> str:
     """Return the card of an exported model as Markdown: what a training knows, which opens no test part.
 
-    Args:
-        manifest: of the model.
-        weak: slices of the held-out rows that are shown to be weaker than the whole, the weakest first.
-
+    It names the weakest slices of the held-out rows, and leads with what was measured on real documents when a
+    pretrained model was made.
     """
+    real = describe_real(measured)
     targets, encoders = manifest.targets, manifest.encoders
     return TEMPLATE.format(
         topic=manifest.topic,
@@ -83,6 +83,7 @@ def write_card(manifest: Manifest, weak: Sequence[Slice] = ()) -> str:
         targets=f", each toward a target ({', '.join(targets)})" if targets else "",
         data=_count_rows(manifest),
         provenance=_describe_labels(manifest),
+        real=f"{real}\n\n" if real else "",
         rows=manifest.selection.held_out["rows"],
         scores=_tabulate_scores(manifest),
         labels_table=_tabulate_labels(manifest),
@@ -102,7 +103,7 @@ def _count_rows(manifest: Manifest) -> str:
         counts.setdefault((origin, split), Counter())[label] += rows
     names = manifest.label_names
     lines = [[*place, *(count[name] for name in names)] for place, count in counts.items()]
-    return _table(["origin", "part", *names], lines)
+    return "\n".join(markdown_table(["origin", "part", *names], lines))
 
 
 def _describe_labels(manifest: Manifest) -> str:
@@ -125,18 +126,14 @@ def _tabulate_scores(manifest: Manifest) -> str:
         if metric.key in held_out:
             value, low, high = (held_out[f"{metric.key}{end}"] for end in ("", "_low", "_high"))
             lines.append([metric.title, Interval(value, low, high), metric.meaning])
-    return _table(["score", "95 % interval", "what it is"], lines)
+    return "\n".join(markdown_table(["score", "95 % interval", "what it is"], lines))
 
 
 def _tabulate_labels(manifest: Manifest) -> str:
     held_out = manifest.selection.held_out
-    return _table(["label", "F1"], [[name, f"{held_out[f'f1_{name}']:.3f}"] for name in manifest.label_names])
+    rows = [[name, f"{held_out[f'f1_{name}']:.3f}"] for name in manifest.label_names]
+    return "\n".join(markdown_table(["label", "F1"], rows))
 
 
 def _describe_weakness(part: Slice) -> str:
     return f"- Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} held-out sentences."
-
-
-def _table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

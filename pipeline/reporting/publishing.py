@@ -54,13 +54,15 @@ def publish(evaluation: Evaluation, bundle: Bundle, config: Config, data: Path |
 
 
 def _log(run: tracking.Run, evaluation: Evaluation) -> None:
-    """Log the test scores, under their keys with `test_` before them."""
+    """Log the scores of the headline, with `test_` before their keys, and how little differences are read."""
     values = {f"test_{metric.key}": interval.value for metric, interval in evaluation.scores}
     values["test_rows"] = evaluation.scores.rows
+    if evaluation.contrast:
+        values |= {f"test_contrast_{metric.key}": interval.value for metric, interval in evaluation.contrast.scores}
     if evaluation.behaviour:
         values["behaviour_rate"] = evaluation.behaviour.rate
     run.metrics(values)
-    for name, chart in draw_scores(evaluation.scores, evaluation.label_names, "test part").items():
+    for name, chart in draw_scores(evaluation.scores, evaluation.label_names, evaluation.headline.name).items():
         run.text(chart, f"test_{name}.svg")
     run.table(_rows(evaluation), "mistakes")
 
@@ -108,7 +110,8 @@ def numbers(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
     return {
         "model": {"digest": bundle.digest, "run_id": bundle.manifest.run_id, "label_names": evaluation.label_names},
         "subsets": [_describe_subset(subset) for subset in evaluation.subsets],
-        "gain_over_baseline": {"baseline": evaluation.best_baseline, **asdict(evaluation.gain)},
+        "contrast": evaluation.contrast and _describe_subset(evaluation.contrast),
+        "gain_over_baseline": {"baseline": evaluation.headline.best_baseline, **asdict(evaluation.headline.gain)},
         "slices": [_describe_slice(part) for part in evaluation.slices],
         "reliability": {name: values.tolist() for name, values in vars(evaluation.reliability).items()},
         "risk_coverage": {"right_of_most_confident": {f"{share:.0%}": curve.at(share) for share in SHARES}}
@@ -121,8 +124,9 @@ def numbers(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
 
 
 def _describe_subset(subset: Subset) -> dict[str, Any]:
-    baselines = {name: scores.to_dict() for name, scores in subset.baselines.items()}
-    return {"name": subset.name, **subset.scores.to_dict(), "baselines": baselines}
+    baselines = {name: scores.to_dict() for name, scores in subset.baseline_scores.items()}
+    kind = {"real": subset.real, "measured_when_made": subset.measured}
+    return {"name": subset.name, **kind, **subset.scores.to_dict(), "baselines": baselines}
 
 
 def _describe_slice(part: Slice) -> dict[str, Any]:

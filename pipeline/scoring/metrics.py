@@ -145,13 +145,14 @@ class Metric:
     statistic: Callable[[np.ndarray], np.ndarray] = np.asarray
     of_rows: Callable[[Predictions], np.ndarray] | None = None
     higher_is_better: bool = True
+    reads_probabilities: bool = True  # where it is of rows
     # The ends of the interval from the means of all rows and those of the resamples; None: percentiles.
     bounds: Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None = None
 
     @property
     def about_labels(self) -> bool:
         """Whether it looks at the labels that are given alone, and at no probability."""
-        return self.of_rows is None
+        return self.of_rows is None or not self.reads_probabilities
 
     def summarize(self, rows: Predictions) -> np.ndarray:
         """Return what the statistic is taken of, for all rows."""
@@ -212,7 +213,24 @@ def positive_f1(label_names: Sequence[str], positive: Sequence[str]) -> Metric:
     """Return the metric that is the mean F1 over some labels, as the official ones of stance detection are."""
     labels = [label_names.index(name) for name in positive]
     names = " and ".join(positive)
-    return Metric("positive_f1", f"F1 of {names}", f"the mean F1 of {names} alone", partial(macro_f1, labels=labels))
+    return Metric("positive_f1", "positive F1", f"the mean F1 of {names} alone", partial(macro_f1, labels=labels))
+
+
+def _wholly_right(rows: Predictions) -> np.ndarray:
+    """Return each row's part in the number of groups that are wholly right, and of all groups; shape (n, 2)."""
+    _, codes, sizes = np.unique(rows.groups, return_inverse=True, return_counts=True)
+    right = np.bincount(codes, rows.hits) == sizes
+    return np.stack([right[codes], np.ones(len(rows))], axis=1) / sizes[codes, None]
+
+
+GROUPS_RIGHT = Metric(
+    "groups_right",
+    "wholly right",
+    "the share of groups of which every sentence is right",
+    lambda means: _ratio(means[..., 0], means[..., 1]),
+    of_rows=_wholly_right,
+    reads_probabilities=False,
+)
 
 
 def metrics_for(label_names: Sequence[str], positive: Sequence[str] = ()) -> tuple[Metric, ...]:

@@ -44,9 +44,3 @@ class Predictions:
 def likeliest(y_true: np.ndarray, probabilities: np.ndarray, groups: Sequence[str] | np.ndarray) -> Predictions:
     """Return predictions that give each row its likeliest label."""
     return Predictions(y_true, probabilities.argmax(1), probabilities, np.asarray(groups))
-
-
-def pool(first: Predictions, second: Predictions) -> Predictions:
-    """Return the rows of both."""
-    pairs = zip(vars(first).values(), vars(second).values(), strict=True)
-    return Predictions(*(np.concatenate(pair) for pair in pairs))

@@ -12,6 +12,7 @@ from pipeline.classifiers.agreement import check_agreement, exported_form
 from pipeline.config import Config
 from pipeline.data.dataset import APART
 from pipeline.data.examples import join
+from pipeline.evaluation.measured import measured_subsets
 from pipeline.manifest import Manifest, Selection, TrainingData
 from pipeline.reporting.model_card import write_card
 from pipeline.scoring.abstention import Abstention, find_threshold
@@ -73,7 +74,7 @@ def export(
         manifest, exported, exported.first_stage(config.label_names), exported.second_stage(config.label_names)
     )
     manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, bundle, material)})
-    card = write_card(manifest, weak_slices(selected, config))
+    card = write_card(manifest, weak_slices(selected, config), list(measured_subsets(bundle)))
     write_bundle(folder, exported, manifest, card, bundle.first_stage, bundle.second_stage)
     return manifest, card
 

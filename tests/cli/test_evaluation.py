@@ -39,10 +39,9 @@ def mine(project):
 def test_eval_prints_every_metric_and_the_threshold(champion, mine, stance):
     code, out, _ = stance("eval", "--model", champion, "--data", mine)
     assert code == 0
-    heads = [line.split() for line in out.splitlines() if line.startswith("rows ")]
-    words = " ".join(word for head in heads for word in head)
-    assert all(metric.title in words for metric in METRICS)
-    assert re.search(r"mine.jsonl +\d\.\d{3} \[0\.\d{3}, \d\.\d{3}\]  +[01]\.\d{3} \[", out)
+    assert "macro-F1, 95 % interval" in out
+    assert all(re.search(rf"^{metric.title} +-?\d\.\d{{3}} \[", out, re.MULTILINE) for metric in METRICS[1:])
+    assert re.search(r"mine.jsonl +6 +6 +\d\.\d{3} \[0\.\d{3}, \d\.\d{3}\]", out)
     assert "Threshold 0.60: precision at least 0.7 (95 % lower bound on 400 held-out rows), answers 50%" in out
     assert "of the most confident 50%" in out and "area under the risk-coverage curve" in out
 

@@ -154,7 +154,7 @@ def labelled(bundle, *rows, **options):
 def test_a_training_chooses_by_the_metric_of_the_config(trained):
     outcome = trained[1]
     assert outcome.selected.candidate.name == "tfidf"
-    assert "tfidf has the highest F1 of favor and against on" in outcome.reason
+    assert "tfidf has the highest positive F1 on" in outcome.reason
 
 
 def test_the_manifest_knows_targets_positive_labels_and_topic(guests):
@@ -233,7 +233,11 @@ def test_probabilities_of_texts_without_their_targets_are_refused(guests):
 
 def test_an_evaluation_says_what_was_not_tried(guests, stance):
     code, out, _ = stance("eval", "--model", "models/guests", "--config", "configs/guests.yaml")
-    assert code == 0 and "F1 of favor and against" in out and "keywords" not in out.splitlines()[0]
+    assert (
+        code == 0
+        and "positive F1: the mean F1 of favor and against alone." in out
+        and "keywords" not in out.partition("All")[0]
+    )
     assert "Not tried, because the config names none: a keyword list, behaviour cases, a list of obvious words." in out
     assert "codebook" not in out
 
@@ -243,9 +247,9 @@ def test_an_evaluation_shows_both_metrics_and_the_targets(guests):
     found = evaluate(guests, config)
     page, _ = publish(found, guests, config)
     score = found.scores["positive_f1"]
-    assert f"| F1 of favor and against | {score} |" in summarize(found)
+    assert f"| positive F1 | {score} | the mean F1 of favor and against alone |" in summarize(found)
     content = page.read_text()
-    assert "F1 of favor and against" in content and "Stance of guests toward what is served" in content
+    assert "the mean F1 of favor and against alone" in content and "Stance of guests toward what is served" in content
     assert "Korea" not in content and "CODEBOOK" not in content
     numbers = json.loads((page.parent / "evaluation.json").read_text())
     assert numbers["subsets"][0]["positive_f1"]["value"] == score.value
@@ -265,7 +269,7 @@ def test_the_gate_compares_by_the_metric_of_the_model(guests):
     rows = load_dataset(read_config("configs/guests.yaml")).part("train")
     stored = guests.manifest.model_copy(update={"out_of_fold": {row.key: (0.2, 0.3, 0.5) for row in rows}})
     both = replace(guests, manifest=stored)
-    assert gate.compare(both, both, rows, [])[0].words.startswith("F1 of favor and against +0.0 points")
+    assert gate.compare(both, both, rows, [])[0].words.startswith("positive F1 +0.0 points")
 
 
 def test_the_registered_model_takes_a_target_column(guests, trained):

@@ -11,14 +11,17 @@ from conftest import LABEL_NAMES, make_manifest
 
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.rules import Majority
+from pipeline.cli.evaluation_summary import show_evaluation
 from pipeline.config import read_config
 from pipeline.data.dataset import load_dataset
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.reporting.findings import describe_first_stage
-from pipeline.scoring.abstention import Abstention
+from pipeline.evaluation.subsets import Subset, tested_metrics
+from pipeline.reporting.evaluation_page import render
+from pipeline.reporting.findings import describe_first_stage, describe_real, describe_rows, describe_title, summarize
 from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.predictions import Predictions
 
 TEXTS = ["Ease the embargo now.", "Close every loophole, the goose demanded.", "It rained."]
 
@@ -101,29 +104,86 @@ def test_every_metric_is_scored_and_baselines_by_their_labels_alone(config, own,
     whole = evaluate(load_bundle(champion), config, own).subsets[0]
     assert [metric.key for metric, _ in whole.scores][: len(METRICS)] == [metric.key for metric in METRICS]
     about_labels = [metric for metric in METRICS if metric.about_labels]
-    assert all([metric for metric, _ in scores] == about_labels for scores in whole.baselines.values())
+    assert all([metric for metric, _ in scores] == about_labels for scores in whole.baseline_scores.values())
 
 
-def test_the_threshold_is_not_tested_on_the_rows_that_chose_it(config, champion):
-    whole = load_bundle(champion)
-    train = load_dataset(config).part("train")
-    stored = {row.key: (0.1, 0.2, 0.7) for row in train}
-    update = {"out_of_fold": stored, "abstention": Abstention(0.7, 400, 0.2)}
-    evaluation = evaluate(replace(whole, manifest=whole.manifest.model_copy(update=update)), config)
-    names = {subset.name: subset.scores for subset in evaluation.subsets}
-    assert "answered" in names["test part"].intervals
-    pooled = names["real text, test and out of fold"]
-    assert "answered" not in pooled.intervals and pooled.rows == 6 + len(train)
-
-
-def test_invented_and_real_text_have_their_own_scores_where_there_are_both(config, project, champion):
-    assert [subset.name for subset in evaluate(load_bundle(champion), config).subsets] == ["test part"]
+def give_origin(project, article, origin):
     index = project / "seeds" / "index.csv"
-    index.write_text(index.read_text().replace("letter-5,letter,", "letter-5,authored,"))
-    whole, invented, real = evaluate(load_bundle(champion), config).subsets
-    assert (whole.nested, invented.nested, real.nested) == (False, True, True)
-    assert (invented.name, real.name) == ("authored (invented text)", "real text")
-    assert (whole.scores.matrix == invented.scores.matrix + real.scores.matrix).all() and real.scores.rows == 3
+    index.write_text(index.read_text().replace(f"{article},letter,", f"{article},{origin},"))
+
+
+def test_invented_and_real_text_have_their_own_scores_and_real_text_comes_first(config, project, champion):
+    bundle = load_bundle(champion)
+    assert [subset.name for subset in evaluate(bundle, config).subsets] == ["real documents"]
+    give_origin(project, "letter-5", "authored")
+    evaluation = evaluate(bundle, config)
+    assert [(subset.name, subset.real) for subset in evaluation.subsets] == [
+        ("real documents", True),
+        ("invented text (authored)", False),
+    ]
+    assert [subset.scores.rows for subset in evaluation.subsets] == [3, 3] and len(evaluation.rows.examples) == 6
+    assert describe_title(evaluation).partition(" on ")[2].startswith("real documents, and right on")
+    assert describe_real(evaluation.main).startswith("On 3 sentences of 1 real documents: macro-F1 ")
+    assert describe_rows(evaluation, config).endswith(
+        "6 sentences of the test part whose text is here, 3 of which are invented"
+    )
+
+
+def test_where_there_is_enough_real_text_it_alone_is_looked_into(config, project, champion):
+    give_origin(project, "letter-5", "authored")
+    few = config.model_copy(update={"selection": config.selection.model_copy(update={"real_rows": 3})})
+    assert {row.article_id for row in evaluate(load_bundle(champion), few).rows.examples} == {"letter-6"}
+
+
+def test_groups_that_differ_by_little_are_scored_by_themselves(config, project, champion):
+    give_origin(project, "letter-6", "contrast")
+    evaluation = evaluate(load_bundle(champion), config)
+    contrast = evaluation.contrast
+    assert [subset.scores.rows for subset in evaluation.subsets] == [3] and contrast.scores.rows == 3
+    assert contrast.scores["groups_right"].value == float(contrast.predictions.hits.all())
+    assert all(set(scores.intervals) == {"macro_f1", "groups_right"} for scores in contrast.baseline_scores.values())
+    assert "1 groups that differ by little (contrast)" in summarize(evaluation)
+
+
+def measured(bundle, hits):
+    """A kind of rows that was measured when the model was made: 40 articles, of which so many are right."""
+    y_true = np.arange(40) % 3
+    y_pred = np.where(np.arange(40) < hits, y_true, (y_true + 1) % 3)
+    rows = Predictions(y_true, y_pred, np.eye(3)[y_pred], np.array([f"d{n}" for n in range(40)]))
+    guess = replace(rows, y_pred=np.full(40, 2))
+    return Subset("real documents", rows, {"majority": guess}, tested_metrics(bundle), real=True, measured=True)
+
+
+def test_what_was_measured_comes_first_where_real_text_is_not_here(config, project, champion, monkeypatch):
+    bundle = load_bundle(champion)
+    monkeypatch.setattr("pipeline.evaluation.evaluate.measured_subsets", lambda model: iter([measured(model, 36)]))
+    assert not evaluate(bundle, config).headline.measured, "all text is here, and none is invented"
+    give_origin(project, "letter-5", "single")
+    evaluation = evaluate(bundle, config)
+    names = ["real documents", "real text that is here", "invented text (single)"]
+    assert [subset.name for subset in evaluation.subsets] == names
+    assert [subset.name for subset in evaluation.main] == names[::2]
+    assert describe_title(evaluation) == "Better than its baselines on real documents, and right on 90% of sentences"
+    lead = describe_real(evaluation.main)
+    assert lead.startswith("On 40 sentences of 40 real documents: macro-F1 0.9")
+    assert lead.endswith("], measured when the model was made.")
+    assert summarize(evaluation).startswith("40 sentences of 40 real documents, measured when the model was made:")
+    page = render(evaluation, bundle, config)
+    assert lead in page and "<h1>Better than its baselines on real documents" in page
+
+
+def test_the_tables_fit_into_a_hundred_columns(config, project, champion, monkeypatch, capsys):
+    monkeypatch.setattr("pipeline.evaluation.evaluate.measured_subsets", lambda model: iter([measured(model, 36)]))
+    give_origin(project, "letter-5", "single")
+    give_origin(project, "letter-6", "contrast")
+    bundle = load_bundle(champion)
+    aimed = bundle.manifest.model_copy(update={"positive": LABEL_NAMES[:2]})
+    show_evaluation(evaluate(replace(bundle, manifest=aimed), config), config)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("On 40 sentences of 40 real documents: macro-F1 ")
+    tables = [line for line in lines if "  " in line.strip()]
+    assert len(tables) > 25 and max(map(len, tables)) <= 100
+    assert any(line.startswith("keywords ") for line in tables) and any("wholly right" in line for line in tables)
 
 
 def test_an_empty_test_part_is_one_line(config, project, champion):

@@ -15,7 +15,6 @@ from pipeline.reporting.findings import describe_abstention, describe_answers, d
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.predictions import Predictions, likeliest
-from pipeline.scoring.scores import score
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
 
@@ -87,8 +86,7 @@ def test_the_page_says_what_the_threshold_comes_to(evaluated, content):
 
 
 def test_a_model_without_a_threshold_says_so(evaluated):
-    whole = evaluated[0].subsets[0]
-    plain = replace(whole, scores=score(evaluated[0].rows.predictions))
+    plain = replace(evaluated[0].headline, metrics=METRICS)
     without = replace(evaluated[0], abstention=Abstention(0.9, 41), subsets=(plain,))
     assert describe_abstention(without).startswith("There is no threshold for `--abstain`: no threshold is shown to")
     assert without.answered_by_label == {}
@@ -99,7 +97,7 @@ def test_the_answers_of_each_label_are_scored_apart(evaluated):
     predictions = likeliest(np.array([0, 2, 2, 1]), probabilities, list("abcd"))
     changed = replace(
         evaluated[0],
-        rows=replace(evaluated[0].rows, predictions=predictions),
+        subsets=(replace(evaluated[0].headline, predictions=predictions),),
         abstention=Abstention(0.7, 400, 0.6),
     )
     assert changed.answered_by_label == {"pro-sanctions": 0.5, "neutral": 1.0}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoef, precision_score, recall_score
 
 from pipeline.scoring.metrics import (
+    GROUPS_RIGHT,
     METRICS,
     accuracy,
     confusion,
@@ -204,10 +207,26 @@ def test_the_positive_labels_have_a_metric_where_some_are_named():
     plain, with_positive = metrics_for(("tea", "soup", "air")), metrics_for(("tea", "soup", "air"), ("soup", "tea"))
     assert plain == METRICS
     assert [metric.key for metric in with_positive] == ["macro_f1", "positive_f1", *(m.key for m in METRICS[1:])]
-    assert with_positive[1].title == "F1 of soup and tea"
+    assert with_positive[1].title == "positive F1" and "soup and tea" in with_positive[1].meaning
     assert with_positive[1].statistic(np.diag([3, 0, 2])) == 1.0
 
 
 @pytest.mark.parametrize("key", ["macro_f1", "positive_f1", "ece"])
 def test_a_metric_is_found_by_its_key(key):
     assert find_metric(key, ("tea", "soup"), ("soup",)).key == key
+
+
+def test_a_group_is_wholly_right_if_each_of_its_rows_is():
+    y_true, y_pred = np.array([0, 1, 0, 1, 0, 1, 0, 0]), np.array([0, 1, 0, 0, 0, 1, 1, 1])
+    rows = Predictions(y_true, y_pred, np.eye(2)[y_pred], np.array(list("aabbccdd")))
+    assert GROUPS_RIGHT.value(rows) == 0.5 and GROUPS_RIGHT.about_labels
+    uneven = replace(rows, groups=np.array(list("aabccccd")))
+    assert GROUPS_RIGHT.value(uneven) == 0.5  # a and b, not c and d, however many rows they have
+    interval = measure(GROUPS_RIGHT, pool_of(rows, 20))
+    assert interval.unit == "articles" and 0.3 < interval.low < 0.5 < interval.high < 0.7
+
+
+def pool_of(rows, times):
+    """The same rows many times, in other groups."""
+    parts = {name: np.concatenate([getattr(rows, name)] * times) for name in ("y_true", "y_pred", "probabilities")}
+    return Predictions(**parts, groups=np.array([f"{group}{n}" for n in range(times) for group in rows.groups]))

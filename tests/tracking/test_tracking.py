@@ -70,8 +70,8 @@ def test_the_card_in_the_folder_stands_on_the_registered_version(client, outcome
 def test_the_card_knows_held_out_rows_and_an_evaluation_adds_the_test_part(client, outcome):
     described = client.get_model_version_by_alias("stance", "champion").description
     card, _, added = described.partition("## On the test part")
-    assert "held out while candidates were compared" in card and "6 sentences of 2 articles:" not in card
-    assert added.strip().startswith("6 sentences of 2 articles:")
+    assert "held out while candidates were compared" in card and "6 sentences of 2 real documents:" not in card
+    assert added.strip().startswith("6 sentences of 2 real documents:")
     assert all(f"| {metric.title} | " in card and f"| {metric.title} | " in added for metric in METRICS)
 
 

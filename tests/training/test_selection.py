@@ -152,7 +152,7 @@ def test_a_config_may_choose_by_the_positive_labels_alone(tmp_path):
     chosen = settings.selection.model_copy(update={"metric": "positive_f1"})
     settings = settings.model_copy(update={"positive": ("for",), "selection": chosen})
     selected, reason = select([wrong, right], settings)
-    assert selected.candidate.name == "for" and "for has the highest F1 of for on 120 rows" in reason
+    assert selected.candidate.name == "for" and "for has the highest positive F1 on 120 rows" in reason
     assert (selected.y_pred[selected.y_true == 0] == 0).all()
 
 

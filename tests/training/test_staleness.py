@@ -53,6 +53,7 @@ EDITS = {
     "pretrained/small/adapter_model.safetensors": {"pretrained", "goes on"},
     "pretrained/small/README.md": set(),
     "pretrained/small/held_out.json": set(),
+    "pretrained/small/test_predictions.json": set(),
     "pretrained/small/first_stage.json": set(),
     "data/examples.py": FOLDS | BATCH | STUDY,
     "data/sentences.py": BATCH,

@@ -220,14 +220,6 @@ def test_evaluation_scores_the_exported_folder_beside_the_baselines(store):
     assert "test_macro_f1" in mlflow.MlflowClient().get_run(outcome.run_id).data.metrics
 
 
-def test_real_text_of_the_train_part_is_scored_out_of_fold(store):
-    outcome, _ = train()
-    found = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"))
-    scores = {subset.name: subset.scores for subset in found.subsets}
-    # Nothing in the small project is invented: 6 test rows and 18 of the train part.
-    assert scores["real text, test and out of fold"].rows == 24
-
-
 def test_people_can_score_the_model_on_their_own_labels(store):
     outcome, _ = train()
     rows = [{"id": i, "text": f"Talk to them, {i}.", "label": "pro-dialogue", "source": "ab"[i % 2]} for i in range(4)]
