@@ -313,19 +313,31 @@ NASTY_ROWS = [
 ]
 
 
-@pytest.fixture
-def evaluated(project, champion):
-    """An evaluation of a labelled file with nasty text on the shipped behaviour cases, and its page.
+@pytest.fixture(scope="session")
+def evaluation_of_nasty_text(champion, tmp_path_factory):
+    """A project, an evaluation of a labelled file with nasty text on the shipped behaviour cases, and its page.
 
     The threshold is such that two of the three rows are answered, and one of them is right.
     """
-    (project / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in NASTY_ROWS))
-    bundle, config = load_bundle(champion), read_config("configs/default.yaml")
-    tried_on = config.evaluation.model_copy(update={"behaviour": ROOT / "configs" / "behaviour"})
-    config = config.model_copy(update={"evaluation": tried_on})
+    folder = tmp_path_factory.mktemp("evaluated")
+    write_project(folder)
+    (folder / "nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in NASTY_ROWS))
+    bundle = load_bundle(champion)
     second = float(np.sort(bundle.predict_proba([row["text"] for row in NASTY_ROWS]).max(1))[1])
     manifest = bundle.manifest.model_copy(update={"abstention": Abstention(0.7, 400, second, 0.5)})
     bundle = replace(bundle, manifest=manifest)
-    evaluation = evaluate(bundle, config, project / "nasty.jsonl")
-    page, _ = publish(evaluation, bundle, config, project / "nasty.jsonl")
-    return evaluation, page
+    with chdir(folder):
+        config = read_config("configs/default.yaml")
+        tried_on = config.evaluation.model_copy(update={"behaviour": ROOT / "configs" / "behaviour"})
+        config = config.model_copy(update={"evaluation": tried_on})
+        evaluation = evaluate(bundle, config, folder / "nasty.jsonl")
+        page, _ = publish(evaluation, bundle, config, folder / "nasty.jsonl")
+    return folder, evaluation, folder / page
+
+
+@pytest.fixture
+def evaluated(evaluation_of_nasty_text, monkeypatch):
+    """The evaluation of nasty text and its page; the test stands in its project, and only reads."""
+    folder, evaluation, page = evaluation_of_nasty_text
+    monkeypatch.chdir(folder)
+    return evaluation, page.relative_to(folder)

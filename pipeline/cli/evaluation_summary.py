@@ -62,7 +62,9 @@ def _show_subsets(evaluation: Evaluation) -> None:
         )
     out.print(table)
     if evaluation.headline.measured:
-        out.print("‡ measured when the model was made, beside baselines trained on the real text: `stance corpora` brings it.")
+        out.print(
+            "‡ measured when the model was made, beside baselines trained on the real text: `stance corpora` brings it."
+        )
     if any(subset.scores.few_articles for subset in evaluation.subsets):
         out.print("† fewer than ten articles: the interval is over sentences.")
 

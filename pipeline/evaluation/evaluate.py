@@ -20,7 +20,7 @@ from pipeline.evaluation.measured import measured_subsets
 from pipeline.evaluation.mistakes import ExplainedRow, select_errors
 from pipeline.evaluation.rows import ScoredRows, check_labels, fit_baselines, predict_rows, read_rows
 from pipeline.evaluation.slices import Slice, score_slices, weakest
-from pipeline.evaluation.subsets import Subset, score_contrast, score_file, score_test_part, tested_metrics
+from pipeline.evaluation.subsets import Subset, score_contrast, score_file, score_test_part, metrics_of
 from pipeline.progress import ProgressCallback, ignore_progress
 from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage
 from pipeline.scoring.bootstrap import Interval
@@ -125,7 +125,7 @@ def evaluate(
     asked = predict_rows(bundle, baselines, list(chain.from_iterable(parts)))
     rows, *apart = asked.split(*(len(part) for part in parts[:-1]))
     if data:
-        subsets, contrast = score_file(data.name, rows, tested_metrics(bundle)), None
+        subsets, contrast = score_file(data.name, rows, metrics_of(bundle)), None
     else:
         subsets, rows = score_test_part(rows, apart[0], measured_subsets(bundle), bundle, config)
         contrast = score_contrast(apart[1])

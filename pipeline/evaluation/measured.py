@@ -21,7 +21,7 @@ from pipeline.config import LabelNames
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError, describe_invalid
 from pipeline.evaluation.rows import ScoredRows
-from pipeline.evaluation.subsets import Subset, tested_metrics
+from pipeline.evaluation.subsets import Subset, metrics_of
 from pipeline.manifest import Facts, Probability
 from pipeline.scoring.predictions import Predictions
 
@@ -76,7 +76,7 @@ class MeasuredRows(Facts):
             for y_pred in [indices(document.baselines[known] for document in documents)]
         }
         own = Predictions(y_true, bundle.decide(probabilities), probabilities, groups)
-        return Subset(name, own, baselines, tested_metrics(bundle), real=True, measured=True, nested=nested)
+        return Subset(name, own, baselines, metrics_of(bundle), real=True, measured=True, nested=nested)
 
 
 def measured_subsets(bundle: Bundle) -> Iterator[Subset]:

@@ -60,7 +60,7 @@ class Subset:
         return difference(MACRO_F1, self.baselines[self.best_baseline], self.predictions)
 
 
-def tested_metrics(bundle: Bundle) -> tuple[Metric, ...]:
+def metrics_of(bundle: Bundle) -> tuple[Metric, ...]:
     """Return all metrics of a model, with those of its threshold where it has one."""
     metrics, threshold = metrics_for(bundle.label_names, bundle.manifest.positive), bundle.abstention.confidence
     return metrics if threshold is None else (*metrics, *threshold_metrics(threshold))
@@ -94,7 +94,7 @@ def score_test_part(
         The subsets, and the rows to look into: the real ones where there are enough.
 
     """
-    metrics, origins = tested_metrics(bundle), {example.origin for example in rows.examples}
+    metrics, origins = metrics_of(bundle), {example.origin for example in rows.examples}
     fiction = sorted(origins.intersection(config.data.invented))
     real, invented = rows.of_origins(origins.difference(fiction)), rows.of_origins(fiction)
     is_here = not fiction or len(real.examples) >= config.selection.real_rows

@@ -142,7 +142,7 @@ def test_each_model_that_ships_was_measured_and_holds_no_text(shipped):
     assert (whole.scores.rows, whole.scores.articles) == (1613, 66)
     assert {"majority", "keywords", "tfidf"} == set(sampled.baselines) and sampled.gain.value > 0
     words = {word for row in (*measured.sampled, *measured.whole) for word in (row.article, row.source)}
-    assert max(map(len, words)) < 200 and not any(" " in word for word in words)
+    assert max(map(len, words)) < 300 and not any(" " in word for word in words)
 
 
 def test_the_figures_of_the_readme_are_those_that_ship():
