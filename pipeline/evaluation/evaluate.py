@@ -20,7 +20,7 @@ from pipeline.evaluation.measured import measured_subsets
 from pipeline.evaluation.mistakes import ExplainedRow, select_errors
 from pipeline.evaluation.rows import ScoredRows, check_labels, fit_baselines, predict_rows, read_rows
 from pipeline.evaluation.slices import Slice, score_slices, weakest
-from pipeline.evaluation.subsets import Subset, score_contrast, score_file, score_test_part, metrics_of
+from pipeline.evaluation.subsets import Subset, metrics_of, score_contrast, score_file, score_test_part
 from pipeline.progress import ProgressCallback, ignore_progress
 from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage
 from pipeline.scoring.bootstrap import Interval
