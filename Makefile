@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage bench-speakers pretrain clean
+.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage bench-speakers pretrain measure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -101,6 +101,10 @@ bench-speakers: $(READY)
 pretrain: $(READY)
 	$(STANCE) pretrain accurate $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 	$(STANCE) pretrain small $(foreach file,$(UNLABELLED),--unlabelled $(file)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+
+# After a new model in pipeline/pretrained/, `stance corpora` and `make train`: its predictions on the held-out documents.
+measure: $(READY)
+	$(VENV)/bin/python benchmarks/held_out.py --model $(MODEL) --config $(CONFIG)
 
 clean:
 	rm -rf $(VENV) .cache models mlflow.db* mlartifacts reports

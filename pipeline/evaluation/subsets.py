@@ -108,7 +108,7 @@ def score_test_part(
     if whole_articles.examples:
         subsets.append(Subset.of("whole articles", whole_articles, metrics, real=True))
     if fiction:
-        subsets.append(Subset.of(f"invented text ({', '.join(fiction)})", invented, metrics))
+        subsets += [Subset.of("invented text", invented, metrics), *by_origin(invented, metrics)]
     return subsets, real if is_here else rows
 
 

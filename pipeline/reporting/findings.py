@@ -98,7 +98,7 @@ def describe_rows(evaluation: Evaluation, config: Config) -> str:
 
 
 def describe_contrast(contrast: Subset) -> str:
-    """Say how well sentences are told apart that differ by little."""
+    """Say how well sentences are read that differ by little."""
     return (
         f"invented sentences in {contrast.scores.articles:,} groups that differ by little (contrast): "
         f"macro-F1 {contrast.scores['macro_f1']}, groups wholly right {contrast.scores['groups_right']}"

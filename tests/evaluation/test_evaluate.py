@@ -119,7 +119,7 @@ def test_invented_and_real_text_have_their_own_scores_and_real_text_comes_first(
     evaluation = evaluate(bundle, config)
     assert [(subset.name, subset.real) for subset in evaluation.subsets] == [
         ("real documents", True),
-        ("invented text (authored)", False),
+        ("invented text", False),
     ]
     assert [subset.scores.rows for subset in evaluation.subsets] == [3, 3] and len(evaluation.rows.examples) == 6
     assert describe_title(evaluation).partition(" on ")[2].startswith("real documents, and right on")
@@ -160,7 +160,7 @@ def test_what_was_measured_comes_first_where_real_text_is_not_here(config, proje
     assert not evaluate(bundle, config).headline.measured, "all text is here, and none is invented"
     give_origin(project, "letter-5", "single")
     evaluation = evaluate(bundle, config)
-    names = ["real documents", "real text that is here", "invented text (single)"]
+    names = ["real documents", "real text that is here", "invented text"]
     assert [subset.name for subset in evaluation.subsets] == names
     assert [subset.name for subset in evaluation.main] == names[::2]
     assert describe_title(evaluation) == "Better than its baselines on real documents, and right on 90% of sentences"
