@@ -119,10 +119,7 @@ class Bundle:
     def label(self, texts: str | Iterable[str], target: str = "") -> list[dict[str, Any]]:
         """Label texts, a sentence each: a row for each, its text and `columns`.
 
-        Args:
-            texts: sentences; a bare string is one.
-            target: what the stances are about, where the model was trained with targets.
-
+        A bare string is one sentence; `target` is what the stances are about, where a model was trained with targets.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         for number, text in enumerate(texts, 1):
@@ -164,16 +161,10 @@ def write_bundle(
     first_stage: cascade.FirstStage | None = None,
     second_stage: cascade.SecondStage | None = None,
 ) -> None:
-    """Write an exported model beside its place, then put it there; what stood there before goes last.
+    """Write an exported model, a classifier that was fitted on the whole train part and what answers before it.
 
-    Args:
-        folder: where it goes.
-        classifier: fitted on the whole train part.
-        manifest: what is known of it; the checksums and the first stage's numbers are filled in.
-        card: the model card, Markdown.
-        first_stage: answers before the classifier where it is sure; it shares its tokenizer.
-        second_stage: a smaller model that answers after that.
-
+    It is written beside its place, then put there; what stood there before goes last. The checksums and the numbers of
+    the stages are filled into the manifest; the first stage shares the classifier's tokenizer.
     """
     from safetensors.numpy import save
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -70,15 +69,11 @@ def read_rows(dataset: Dataset, config: Config, data: Path | None = None) -> tup
 
 def fit_baselines(train: Sequence[Example], label_names: Sequence[str], config: Config) -> dict[str, Classifier]:
     """Fit the baselines on the train part; without a lexicon there is no keyword list."""
-    options: dict[str, dict[str, Any]] = {kind: {} for kind in BASELINES}
-    if config.evaluation.lexicon:
-        options["keywords"] = {"lexicon": str(config.evaluation.lexicon)}
-    else:
-        del options["keywords"]
-    candidates = [Candidate(name=kind, kind=kind, options=own) for kind, own in options.items()]
-    baselines = {candidate.name: create(candidate, config.random_state) for candidate in candidates}
-    for baseline in baselines.values():
-        baseline.fit(train, label_names, ignore_progress)
+    baselines = {}
+    for kind in BASELINES if config.evaluation.lexicon else ("majority", "tfidf"):
+        options = {"lexicon": str(config.evaluation.lexicon)} if kind == "keywords" else {}
+        baselines[kind] = create(Candidate(name=kind, kind=kind, options=options), config.random_state)
+        baselines[kind].fit(train, label_names, ignore_progress)
     return baselines
 
 

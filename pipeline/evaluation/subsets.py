@@ -81,18 +81,9 @@ def by_origin(rows: ScoredRows, metrics: tuple[Metric, ...]) -> list[Subset]:
 def score_test_part(
     rows: ScoredRows, whole_articles: ScoredRows, measured: Iterable[Subset], bundle: Bundle, config: Config
 ) -> tuple[list[Subset], ScoredRows]:
-    """Score real text, then invented text.
+    """Score real text, then invented text; return the rows to look into as well, the real ones where there are enough.
 
-    Args:
-        rows: of the test part.
-        whole_articles: every sentence of some articles.
-        measured: what is known of real text that is not here; asked for where there is too little of it.
-        bundle: the model.
-        config: says which text is invented, and how little is too little.
-
-    Returns:
-        The subsets, and the rows to look into: the real ones where there are enough.
-
+    Where there is too little real text here, what was measured of it is asked for, and comes first.
     """
     metrics, origins = metrics_of(bundle), {example.origin for example in rows.examples}
     fiction = sorted(origins.intersection(config.data.invented))

@@ -39,12 +39,7 @@ class Journal:
     def __init__(self, output: Path, columns: Sequence[str], batch: dict[str, object], restart: bool = False) -> None:
         """Open the journal of an output, and take up the batch that is in it; InputError if that is another one.
 
-        Args:
-            output: the file that will be there in the end.
-            columns: of its rows.
-            batch: what the batch is, by the names in IDENTITY.
-            restart: throw away what is there.
-
+        A batch is known by the names in IDENTITY; `restart` throws away what is there.
         """
         from filelock import FileLock, Timeout
 

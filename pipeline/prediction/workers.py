@@ -50,13 +50,7 @@ def read_sentences(
 ) -> Iterator[pa.Table]:
     """Yield the sentences of a file, each with what is known of its article; write what could not be read.
 
-    Args:
-        file: one row, as `describe` has it.
-        unit: `article` (cut into sentences) or `sentence` (each row is one already).
-        first: of ids that several files hold, the place of the file in which they count.
-        rejects: a folder.
-        targets: whether the model reads one with each text.
-
+    A file is one row, as `describe` has it; `first` has the place of the file in which an id counts that several hold.
     """
     import pyarrow as pa
 

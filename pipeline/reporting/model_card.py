@@ -88,7 +88,11 @@ def write_card(manifest: Manifest, weak: Sequence[Slice] = (), measured: Sequenc
         scores=_tabulate_scores(manifest),
         labels_table=_tabulate_labels(manifest),
         reason=manifest.selection.reason,
-        weak="".join(f"{_describe_weakness(part)}\n" for part in weak[:MOST_WEAK]),
+        weak="".join(
+            f"- Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, "
+            f"{len(part.rows)} held-out sentences.\n"
+            for part in weak[:MOST_WEAK]
+        ),
         prevalence="" if manifest.source else PREVALENCE,
         encoders="; ".join(ENCODERS.get(name, f"`{name}`, whose own card states its licence") for name in encoders)
         or "none",
@@ -133,7 +137,3 @@ def _tabulate_labels(manifest: Manifest) -> str:
     held_out = manifest.selection.held_out
     rows = [[name, f"{held_out[f'f1_{name}']:.3f}"] for name in manifest.label_names]
     return "\n".join(markdown_table(["label", "F1"], rows))
-
-
-def _describe_weakness(part: Slice) -> str:
-    return f"- Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} held-out sentences."

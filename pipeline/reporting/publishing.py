@@ -30,13 +30,9 @@ SECTION = "## On the test part"  # of the registered version's description
 
 
 def publish(evaluation: Evaluation, bundle: Bundle, config: Config, data: Path | None = None) -> tuple[Path, str]:
-    """Write the report under `reports/`, log it to the run that made the model and describe the registered version.
+    """Write the report under `reports/`, log it to the model's run and describe the registered version.
 
-    A labelled file of the user's own (`data`) is reported and not logged.
-
-    Returns:
-        The page, and why it was not logged (empty if it was).
-
+    Returns the page, and why it was not logged (empty if it was): a labelled file of the user's own (`data`) is not.
     """
     manifest = bundle.manifest
     name = f"{manifest.created[:10]}-{bundle.digest[:8]}" + (f"-{data.stem}" if data else "")

@@ -20,7 +20,7 @@ from pipeline.bundle import read_manifest
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 
-# Who a folder is. The hidden ones: a model that is not judged yet, and what is on its way while a change goes on.
+# Who a folder is. The hidden ones: a model that is not compared yet, and what is on its way while a change goes on.
 Role = Literal["champion", "previous", "challenger", "staged", "retired", "returning"]
 HIDDEN = ("staged", "retired", "returning")
 JOURNAL = ".change.json"
@@ -91,7 +91,7 @@ def export_lock(place: Place) -> Iterator[None]:
 def recover(folder: Path) -> None:
     """Finish what a killed command began among the models beside a folder; one look where there is nothing.
 
-    InputError if the registry cannot be told yet: the folders are in order then, and the next command tries again.
+    InputError if the registry cannot learn of it yet: the folders are in order then, and the next command tries again.
     """
     for journal in sorted(folder.parent.glob(f".*{JOURNAL}")):
         with export_lock(Place(journal.with_name(journal.name.removeprefix(".").removesuffix(JOURNAL)))):
@@ -109,11 +109,8 @@ def install(place: Place, run: tracking.Run, registered_model: str, *, promoted:
         replaced = [("previous", "retired"), ("champion", "previous")] if place.folder.exists() else []
     moves = [move for move in replaced if place.path(move[0]).exists()] + moves
     store, run_id = run.place
-    params = {"promoted": verdict}
-    _carry_out(
-        place,
-        Change(moves=tuple(moves), store=store, registered_model=registered_model, run_id=run_id, params=params),
-    )
+    change = Change(moves=tuple(moves), store=store, registered_model=registered_model, run_id=run_id)
+    _carry_out(place, change.model_copy(update={"params": {"promoted": verdict}}))
 
 
 def rollback(place: Place, registered_model: str) -> tuple[str, str]:
@@ -127,17 +124,11 @@ def rollback(place: Place, registered_model: str) -> tuple[str, str]:
             raise InputError(previous, "there is no previous champion to return to", then="see `stance ui`")
         run_id = read_manifest(previous).run_id
         if tracking.waiting():
-            raise InputError(
-                "this project", "holds runs that their server does not know", then="run `stance sync` first"
-            )
-        moves: list[tuple[Role, Role]] = [
-            ("previous", "returning"),
-            ("champion", "previous"),
-            ("returning", "champion"),
-        ]
-        if not place.folder.exists():
-            moves.pop(1)
-        change = Change(moves=tuple(moves), store=tracking.tracking_uri(), registered_model=registered_model)
+            where, what = "this project", "holds runs that their server does not know"
+            raise InputError(where, what, then="run `stance sync` first")
+        replaced: list[tuple[Role, Role]] = [("champion", "previous")] if place.folder.exists() else []
+        moves = (("previous", "returning"), *replaced, ("returning", "champion"))
+        change = Change(moves=moves, store=tracking.tracking_uri(), registered_model=registered_model)
         return run_id, _carry_out(place, change)["champion"]
 
 

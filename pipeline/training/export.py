@@ -35,15 +35,7 @@ def export(
 ) -> tuple[Manifest, str]:
     """Write the folder; return the manifest and the card that stand in it.
 
-    Args:
-        folder: where to.
-        classifier: fitted on the whole train part.
-        selected: the candidate as it was compared.
-        reason: why this candidate.
-        run_id: the training's run.
-        material: what it learned from and was compared on.
-        config: of the training.
-
+    The classifier was fitted on the whole train part of the material; `selected` is the candidate as it was compared.
     """
     exported = exported_form(selected.candidate, classifier)
     rows = material.validation or material.train
