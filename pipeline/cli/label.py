@@ -70,8 +70,8 @@ def suggest(
         out.print(f"{count} sentences left out: {why}")
     guesses = Counter(row["guess"] for row in found.rows)
     blind = sum(row["sampling"] == "random" for row in found.rows)
-    told = ", ".join(f"{guesses[name]} {name}" for name in settings.label_names)
-    out.print(f"{len(found.rows)} of {len(found.pool.sentences)} sentences ({told}; {blind} drawn at random): {output}")
+    each = ", ".join(f"{guesses[name]} {name}" for name in settings.label_names)
+    out.print(f"{len(found.rows)} of {len(found.pool.sentences)} sentences ({each}; {blind} drawn at random): {output}")
     if output.suffix == ".json":
         out.print(
             f"Next: in Label Studio, paste {output.with_suffix('.xml')} as the labelling interface, import {output}"
@@ -130,8 +130,8 @@ def _take_in(rows: list[Row], settings: Config, annotator: str, articles: list[P
     done = import_batch(rows, settings, annotator=annotator, articles=articles, old_codebook=old_codebook)
     _print_rejects(done.rejects)
     counts = Counter(row.label for row in done.added)
-    told = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
-    out.print(f"{len(done.added)} annotations added" + f" ({told}): {settings.data.labels / LABELS}" * bool(done.added))
+    each = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
+    out.print(f"{len(done.added)} annotations added" + f" ({each}): {settings.data.labels / LABELS}" * bool(done.added))
     for count, what in [
         (done.known, "rows were there already and changed nothing"),
         (done.unlabelled, "rows have no label yet"),

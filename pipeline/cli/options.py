@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 
 
 def settle(model: Path) -> Path:
-    """Finish a change of champion that was killed; a registry that cannot be told yet keeps no model from use."""
+    """Finish a change of champion that was killed; a registry that cannot learn of it yet keeps no model from use."""
     from pipeline.training.champion import recover
 
     try:

@@ -81,7 +81,7 @@ def write_words(file: Path, texts: Iterable[str]) -> None:
 def tell_apart(here: Any, there: Any, random_state: int = 0) -> Interval | None:
     """Return the area under the ROC curve of a classifier of articles, cross-validated; None: too few articles.
 
-    0.5: their words do not differ; 1: every article can be told. Articles of the batch that are among the
+    0.5: their words do not differ; 1: every article can be recognized. Articles of the batch that are among the
     others too are left out.
     """
     from scipy.sparse import vstack

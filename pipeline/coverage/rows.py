@@ -118,7 +118,7 @@ def read_batch(
     Args:
         files: of `find_rows`.
         label_names: of the model that made the rows.
-        on_progress: told how far it is.
+        on_progress: called with how far it is.
         wanted: sentences whose probabilities are kept one by one, and their texts.
         sides: labels of which some sentences are kept.
         threshold: the confidence below which the model is not sure enough.

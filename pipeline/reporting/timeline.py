@@ -140,13 +140,13 @@ def _blocks(axis: Axis, periods: Sequence[Period]) -> list[str]:
 
 def _counts(axis: Axis, periods: Sequence[Period]) -> list[str]:
     """Draw how many articles each period has."""
-    most, floor = max(period.articles for period in periods), axis.bottom + BARS + 18
-    body = [draw_line(axis.left, floor, axis.right, floor, "grid"), draw_text(axis.left - 8, floor, "0", "tick", "end")]
-    body.append(draw_text(axis.left - 8, floor - BARS + 8, f"{most:,}", "tick", "end"))
-    body.append(draw_text(axis.left + 6, floor - BARS - 2, "articles", "small"))
+    most, base = max(period.articles for period in periods), axis.bottom + BARS + 18
+    body = [draw_line(axis.left, base, axis.right, base, "grid"), draw_text(axis.left - 8, base, "0", "tick", "end")]
+    body.append(draw_text(axis.left - 8, base - BARS + 8, f"{most:,}", "tick", "end"))
+    body.append(draw_text(axis.left + 6, base - BARS - 2, "articles", "small"))
     for period in periods:
         x, wide = axis.x(period.begin), axis.x(period.end) - axis.x(period.begin)
         tall = max(BARS * period.articles / most, 1.5)
-        place = f'x="{x + 0.5:.1f}" y="{floor - tall:.1f}" width="{max(wide - 1, 2):.1f}" height="{tall:.1f}"'
+        place = f'x="{x + 0.5:.1f}" y="{base - tall:.1f}" width="{max(wide - 1, 2):.1f}" height="{tall:.1f}"'
         body.append(f'<rect {place} class="count"/>')
     return body

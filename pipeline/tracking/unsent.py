@@ -24,7 +24,7 @@ def send(uri: str, mirror: Callable[[Path, str, str], None], describe: Callable[
 
     Args:
         uri: the server.
-        mirror: told the exported folder, the registered model and the alias that was kept, to set it on the server.
+        mirror: called with the folder, the registered model and the alias that were kept, to set it on the server.
         describe: gives the tags of an exported folder; earlier releases kept versions without all of them.
 
     Returns:

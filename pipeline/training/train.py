@@ -45,8 +45,8 @@ def train(
 
     Args:
         config: what to do.
-        on_progress: told the share that is done, and what is being done.
-        on_result: told each candidate's result as soon as there is one.
+        on_progress: called with the share that is done, and what is being done.
+        on_result: called with each candidate's result as soon as there is one.
         promote: make the new model champion even if it is worse than the standing one.
 
     """

@@ -60,8 +60,8 @@ def tune(
     Args:
         space: what to try.
         output: the config to write.
-        on_progress: told the share that is done, and what is being done.
-        on_result: told of each trial when it ends.
+        on_progress: called with the share that is done, and what is being done.
+        on_result: called with each trial when it ends.
         trials: how many for each candidate, in place of what the space says.
         minutes: after these no trial begins; each candidate has its share, and at least one trial.
         restart: throw away the trials of earlier runs.
