@@ -9,7 +9,6 @@ from conftest import NASTY
 from pipeline import tracking
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.reporting.publishing import publish
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
@@ -63,10 +62,10 @@ def test_scores_on_a_file_of_ones_own_are_not_logged(evaluated, champion, monkey
     assert logged == ["a-run"]
 
 
-def test_a_run_that_is_not_in_the_store_loses_no_report(project, champion, monkeypatch):
+def test_a_run_that_is_not_in_the_store_loses_no_report(evaluated, champion, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     bundle, config = load_bundle(champion), read_config("configs/default.yaml")
-    page, why = publish(evaluate(bundle, config), bundle, config)
+    page, why = publish(evaluated[0], bundle, config)
     assert page.exists() and "has no run a-run" in why
 
 
