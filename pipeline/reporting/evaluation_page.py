@@ -38,10 +38,10 @@ def render(evaluation: Evaluation, bundle: Bundle, config: Config) -> str:
     return place.get_template(TEMPLATE).render(
         evaluation=evaluation,
         manifest=bundle.manifest,
-        words=findings.describe(evaluation, config),
+        config=config,
+        findings=findings,
         charts=_draw(evaluation),
         most_confident=[(share, evaluation.risk_coverage.at(share)) for share in SHARES],
-        invented=", ".join(config.data.invented),
         baselines=BASELINE_NAMES,
         fewest=FEWEST_ROWS,
         shade=_shade,

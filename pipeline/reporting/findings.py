@@ -15,21 +15,6 @@ from pipeline.scoring.scores import Scores
 MOST_WEAK = 4  # slices that are named
 
 
-def describe(evaluation: Evaluation, config: Config) -> dict[str, str]:
-    """Return the sentences of the page, by what they are about."""
-    return {
-        "title": describe_title(evaluation),
-        "lead": describe_real(evaluation.main),
-        "verdict": describe_verdict(evaluation),
-        "rows": describe_rows(evaluation, config),
-        "confusion": describe_confusion(evaluation.scores.matrix, evaluation.label_names),
-        "calibration": describe_calibration(evaluation),
-        "abstention": describe_abstention(evaluation),
-        "first_stage": describe_first_stage(evaluation),
-        "audit": describe_audit(evaluation),
-    }
-
-
 def summarize(evaluation: Evaluation) -> str:
     """Return what the registered version says about the test part, as Markdown."""
     headline = evaluation.headline
@@ -93,7 +78,7 @@ def describe_rows(evaluation: Evaluation, config: Config) -> str:
     """Say which rows are looked into, and how many of them are invented."""
     examples = evaluation.rows.examples
     invented = sum(example.origin in config.data.invented for example in examples)
-    words = f"the {len(examples):,} sentences of the test part whose text is here"
+    words = f"the {len(examples):,} sentences whose text is here"
     return f"{words}, {invented:,} of which are invented" if invented else words
 
 

@@ -124,9 +124,7 @@ def test_invented_and_real_text_have_their_own_scores_and_real_text_comes_first(
     assert [subset.scores.rows for subset in evaluation.subsets] == [3, 3] and len(evaluation.rows.examples) == 6
     assert describe_title(evaluation).partition(" on ")[2].startswith("real documents, and right on")
     assert describe_real(evaluation.main).startswith("On 3 sentences of 1 real documents: macro-F1 ")
-    assert describe_rows(evaluation, config).endswith(
-        "6 sentences of the test part whose text is here, 3 of which are invented"
-    )
+    assert describe_rows(evaluation, config).endswith("6 sentences whose text is here, 3 of which are invented")
 
 
 def test_where_there_is_enough_real_text_it_alone_is_looked_into(config, project, champion):
