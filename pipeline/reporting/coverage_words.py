@@ -13,7 +13,7 @@ from pipeline.coverage.rows import Batch
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval
 
-MOST_REASONS = 8  # that are told one by one
+MOST_REASONS = 8  # that are named one by one
 UNKNOWN = {"outlet": "no outlet", "target": "no target"} | dict.fromkeys(PERIODS, "no date")
 
 
