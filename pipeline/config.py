@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, describe_invalid
 
 COLUMNS = ("id", "text", "label", "target", "split", "article", "source", "outlet", "date")  # of a labelled table
 
@@ -58,6 +58,7 @@ def _check_columns(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Unique = AfterValidator(_check_unique)
+Language = Annotated[str, Field(pattern=r"^([a-z]{2,3})?$")]
 LabelNames = Annotated[tuple[Name, ...], Field(min_length=2), Unique, AfterValidator(_check_columns)]
 
 
@@ -146,6 +147,26 @@ class Abstain(Section):
     precision: float = Field(default=0.9, gt=0, lt=1)
 
 
+class TopicWords(Section):
+    """Regular expressions in small letters that say what a sentence is about; configs/topic.yaml is an example."""
+
+    topic: Annotated[tuple[str, ...], Field(min_length=1)]  # names the topic
+    related: tuple[str, ...] = ()  # names it in a text that has one of these, and in a short one
+    other: tuple[str, ...] = ()  # names another topic, where nothing names this one
+
+    @field_validator("topic", "related", "other")
+    @classmethod
+    def _can_match(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+            if pattern != pattern.lower():
+                raise ValueError(f"{pattern!r} has capitals; write small letters, which match both")
+        return patterns
+
+
 class Candidate(Section):
     """One classifier to try: its kind, and the options of that kind."""
 
@@ -168,6 +189,10 @@ class Config(Section):
 
     name: Name
     topic: str = "stance"  # what the model card and the report say it is about
+    # A file of `TopicWords`: `stance predict` marks sentences that have nothing to do with the topic.
+    topic_words: Path | None = None
+    # What the model reads, as `en`: articles in other languages are rejects. Empty: none are.
+    language: Language = ""
     label_names: LabelNames
     # The labels that count where a metric leaves one out, as the official ones of stance detection do.
     positive: Annotated[tuple[str, ...], Unique] = ()
@@ -253,6 +278,14 @@ def read_config(path: Path | str) -> Config:
         own = re.sub(r"[^\w-]+", "-", config.name)[:100]
         return config.model_copy(update={"registered_model": own})
     return config
+
+
+def read_topic_words(path: Path) -> TopicWords:
+    """Read the words that name a topic and others; InputError names the one that is wrong."""
+    try:
+        return TopicWords(**read_mapping(path))
+    except ValidationError as error:
+        raise InputError(path, describe_invalid(error), then="see configs/topic.yaml") from None
 
 
 def _refusal(path: Path, problem: Any) -> InputError:

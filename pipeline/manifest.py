@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline.config import Candidate, LabelNames, Section
+from pipeline.config import Candidate, LabelNames, Language, Section, TopicWords
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.decision import DecisionRule
@@ -59,6 +59,9 @@ class Manifest(Facts):
 
     format: Literal[2] = 2
     topic: str = "stance"
+    # These came later: a manifest without them reads, and is summed up, as it was.
+    topic_words: TopicWords | None = Field(default=None, exclude_if=lambda words: words is None)
+    language: Language = Field(default="", exclude_if=lambda code: not code)  # what the model reads; empty: not said
     source: str = ""  # the table that was the whole data source
     label_names: LabelNames
     positive: tuple[str, ...] = ()  # the labels that count where a metric leaves one out

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from pipeline.bundle import load_bundle, write_bundle
 from pipeline.classifiers import create
 from pipeline.classifiers.ensemble import Ensemble
-from pipeline.config import Candidate
+from pipeline.config import Candidate, TopicWords
 from pipeline.data.examples import Example
 from pipeline.errors import InputError
 from pipeline.scoring.calibration import Calibration
@@ -256,3 +256,11 @@ def test_any_stored_value_of_a_classifier_may_be_anything(exports, forge, kind, 
     paths = [path for path in places(values) if not path or not isinstance(path[-1], int) or path[-1] < 3]
     new = changed(values, data.draw(st.sampled_from(paths)), odd)
     check(forge(kind, values=json.dumps(new).encode()))
+
+
+def test_a_model_of_before_topics_and_languages_keeps_its_checksum():
+    old = make_manifest().model_dump(mode="json", exclude={"checksum", "topic_words", "language"})
+    expected = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
+    assert make_manifest().checksum_of_rest() == expected != make_manifest(language="en").checksum_of_rest()
+    words = TopicWords(topic=("soup",))
+    assert make_manifest(topic_words=words).checksum_of_rest() not in (expected, make_manifest().checksum_of_rest())

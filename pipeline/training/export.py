@@ -43,6 +43,8 @@ def export(
     compared_on = [example.input for example in rows if example.origin not in APART] or [row.input for row in rows]
     manifest = Manifest(
         topic=config.topic,
+        topic_words=material.topic_words,
+        language=config.language,
         source=config.data.source,
         label_names=config.label_names,
         positive=config.positive,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import tracking
-from pipeline.config import Config
+from pipeline.config import Config, TopicWords, read_topic_words
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
 from pipeline.training.provenance import requirements
 from pipeline.training.rows import check_classes, check_validation, make_folds
@@ -31,6 +31,7 @@ class Material:
     folds: np.ndarray
     parts: DatasetDict  # the rows as MLflow shows them, by part
     given: Config  # as it was before its `unlabelled` articles were cut
+    topic_words: TopicWords | None
 
     @property
     def rows(self) -> list[Example]:
@@ -46,13 +47,14 @@ def prepare(config: Config) -> tuple[Config, Material]:
 
     """
     check_candidates(config.candidates)
+    words = read_topic_words(config.topic_words) if config.topic_words else None
     dataset = load_dataset(config)
     train, validation = map(dataset.part, PARTS)
     check_classes(train, config)
     check_validation(validation, config)
     given, config = config, cut_unlabelled(config, dataset.examples)
     folds, parts = make_folds(train, validation, config), to_dataset_dict(dataset, config.label_names, PARTS)
-    return config, Material(dataset, train, validation, folds, parts, given)
+    return config, Material(dataset, train, validation, folds, parts, given, words)
 
 
 def log_material(run: tracking.Run, material: Material) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pipeline import tracking
 from pipeline.bundle import load_bundle
 from pipeline.classifiers import create
-from pipeline.config import Candidate, read_config
+from pipeline.config import Candidate, TopicWords, read_config
 from pipeline.data.dataset import Example, load_dataset
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
@@ -125,7 +125,8 @@ def trained(tmp_path_factory):
     """A training on a table with targets, with its own store."""
     folder = tmp_path_factory.mktemp("guests")
     (folder / "configs").mkdir()
-    (folder / "configs" / "guests.yaml").write_text(CONFIG)
+    (folder / "configs" / "guests.yaml").write_text(f"{CONFIG}topic_words: words.yaml\nlanguage: en\n")
+    (folder / "words.yaml").write_text("topic: ['guests?']\n")
     (folder / "guests.jsonl").write_text("".join(json.dumps(row) + "\n" for row in sentences()))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -160,7 +161,14 @@ def test_a_training_chooses_by_the_metric_of_the_config(trained):
 def test_the_manifest_knows_targets_positive_labels_and_topic(guests):
     assert (guests.targets, guests.manifest.positive) == (("ice", "tea"), ("favor", "against"))
     assert guests.manifest.topic == "stance of guests toward what is served"
+    assert (guests.manifest.language, guests.manifest.topic_words) == ("en", TopicWords(topic=("guests?",)))
     assert guests.manifest.selection.held_out["positive_f1"] > 0.9
+
+
+def test_words_that_cannot_be_read_are_refused_before_a_training(guests):
+    config = read_config("configs/guests.yaml").model_copy(update={"topic_words": Path("soup.yaml")})
+    with pytest.raises(InputError, match="soup.yaml: No such file"):
+        training.train(config, silent, lambda result: pytest.fail("it had begun"))
 
 
 def test_the_card_speaks_of_the_table_and_of_nothing_else(guests):
