@@ -148,7 +148,8 @@ def show_batch(summary: Summary, output: Path) -> None:
         first = "\n".join(["", *summary.reasons])
         raise InputErrors([f"{output}: not written, nothing could be read; {summary.rejected} says why:{first}"])
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
-    out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}): {output}")
+    off = f"; {summary.off_topic} off topic, not counted" if summary.off_topic else ""
+    out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}{off}): {output}")
     if summary.dropped:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(summary.dropped.items(), key=lambda item: -item[1]))
         out.print(f"{sum(summary.dropped.values())} lines are no sentences ({kinds}); --show-dropped lists them")

@@ -31,6 +31,7 @@ class Sentence:
     end: int
     text: str
     is_title: bool = False
+    on_topic: bool = True  # whether it has to do with what the model is about, as far as anybody asked
 
 
 @dataclass(frozen=True)

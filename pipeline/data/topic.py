@@ -22,7 +22,7 @@ def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)")
 
 
-def on_topic(sentences: Sequence[str], words: TopicWords, title: str = "") -> list[bool]:
+def on_topic(texts: Sequence[str], words: TopicWords, *, titled: bool = False) -> list[bool]:
     """Say for each sentence of a text whether it has to do with the topic.
 
     A sentence that names the topic has; one that names another topic instead has not. One that names neither has where
@@ -30,20 +30,20 @@ def on_topic(sentences: Sequence[str], words: TopicWords, title: str = "") -> li
     types a sentence or two knows what they are about.
 
     Args:
-        sentences: all of the text, in order.
+        texts: all sentences of a text, in order.
         words: what names the topic, and what others.
-        title: of the text; counts as a sentence before the first.
+        titled: whether the first is its title.
 
     """
-    texts = [text.lower() for text in ((title, *sentences) if title else sentences)]
-    is_short = len(sentences) <= SHORT
+    texts = [text.lower() for text in texts]
+    is_short = len(texts) - titled <= SHORT
     named = [_pattern(words.topic).search(text) is not None for text in texts]
     if not is_short and not any(named):
-        return [False] * len(sentences)
+        return [False] * len(texts)
     related, other = _pattern(words.related), _pattern(words.other)
     named = [name or related.search(text) is not None for name, text in zip(named, texts, strict=True)]
     is_about = sum(named) >= SHARE * len(texts) or (is_short and not any(named))
     return [
-        named[place] or ((is_about or any(named[max(0, place - REACH) : place])) and not other.search(texts[place]))
-        for place in range(len(texts) - len(sentences), len(texts))
+        named[place] or ((is_about or any(named[max(0, place - REACH) : place])) and not other.search(text))
+        for place, text in enumerate(texts)
     ]

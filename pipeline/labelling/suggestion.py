@@ -21,6 +21,8 @@ from pipeline.errors import InputError
 from pipeline.labelling.choice import Plan, choose
 from pipeline.labelling.project import Project, read_new_articles, read_project
 from pipeline.labelling.rows import make_row, model_opinion
+from pipeline.prediction import needs_of
+from pipeline.prediction.reading import Needs, mark_topic, refuse_language
 from pipeline.progress import ProgressCallback
 
 # Two sentences that share this much of the shorter one say the same (as in the leak report).
@@ -62,7 +64,7 @@ def suggest(
 
     """
     on_progress(0.0, "read and cut")
-    pool = gather(inputs, read_project(config))
+    pool = gather(inputs, read_project(config), needs_of(bundle))
     if not pool.sentences:
         reasons = [f"{count} {why}" for why, count in pool.left_out.most_common()]
         reasons += map(str, pool.rejects[:SHOWN])
@@ -87,8 +89,9 @@ def _score(texts: Sequence[str], bundle: Bundle, on_progress: ProgressCallback) 
     return np.concatenate(parts)
 
 
-def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
-    """Cut the inputs and leave out what is labelled, says the same, or belongs to the test part."""
+def gather(inputs: Iterable[str | Path], project: Project, needs: Needs | None = None) -> Pool:
+    """Cut the inputs and leave out what is labelled, says the same, is off topic, or belongs to the test part."""
+    needs = needs or Needs()
     articles, rejects = read_new_articles(inputs, project)
     pool = Pool(rejects=rejects)
     guarded = _guarded(articles, project)
@@ -96,11 +99,16 @@ def gather(inputs: Iterable[str | Path], project: Project) -> Pool:
     for row in project.annotations:
         labelled[row.article_id].append((row.start, row.end))
     for article in articles.values():
-        for sentence in cut(article.text):
+        if reject := refuse_language(article, needs):
+            pool.rejects.append(reject)
+            continue
+        for sentence in mark_topic(cut(article.text), article.title, needs.topic_words):
             if article.id in guarded:
                 pool.left_out["of the test part"] += 1
             elif any(start < sentence.end and sentence.start < end for start, end in labelled[article.id]):
                 pool.left_out["labelled already"] += 1
+            elif not sentence.on_topic:
+                pool.left_out["off topic"] += 1
             else:
                 pool.sentences.append((article, sentence))
     _drop_repeats(pool, project)

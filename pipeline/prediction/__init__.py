@@ -21,14 +21,15 @@ from pipeline.data.tables import ByteCounter
 from pipeline.errors import InputError
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
-from pipeline.prediction.reading import NO_TARGET, Chunk, Cursor, Prefetcher, fingerprint_inputs, read_chunks
+from pipeline.prediction.reading import NO_TARGET, Chunk, Cursor, Needs, Prefetcher, fingerprint_inputs, read_chunks
 from pipeline.scoring.abstention import UNCERTAIN
 
 CHUNK = 2048  # sentences that are scored and committed together
 LONGEST = 5000  # characters of a sentence that are scored: no sentence is longer, a broken file may be
 META = ("title", "date", "outlet")
 # Of a summary: what the journal keeps.
-COUNTS = ("articles", "sentences", "rejects", "labels", "unknown", "dropped", "undated", "unclear", "reasons")
+COUNTS = ("articles", "sentences", "off_topic", "rejects", "labels", "unknown")
+COUNTS += ("dropped", "undated", "unclear", "reasons")
 SHOWN = 3  # first reasons, and dates that are not clear
 
 
@@ -38,9 +39,10 @@ class Summary:
 
     articles: int = 0
     sentences: int = 0
+    off_topic: int = 0  # of the sentences; their labels are not counted
     rejects: int = 0
     seconds: float = 0.0  # of this run
-    labels: dict[str, int] | None = None
+    labels: dict[str, int] | None = None  # of the others
     unknown: dict[str, int] = field(default_factory=dict)  # rows by targets that the model has not learned
     dropped: dict[str, int] = field(default_factory=dict)  # lines that are no sentences, by what they are
     undated: int = 0  # articles whose date may be two, or is none
@@ -102,8 +104,8 @@ def predict(
         nothing = {"labels": dict.fromkeys(possible_labels(bundle, least), 0)}
         summary = Summary(**journal.state.get("summary", nothing))
         summary.resumed = summary.sentences
-        sources, targets = find_sources(inputs, own), bool(bundle.targets)
-        with Prefetcher(read_chunks(sources, unit, CHUNK, cursor, journal.ids(), ByteCounter(), targets)) as chunks:
+        sources, needs = find_sources(inputs, own), needs_of(bundle)
+        with Prefetcher(read_chunks(sources, unit, CHUNK, cursor, journal.ids(), ByteCounter(), needs)) as chunks:
             for chunk in chunks:
                 rows = _commit(chunk, bundle, least, exact, summary, journal)
                 summary.seconds = time.perf_counter() - begin
@@ -138,10 +140,16 @@ def digest_program(bundle: Bundle) -> str:
     return fingerprint({__name__, *bundle.classifier.modules})
 
 
+def needs_of(bundle: Bundle) -> Needs:
+    """Return what a model wants of articles."""
+    return Needs(bool(bundle.targets), bundle.manifest.language, bundle.manifest.topic_words)
+
+
 def columns_of(bundle: Bundle) -> list[str]:
     """Return the columns of a row."""
-    names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, "is_title", *_meta(bundle)]
-    return [*names, "stage"] if bundle.stages else names
+    names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, "is_title"]
+    names += ["on_topic"] if bundle.manifest.topic_words else []
+    return [*names, *_meta(bundle), *(["stage"] if bundle.stages else [])]
 
 
 def possible_labels(bundle: Bundle, least: float | None) -> tuple[str, ...]:
@@ -181,6 +189,8 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
         if row["confidence"] < least:
             row["label"] = UNCERTAIN
         row["is_title"] = sentence.is_title
+        if bundle.manifest.topic_words:
+            row["on_topic"] = sentence.on_topic
         row |= {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
         if bundle.stages:
             row["stage"] = stage
@@ -199,7 +209,10 @@ def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: 
     for _, line in chunk.dropped:
         summary.dropped[line.kind] = summary.dropped.get(line.kind, 0) + 1
     for row in rows:
-        summary.labels[row["label"]] += 1
+        if row.get("on_topic", True):
+            summary.labels[row["label"]] += 1
+        else:
+            summary.off_topic += 1
         target = " ".join(row.get("target", "").split())
         if targets and target not in targets:
             summary.unknown[target] = summary.unknown.get(target, 0) + 1

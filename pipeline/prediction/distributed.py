@@ -22,7 +22,7 @@ from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.onnx import providers
 from pipeline.data.articles import find_sources
 from pipeline.errors import InputError
-from pipeline.prediction import CHUNK, Summary, columns_of, possible_labels, rejected_file
+from pipeline.prediction import CHUNK, Summary, columns_of, needs_of, possible_labels, rejected_file
 from pipeline.prediction.forms import SUFFIXES, schema
 from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
 
@@ -54,7 +54,7 @@ def predict(
     inputs, output, model = list(inputs), output.absolute(), model.absolute()
     _check(inputs, output, restart)
     bundle = load_bundle(model)
-    least, targets = bundle.least_confidence() if abstain else None, bool(bundle.targets)
+    least, needs = bundle.least_confidence() if abstain else None, needs_of(bundle)
     sources = list(find_sources(Path(entry).absolute() for entry in inputs))
     with _cluster(address) as ray, _unfinished(output) as folder:
         ray.data.DataContext.get_current().target_max_block_size = BLOCK
@@ -62,9 +62,9 @@ def predict(
         files = ray.data.from_items([describe(place, source) for place, source in enumerate(sources)])
         read = partial(files.map_batches, batch_size=1, batch_format="pyarrow", **task)
         cpus = max(1, int(ray.cluster_resources()["CPU"]))
-        ids = partial(read_ids, unit=unit, targets=targets)
+        ids = partial(read_ids, unit=unit, needs=needs._replace(topic_words=None))
         first = _repeated(read(ids), min(4 * cpus, 200)) if len(sources) > 1 else {}
-        sentences = read(partial(read_sentences, unit=unit, first=first, rejects=folder / "rejects", targets=targets))
+        sentences = read(partial(read_sentences, unit=unit, first=first, rejects=folder / "rejects", needs=needs))
         given = (model, bundle.digest, least or 0.0, exact)
         rows = sentences.map_batches(
             Scorer, fn_constructor_args=given, batch_size=CHUNK, batch_format="pyarrow", **_scorers(ray, cpus)
@@ -176,9 +176,13 @@ def _finish(folder: Path, output: Path, bundle: Bundle, least: float | None) -> 
         parquet.write_table(kinds.empty_table(), rows / "none.parquet")
     labels = dict.fromkeys(possible_labels(bundle, least), 0)
     summary = Summary(labels=labels)
-    for batch in dataset.dataset(rows, kinds).to_batches(columns=["label", "sentence_index"]):
+    counted = [name for name in ("label", "sentence_index", "on_topic") if name in kinds.names]
+    for batch in dataset.dataset(rows, kinds).to_batches(columns=counted):
         summary.sentences += batch.num_rows
         summary.articles += compute.sum(compute.equal(batch["sentence_index"], 0)).as_py() or 0
+        if "on_topic" in counted:
+            summary.off_topic += batch["on_topic"].false_count
+            batch = batch.filter(batch["on_topic"])
         for found in batch["label"].value_counts().to_pylist():
             labels[found["values"]] += found["counts"]
     rejected = rejected_file(output)

@@ -16,7 +16,14 @@ SUFFIXES = (".jsonl", ".csv", ".xlsx", ".parquet")
 DIGITS = 4  # of numbers in tables that people open
 MOST_ROWS, MOST_CHARACTERS = 1_000_000, 32_767  # of a sheet and of a cell of Excel
 WIDTHS = {"text": 80, "title": 40, "article_id": 24, "label": 16}
-KINDS = {"sentence_index": "int64", "start": "int64", "end": "int64", "confidence": "float64", "is_title": "bool"}
+KINDS = {
+    "sentence_index": "int64",
+    "start": "int64",
+    "end": "int64",
+    "confidence": "float64",
+    "is_title": "bool",
+    "on_topic": "bool",
+}
 
 
 def header(name: str, columns: Sequence[str]) -> bytes:

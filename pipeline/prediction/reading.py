@@ -9,15 +9,26 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Generic, NamedTuple, TypeVar
 
+from pipeline.config import TopicWords
 from pipeline.data.articles import Article, Source, read_source
 from pipeline.data.formats.rows import Reject
+from pipeline.data.language import foreign_language
 from pipeline.data.sentences import Dropped, Sentence, read_prose
 from pipeline.data.tables import ByteCounter
+from pipeline.data.topic import on_topic
 from pipeline.errors import InputError
 
 T = TypeVar("T")
 Cut = tuple[list[Sentence], list[Dropped]]
 NO_TARGET = "no `target`, which this model reads with each text"
+
+
+class Needs(NamedTuple):
+    """What a model wants of an article."""
+
+    targets: bool = False  # each article must have one; else they are passed over
+    language: str = ""  # as `en`; empty: any
+    topic_words: TopicWords | None = None
 
 
 class Cursor(NamedTuple):
@@ -79,7 +90,7 @@ def read_chunks(
     begin: Cursor,
     seen: set[str],
     meter: ByteCounter,
-    targets: bool = False,
+    needs: Needs,
 ) -> Iterator[Chunk]:
     """Yield chunks of `size` sentences from a cursor on; the last one may hold fewer, or none.
 
@@ -90,7 +101,7 @@ def read_chunks(
         begin: where an earlier chunk ended.
         seen: keys of the articles before it; grows.
         meter: counts the bytes that were read.
-        targets: whether each article must have one; else they are passed over.
+        needs: of the model.
 
     """
     chunk = Chunk(cursor=begin)
@@ -99,7 +110,7 @@ def read_chunks(
             meter.read += _size_and_date(source)[0]
             continue
         here = begin if number == begin.source else Cursor(number)
-        for item, (sentences, dropped), cursor in _cut_source(source, meter, here, unit, seen, targets):
+        for item, (sentences, dropped), cursor in _cut_source(source, meter, here, unit, seen, needs):
             if isinstance(item, Reject):
                 chunk.rejects.append(item)
             elif not cursor.sentence:
@@ -118,12 +129,12 @@ def read_chunks(
 
 
 def _cut_source(
-    source: Source, meter: ByteCounter, begin: Cursor, unit: str, seen: set[str], targets: bool
+    source: Source, meter: ByteCounter, begin: Cursor, unit: str, seen: set[str], needs: Needs
 ) -> Iterator[tuple[Article | Reject, Cut, Cursor]]:
     """Yield the articles of a source from a cursor on, what they were cut into, and where to begin in it."""
     for position, (found, digest) in enumerate(_remaining(source, meter, begin), begin.article):
         first = begin.sentence if position == begin.article else 0
-        item, cut = _cut(found, unit, seen if not first else (), targets)
+        item, cut = _cut(found, unit, seen if not first else (), needs)
         if isinstance(item, Article):
             seen.add(item.key)
         yield item, cut, Cursor(begin.source, position, first, digest)
@@ -154,22 +165,42 @@ def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tu
         check("" if position < begin.article or begin.sentence else after)
 
 
-def _cut(found: Article | Reject, unit: str, seen: Collection[str], targets: bool) -> tuple[Article | Reject, Cut]:
+def _cut(found: Article | Reject, unit: str, seen: Collection[str], needs: Needs) -> tuple[Article | Reject, Cut]:
     """Return an article without its text, and what it was cut into; or why there are no sentences."""
     if isinstance(found, Reject):
         return found, ([], [])
-    if not targets:
+    if not needs.targets:
         found = replace(found, target="")
     elif not found.target.strip():
         return Reject(found.id, NO_TARGET), ([], [])
     if found.key in seen:
         return Reject(found.id, "a second article with this id; expected unique ids"), ([], [])
-    if unit == "sentence":
-        return replace(found, text=""), ([Sentence(0, 0, len(found.text), found.text)], [])
-    sentences, dropped = read_prose(found.text, found.title)
+    if reject := refuse_language(found, needs):
+        return reject, ([], [])
+    sentences, dropped = (
+        ([Sentence(0, 0, len(found.text), found.text)], [])
+        if unit == "sentence"
+        else read_prose(found.text, found.title)
+    )
     if not sentences:
         return Reject(found.id, "the article holds no sentence"), ([], [])
-    return replace(found, text=""), (sentences, dropped)
+    return replace(found, text=""), (mark_topic(sentences, found.title, needs.topic_words), dropped)
+
+
+def refuse_language(article: Article, needs: Needs) -> Reject | None:
+    """Return why an article cannot be read where it is plainly in another language."""
+    language = foreign_language(article.text, needs.language)
+    return Reject(article.id, f"is in {language}, which the model does not read") if language else None
+
+
+def mark_topic(sentences: list[Sentence], title: str, words: TopicWords | None) -> list[Sentence]:
+    """Return the sentences of an article, each with whether it has to do with the topic."""
+    if words is None:
+        return sentences
+    texts = [sentence.text for sentence in sentences]
+    added = [title] if title and texts and not sentences[0].is_title else []
+    marks = on_topic([*added, *texts], words, titled=bool(title))[len(added) :]
+    return [replace(sentence, on_topic=mark) for sentence, mark in zip(sentences, marks, strict=True)]
 
 
 class Prefetcher(Generic[T]):

@@ -16,7 +16,7 @@ from pipeline.data.sentences import Sentence
 from pipeline.data.tables import ByteCounter
 from pipeline.prediction import CHUNK, columns_of, score
 from pipeline.prediction.forms import encode, schema
-from pipeline.prediction.reading import Chunk, Cursor, read_chunks
+from pipeline.prediction.reading import Chunk, Cursor, Needs, read_chunks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,24 +29,24 @@ def describe(place: int, source: Source) -> dict[str, Any]:
     return {"place": place, "name": os.fsencode(source.name), "file": os.fsencode(str(source.file))}
 
 
-def _chunks(file: pa.Table, unit: str, seen: set[str], targets: bool) -> Iterator[Chunk]:
+def _chunks(file: pa.Table, unit: str, seen: set[str], needs: Needs) -> Iterator[Chunk]:
     (row,) = file.to_pylist()
     source = Source(os.fsdecode(row["name"]), Path(os.fsdecode(row["file"])))
-    return read_chunks([source], unit, CHUNK, Cursor(), seen, ByteCounter(), targets)
+    return read_chunks([source], unit, CHUNK, Cursor(), seen, ByteCounter(), needs)
 
 
-def read_ids(file: pa.Table, unit: str, targets: bool = False) -> Iterator[pa.Table]:
+def read_ids(file: pa.Table, unit: str, needs: Needs) -> Iterator[pa.Table]:
     """Yield the ids of the articles of a file."""
     import pyarrow as pa
 
     kinds = pa.schema([("id", pa.string()), ("place", pa.int64())])
     place = file["place"][0].as_py()
-    for chunk in _chunks(file, unit, set(), targets):
+    for chunk in _chunks(file, unit, set(), needs):
         yield pa.Table.from_pylist([{"id": key, "place": place} for key in chunk.ids], kinds)
 
 
 def read_sentences(
-    file: pa.Table, unit: str, first: Mapping[str, int], rejects: Path, targets: bool = False
+    file: pa.Table, unit: str, first: Mapping[str, int], rejects: Path, needs: Needs
 ) -> Iterator[pa.Table]:
     """Yield the sentences of a file, each with what is known of its article; write what could not be read.
 
@@ -62,7 +62,7 @@ def read_sentences(
         }
     )
     place, lines = file["place"][0].as_py(), []
-    for chunk in _chunks(file, unit, {key for key, at in first.items() if at < place}, targets):
+    for chunk in _chunks(file, unit, {key for key, at in first.items() if at < place}, needs):
         lines += [vars(reject) for reject in chunk.rejects]
         yield pa.Table.from_pylist([vars(article) | vars(sentence) for article, sentence in chunk.sentences], kinds)
     if lines:
