@@ -9,10 +9,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from pipeline.bundle import load_bundle, write_bundle
 from pipeline.cli.main import main
+from pipeline.config import TopicWords
 from pipeline.data.articles import find_sources
 from pipeline.errors import InputError
-from pipeline.prediction import distributed, predict
+from pipeline.prediction import distributed, needs_of, predict
+from pipeline.prediction.reading import Needs
 from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
 
 SOUP = "Sanctions must bite. Talks are soup. It rained in Wonsan."
@@ -41,7 +44,7 @@ def by_hand(champion, bundle, first):
     """Do what Ray does, in one process."""
     rejects, scorer = Path("rejects"), Scorer(champion, bundle.digest)
     rejects.mkdir(exist_ok=True)
-    tables = [table for file in files() for table in read_sentences(file, "article", first, rejects)]
+    tables = [table for file in files() for table in read_sentences(file, "article", first, rejects, needs_of(bundle))]
     rows = [row for table in tables for row in scorer(table).to_pylist()]
     return rows, b"".join(part.read_bytes() for part in sorted(rejects.iterdir()))
 
@@ -55,11 +58,17 @@ def refusal(*arguments, **options):
 # Workers
 
 
-def test_workers_make_the_rows_and_rejects_of_the_local_engine(champion, bundle):
+@pytest.mark.parametrize("known", [{}, {"language": "en", "topic_words": TopicWords(topic=("tea",))}])
+def test_workers_make_the_rows_and_rejects_of_the_local_engine(champion, bundle, known):
+    if known:
+        write("news/c.jsonl", {"id": "e", "text": "제재를 유지해야 한다."})
+        champion = Path("champion")
+        write_bundle(champion, bundle.classifier, bundle.manifest.model_copy(update=known), "# The card\n")
+        bundle = load_bundle(champion)
     predict([Path("news").absolute()], Path("rows.parquet"), bundle)
     rows, rejects = by_hand(champion, bundle, {"b": 0})
     assert rows == parquet.read_table("rows.parquet").to_pylist()
-    assert rejects == Path("rows.parquet.rejected.jsonl").read_bytes() and rejects.count(b"\n") == 2
+    assert rejects == Path("rows.parquet.rejected.jsonl").read_bytes() and rejects.count(b"\n") == 2 + bool(known)
 
 
 def test_an_article_of_two_files_counts_in_the_first(champion, bundle):
@@ -68,7 +77,7 @@ def test_an_article_of_two_files_counts_in_the_first(champion, bundle):
 
 
 def test_ids_are_told_with_the_place_of_their_file():
-    found = [row for file in files() for table in read_ids(file, "article") for row in table.to_pylist()]
+    found = [row for file in files() for table in read_ids(file, "article", Needs()) for row in table.to_pylist()]
     assert [(row["id"], row["place"]) for row in found] == [("a", 0), ("b", 0), ("b", 1), ("d", 1)]
 
 
