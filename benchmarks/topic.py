@@ -45,7 +45,8 @@ def main(folder: Path) -> None:
         text = normalize(content, source[2])
         spans = cut(text)
         begin = time.process_time()
-        marks = on_topic([span.text for span in spans], words, title)
+        titles = [title] if title else []
+        marks = on_topic([*titles, *(span.text for span in spans)], words, titled=bool(title))[len(titles) :]
         between = time.process_time()
         foreign += bool(foreign_language(text, "en"))
         seconds = [seconds[0] + between - begin, seconds[1] + time.process_time() - between]

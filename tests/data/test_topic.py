@@ -18,8 +18,8 @@ def sentences(text):
     return [sentence.text for sentence in cut(text)]
 
 
-def marks(*texts, title=""):
-    return on_topic(texts, SOUP, title)
+def marks(*texts, titled=False):
+    return on_topic(texts, SOUP, titled=titled)
 
 
 # The words of the repository
@@ -81,8 +81,9 @@ def test_a_sentence_is_on_topic_where_it_or_its_text_names_it(texts, expected):
 
 def test_a_title_counts_as_a_sentence_before_the_first():
     texts = ["Stir.", "Serve.", "Eat.", "Wash up.", "Sweep.", "Rest."]
-    assert marks(*texts, title="Soup") == [True] * 3 + [False] * 3
-    assert marks("The bread is warm.", title="Soup") == [False]
+    assert marks("Soup", *texts, titled=True) == [True] * 4 + [False] * 3
+    assert marks("Soup", "The bread is warm.", titled=True) == [True, False]
+    assert marks("Lunch", "Stir.", "Serve.", titled=True) == [True] * 3 != marks("Lunch", "Stir.", "Serve.")
 
 
 def test_capitals_do_not_count():
@@ -90,7 +91,7 @@ def test_capitals_do_not_count():
 
 
 def test_a_text_without_sentences_has_no_marks():
-    assert marks() == [] == marks(title="Soup")
+    assert marks() == []
 
 
 # The file
