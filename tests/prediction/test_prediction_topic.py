@@ -10,6 +10,7 @@ from conftest import ROOT
 from openpyxl import load_workbook
 from pyarrow import parquet
 
+from pipeline.bundle import write_bundle
 from pipeline.cli.summaries import show_batch
 from pipeline.config import read_topic_words
 from pipeline.coverage.rows import read_batch
@@ -67,6 +68,16 @@ def test_articles_in_other_languages_are_rejects_that_name_them(aware):
         {"where": "german", "why": why.format("German")},
         {"where": "korean", "why": why.format("Korean")},
     ]
+
+
+def test_a_german_page_alone_ends_with_its_language_on_the_screen(stance, aware):
+    write_bundle(Path("model"), aware.classifier, aware.manifest, "# The card\n")
+    page = (
+        "<html><body><h1>Streit um Sanktionen</h1><p>Die Sanktionen müssen bleiben, sagte der Minister in Berlin.</p>"
+    )
+    Path("seite.html").write_text(f"{page}<p>Gespräche bringen nichts.</p></body></html>", encoding="utf-8")
+    code, _, err = stance("predict", "seite.html", "--output", "rows.jsonl", "--model", "model")
+    assert code == 2 and "seite.html: is in German, which the model does not read" in err
 
 
 def test_single_sentences_in_other_languages_are_rejects_too(aware):
