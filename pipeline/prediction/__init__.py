@@ -28,8 +28,10 @@ CHUNK = 2048  # sentences that are scored and committed together
 LONGEST = 5000  # characters of a sentence that are scored: no sentence is longer, a broken file may be
 META = ("title", "date", "outlet")
 # Of a summary: what the journal keeps.
-COUNTS = ("articles", "sentences", "off_topic", "rejects", "labels", "unknown")
-COUNTS += ("dropped", "undated", "unclear", "reasons")
+COUNTS = (
+    *("articles", "sentences", "off_topic", "rejects", "labels", "unknown"),
+    *("dropped", "undated", "unclear", "reasons"),
+)
 SHOWN = 3  # first reasons, and dates that are not clear
 
 
