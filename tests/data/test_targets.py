@@ -284,7 +284,7 @@ def test_the_registered_model_takes_a_target_column(guests, trained):
     import pandas as pd
 
     mlflow.set_tracking_uri(tracking.tracking_uri())
-    model = mlflow.pyfunc.load_model(f"models:/stance/{trained[1].model_version}")
+    model = mlflow.pyfunc.load_model(f"models:/guests/{trained[1].model_version}")
     found = model.predict(pd.DataFrame({"text": ["guest says hot"] * 2, "target": ["tea", "ice"]}))
     assert found["label"].tolist() == ["favor", "against"]
 
