@@ -20,7 +20,7 @@ MEANT |= {"shift_jis": "cp932", "big5": "big5hkscs", "iso8859-9": "cp1254", "iso
 # What is larger than any article, and takes a parser minutes; scripts and embedded pictures are passed over.
 MOST_TAGS, MOST_TAG = 50_000, 100_000
 SCRIPT, EMBEDDED = re.compile("</?script", re.IGNORECASE), re.compile("data:[^\\s\"'>]+")
-# Where a page says when it was published, most certain first. A date that merely stands somewhere on it may be any day's.
+# Where a page says when it was published, most certain first. A date that stands anywhere else may be any day's.
 PUBLISHED = (
     "//meta[@property='article:published_time' or @name='article:published_time']/@content",
     "//meta[@itemprop='datePublished' or @property='og:published_time']/@content",
