@@ -117,6 +117,7 @@ def main() -> None:
     words = ["-m", "mlflow", "models", "serve", "--model-uri", given.model_uri, "--env-manager", "local"]
     words += ["--workers", str(given.workers), "--port", str(port)]
     environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # MLflow starts uvicorn by its name
     with subprocess.Popen([sys.executable, *words], env=environment, stderr=subprocess.DEVNULL) as server:
         try:
             begin = time.perf_counter()

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -41,6 +42,7 @@ def write_reviews(path):
 def run(tmp_path, monkeypatch):
     """Run words as a shell would, in a folder of its own, with this package and MLflow on the path."""
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "PYTHONPATH": str(ROOT)}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # MLflow starts uvicorn by its name
     monkeypatch.chdir(tmp_path)
 
     def ran(*words):
