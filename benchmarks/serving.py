@@ -118,7 +118,8 @@ def main() -> None:
     words += ["--workers", str(given.workers), "--port", str(port)]
     environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # MLflow starts uvicorn by its name
-    with subprocess.Popen([sys.executable, *words], env=environment, stderr=subprocess.DEVNULL) as server:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, *words], env=environment, **silent) as server:
         try:
             begin = time.perf_counter()
             while True:
