@@ -5,10 +5,11 @@ Every chart carries a title and a description for those who do not see it; all w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.metrics import Reliability
 from pipeline.scoring.scores import LabelScores
 
-WIDTH = 680
+WIDTH, NARROW = 680.0, 326.0  # in pixels: no text shrinks on a phone
+WIDTHS = {"on-wide": WIDTH, "on-narrow": NARROW}
 STYLE = Path(__file__).with_name("charts.css")
 
 
@@ -34,9 +36,8 @@ class Mark:
 def draw_svg(width: float, height: float, title: str, description: str, body: Sequence[str]) -> str:
     """Return a chart with its title and a description; the body is SVG."""
     words = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-    kind = "chart wide" if width == WIDTH else "chart"
     return (
-        f'<svg class="{kind}" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
+        f'<svg class="chart" role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}">{words}{"".join(body)}</svg>'
     )
 
@@ -59,35 +60,84 @@ def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
-def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = None) -> str:
+def fit_screens(draw: Callable[..., str], *what: Any) -> str:
+    """Return a chart twice, drawn in two widths, of which a page shows the one that its screen has room for."""
+    return "".join(f'<div class="{kind}">{draw(*what, width=width)}</div>' for kind, width in WIDTHS.items())
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """A name, a track from `left` to `right` and words in each line; in a narrow chart the name stands above it."""
+
+    width: float
+    left: float
+    right: float
+    step: float
+    top: float
+
+    @classmethod
+    def of(cls, width: float, left: float, right: float, step: float, top: float) -> _Lines:
+        return cls(width, 7.0, width - 7.0, 42.0, top) if width < WIDTH else cls(width, left, width - right, step, top)
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.width < WIDTH
+
+    def x(self, share: float) -> float:
+        return self.left + share * (self.right - self.left)
+
+    def y(self, number: int) -> float:
+        """Return the height of a track."""
+        return self.top + self.step * number + (30.0 if self.is_narrow else self.step / 2)
+
+    def name(self, y: float, words: str) -> str:
+        return (
+            draw_text(0, y - 13, words, "name")
+            if self.is_narrow
+            else draw_text(self.left - 14, y + 4, words, "name", "end")
+        )
+
+    def words(self, y: float, words: str, kind: str = "tick") -> str:
+        return draw_text(self.width, y - 13 if self.is_narrow else y + 4, words, kind, "end")
+
+
+def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = None, width: float = WIDTH) -> str:
     """Draw values from 0 to 1 as dots with whiskers, one line each; a dashed line marks the reference."""
-    left, right, step, top = 236.0, 88.0, 26.0, 26.0
-    height = top + step * len(marks) + 6
-    scale = WIDTH - left - right
+    lines = _Lines.of(width, 236.0, 88.0, 26.0, 26.0)
+    height = lines.top + lines.step * len(marks) + 6
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        x = left + tick * scale
-        body += [draw_line(x, top - 6, x, height - 4, "grid"), draw_text(x, 13, f"{tick:g}", "tick", "middle")]
+        x = lines.x(tick)
+        body += [draw_line(x, lines.top - 6, x, height - 4, "grid"), draw_text(x, 13, f"{tick:g}", "tick", "middle")]
     if reference is not None:
-        x = left + reference * scale
-        body.append(draw_line(x, top - 6, x, height - 4, "reference"))
+        x = lines.x(reference)
+        body.append(draw_line(x, lines.top - 6, x, height - 4, "reference"))
     description = []
     for number, mark in enumerate(marks):
-        y = top + step * number + step / 2
+        y = lines.y(number)
         if mark.kind == "head":
             body.append(draw_text(0, y + 5, mark.name, "group"))
             continue
-        body.append(draw_text(left - 14, y + 4, mark.name, "name", "end"))
+        body.append(lines.name(y, mark.name))
         if mark.interval is None:
-            body.append(draw_text(left + 6, y + 4, mark.note, "tick"))
+            body.append(draw_text(lines.left + 6, y + 4, mark.note, "tick halo"))
             continue
-        low, high, value = (left + v * scale for v in (mark.interval.low, mark.interval.high, mark.interval.value))
+        low, high, value = (lines.x(v) for v in (mark.interval.low, mark.interval.high, mark.interval.value))
         body.append(draw_line(low, y, high, y, f"whisker {mark.kind}"))
         body.append(f'<circle cx="{value:.1f}" cy="{y:.1f}" r="5" class="dot {mark.kind}"/>')
-        body.append(draw_text(WIDTH - right + 14, y + 4, f"{mark.interval.value:.2f}", f"value {mark.kind}"))
-        body.append(draw_text(WIDTH, y + 4, mark.note, "tick", "end"))
+        shift = 46 if lines.is_narrow and mark.note else 0 if lines.is_narrow else 48
+        body.append(
+            draw_text(
+                width - shift,
+                y - 13 if lines.is_narrow else y + 4,
+                f"{mark.interval.value:.2f}",
+                f"value {mark.kind}",
+                "end",
+            )
+        )
+        body.append(lines.words(y, mark.note))
         description.append(f"{mark.name} {mark.interval}")
-    return draw_svg(WIDTH, height, title, "; ".join(description), body)
+    return draw_svg(width, height, title, "; ".join(description), body)
 
 
 def draw_label_scores(scores: Sequence[LabelScores], title: str) -> str:
@@ -106,6 +156,7 @@ def draw_confusion(matrix: np.ndarray, label_names: Sequence[str], title: str) -
     size = len(label_names)
     shares = matrix / matrix.sum(1, keepdims=True).clip(1)
     body = [draw_text(left + size * cell / 2, 14, "predicted", "tick", "middle")]
+    body.append(draw_text(left - 12, 38, "labelled", "tick", "end"))
     body += [draw_text(left + (i + 0.5) * cell, 38, name, "small", "middle") for i, name in enumerate(label_names)]
     description = []
     for row, name in enumerate(label_names):
@@ -188,27 +239,27 @@ def draw_risk_coverage(curve: RiskCoverage, title: str) -> str:
     return draw_svg(*plane.size, title, description, body)
 
 
-def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str) -> str:
+def draw_rates(rows: Sequence[tuple[str, int, int, int | None]], title: str, width: float = WIDTH) -> str:
     """Draw passed shares as bars; a tick marks how many the baseline passes.
 
     Args:
         rows: name, passed, all, passed by the baseline.
         title: what the chart shows.
+        width: in pixels.
 
     """
-    left, right, step = 326.0, 64.0, 24.0
-    scale = WIDTH - left - right
+    lines = _Lines.of(width, 326.0, 64.0, 24.0, 0.0)
+    scale = lines.right - lines.left
     body, description = [], []
     for number, (name, passed, total, baseline) in enumerate(rows):
-        y = step * number + 4
-        body.append(draw_text(left - 14, y + 13, name, "name", "end"))
-        body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{scale:.0f}" height="12" rx="6" class="track"/>')
+        y = lines.y(number)
+        place = f'<rect x="{lines.left:.0f}" y="{y - 6:.0f}" height="12" rx="6"'
+        body += [lines.name(y, name), f'{place} width="{scale:.0f}" class="track"/>']
         if passed:
-            width = max(12.0, scale * passed / total)
-            body.append(f'<rect x="{left:.0f}" y="{y + 3:.0f}" width="{width:.0f}" height="12" rx="6" class="bar"/>')
+            body.append(f'{place} width="{max(12.0, scale * passed / total):.0f}" class="bar"/>')
         if baseline is not None:
-            x = left + scale * baseline / total
-            body.append(draw_line(x, y, x, y + 18, "baseline"))
-        body.append(draw_text(WIDTH, y + 13, f"{passed} of {total}", "tick", "end"))
+            x = lines.x(baseline / total)
+            body.append(draw_line(x, y - 9, x, y + 9, "baseline"))
+        body.append(lines.words(y, f"{passed} of {total}"))
         description.append(f"{name}: {passed} of {total}")
-    return draw_svg(WIDTH, step * len(rows) + 6, title, "; ".join(description), body)
+    return draw_svg(width, lines.step * len(rows) + 6, title, "; ".join(description), body)

@@ -19,6 +19,7 @@ from pipeline.coverage.quotes import CONFIDENT, DIVIDED, RANDOM, Quote
 from pipeline.coverage.rows import Batch
 from pipeline.data.files import write_whole
 from pipeline.data.formats.columns import shield_formula
+from pipeline.reporting.charts import NARROW
 from pipeline.reporting.coverage_words import (
     UNKNOWN,
     Source,
@@ -41,7 +42,7 @@ PAGE = "index.html"
 MOST_LINES = 40  # of a table whose groups are no periods; all of them stand in the CSV
 LONGEST_NAME = 60
 MOST_NAMES = 3  # that stand beside an actor
-WIDTHS = {"on-wide": 824.0, "on-middle": 540.0, "on-narrow": 326.0}  # of a chart, in pixels: no text shrinks on a phone
+WIDTHS = {"on-full": 824.0, "on-middle": 540.0, "on-narrow": NARROW}  # of the chart over time
 HEADINGS = {"outlet": "By outlet", "target": "By target"} | dict.fromkeys(PERIODS, "Over time")
 
 

@@ -60,9 +60,9 @@ def _draw(evaluation: Evaluation) -> dict[str, Markup]:
     ]
     matrix, slices = headline.scores.matrix, _mark_slices(evaluation.slices, overall)
     drawn = {
-        "headline": charts.draw_intervals(marks, "Macro-F1 of the model beside its baselines"),
+        "headline": charts.fit_screens(charts.draw_intervals, marks, "Macro-F1 of the model beside its baselines"),
         "confusion": charts.draw_confusion(matrix, evaluation.label_names, "Labels and predictions"),
-        "slices": charts.draw_intervals(slices, "Macro-F1 by slice", overall),
+        "slices": charts.fit_screens(charts.draw_intervals, slices, "Macro-F1 by slice", overall),
         "reliability": charts.draw_reliability(evaluation.reliability, "Accuracy against confidence"),
         "coverage": charts.draw_risk_coverage(evaluation.risk_coverage, "Accuracy of the most confident rows"),
     }
@@ -72,7 +72,7 @@ def _draw(evaluation: Evaluation) -> dict[str, Markup]:
             (name, *counts, baseline.get(name, (None,))[0])
             for name, counts in evaluation.behaviour.capabilities.items()
         ]
-        drawn["behaviour"] = charts.draw_rates(rates, "Behaviour cases passed by capability")
+        drawn["behaviour"] = charts.fit_screens(charts.draw_rates, rates, "Behaviour cases passed by capability")
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn by us, its words escaped
 
 

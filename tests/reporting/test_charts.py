@@ -45,6 +45,20 @@ def test_a_dot_stands_where_its_value_is():
     assert first == pytest.approx((236 + second) / 2)
 
 
+def test_in_a_narrow_chart_names_stand_above_their_track_and_nothing_reaches_out():
+    rates = [("noodles", 2, 4, 1), ("tea", 0, 3, None)]
+    whiskers = [Mark("noodles", HALF, "30"), Mark("tea", note="too few"), Mark("cups", kind="head")]
+    for draw, what in ((charts.draw_intervals, whiskers), (charts.draw_rates, rates)):
+        wide, narrow = re.findall(r"<svg.*?</svg>", charts.fit_screens(draw, what, "t"))
+        root = ElementTree.fromstring(narrow)  # noqa: S314 - our own text
+        places = [float(e.get(name)) for e in root.iter() for name in ("x", "x1", "x2", "cx") if e.get(name)]
+        assert 0 <= min(places) and max(places) <= charts.NARROW < charts.WIDTH == float(
+            ElementTree.fromstring(wide).get("width")  # noqa: S314
+        )
+        (name,) = (text for text in root.iter("text") if text.text == "noodles")
+        assert name.get("x") == "0.0" and name.get("text-anchor") == "start"
+
+
 # A file of its own
 
 
