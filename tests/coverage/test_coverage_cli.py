@@ -178,14 +178,6 @@ def test_rows_off_topic_count_nowhere(project, run):
     assert (code, said.splitlines()[-1]) == (2, "stance: rows.csv: not one row counts; every one is off topic")
 
 
-def test_half_a_character_in_a_name_breaks_no_page(project, run):
-    rows = [row | {"outlet": "Noodle \ud83d", "text": "Kettle \ud83d."} for row in predicted_rows(10, 5)[0]]
-    (project / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (project / "configs" / "actors.yaml").write_text("actors: {tea: {title: Tea}}\n")
-    assert run("rows.jsonl")[0] == 0
-    assert table("outlet")[0]["outlet"] == "Noodle ?"
-
-
 def test_events_beside_the_config_are_marks(project, run):
     write_rows(predicted_rows(60, 5)[0], project / "rows.csv")
     (project / "configs" / "events.csv").write_text("date,title\n2017-06-08,Tea <party>\n", encoding="utf-8")

@@ -237,6 +237,12 @@ def test_tables_open_in_a_spreadsheet_and_hold_all_numbers(tmp_path):
     assert (gap["articles"], gap["labelled coffee"], gap["balance coffee minus tea"]) == ("0", "", "")
 
 
+def test_half_a_character_in_a_name_breaks_no_page(tmp_path):
+    page = write_page(coverage(tables=[Table("outlet", (group("Noodle \ud83d"),))]), batch(), SOURCE, tmp_path)
+    assert "Noodle ?" in page.read_text(encoding="utf-8")
+    assert "Noodle ?" in (tmp_path / "outlet.csv").read_text(encoding="utf-8-sig")
+
+
 def test_a_chart_has_a_line_for_each_outlet_up_to_forty():
     outlets = tuple(group(f"Outlet {number}") for number in range(45))
     page = render(coverage(tables=[Table("outlet", outlets)]), batch(), SOURCE)
