@@ -36,7 +36,7 @@ class Matcher:
         if label is None:
             close = get_close_matches(words.lower(), self._label_names, 1)
             then = f"did you mean {close[0]!r}?" if close else ""
-            raise InputError(where, f"unknown label {words!r}", expected=", ".join(self._label_names), then=then)
+            raise InputError(where, f"unknown label {words[:SHOWN]!r}", expected=", ".join(self._label_names), then=then)
         return label
 
     def article(self, where: str, key: str, start: int, end: int, text: str) -> Article:
@@ -67,7 +67,7 @@ def read_number(where: str, name: str, value: str) -> int:
     """Return a whole number, also one that a spreadsheet has given decimals."""
     number = re.fullmatch(r"\s*(\d{1,18})(\.0+)?\s*", value)
     if not number:
-        raise InputError(where, f"`{name}` is {value!r}", expected="the number that the batch had")
+        raise InputError(where, f"`{name}` is {value[:SHOWN]!r}", expected="the number that the batch had")
     return int(number[1])
 
 
