@@ -36,7 +36,8 @@ class Matcher:
         if label is None:
             close = get_close_matches(words.lower(), self._label_names, 1)
             then = f"did you mean {close[0]!r}?" if close else ""
-            raise InputError(where, f"unknown label {words[:SHOWN]!r}", expected=", ".join(self._label_names), then=then)
+            what = f"unknown label {words[:SHOWN]!r}"
+            raise InputError(where, what, expected=", ".join(self._label_names), then=then)
         return label
 
     def article(self, where: str, key: str, start: int, end: int, text: str) -> Article:
