@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.classifiers import cascade, create, index_labels
 from pipeline.classifiers.encoders import DEFAULT
 from pipeline.classifiers.pretrained import write_first_stage, write_second_stage
-from pipeline.classifiers.pretrained_folder import HEAD
+from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, PREFIX, find_folder
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import load_dataset
 from pipeline.data.digest import fingerprint, hash_file
@@ -87,6 +87,7 @@ class PretrainRecipe:
 
     encoder: str
     stages: tuple[Stage, ...]
+    begins_with: str = ""  # the pretrained model whose adapter it goes on from; without one it begins anew
     teacher: str = ""  # the pretrained model that teaches it; without one it learns from labels alone
     label_share: float = 0.5  # of a label beside the teacher's probabilities, or beside equal ones
     layers: tuple[int, ...] = ()  # the blocks that are adapted; empty: all
@@ -103,7 +104,10 @@ RECIPES = {
         label_share=0.95,
         layers=tuple(range(6, 12)),
     ),
-    "small": PretrainRecipe(DEFAULT, (Stage(5, 7e-4, most_common=8000, unlabelled=True),), teacher="accurate"),
+    # Seven epochs, and the teachers of those, are in what it goes on from.
+    "small": PretrainRecipe(
+        DEFAULT, (Stage(2, 5e-4, most_common=5500, unlabelled=True),), begins_with="small", teacher="accurate"
+    ),
 }
 
 
@@ -135,7 +139,7 @@ def pretrain(
     texts = unlabelled_sentences(unlabelled, [*train, *validation])
     targets = _targets(recipe, train, texts, config, checkpoint, lambda share, words: on_progress(share / 2, words))
     inputs = np.array([*(row.input for row in train), *texts], object)
-    done: Path | None = None
+    done = find_folder(PREFIX + recipe.begins_with) if recipe.begins_with else None
     for number, stage in enumerate(recipe.stages):
         step = step_of(lambda share, words: on_progress(0.5 + share / 2, words), number, len(recipe.stages))
         chosen = _choose(train, len(texts), stage, config, recipe.random_state + number)
@@ -178,7 +182,7 @@ def _learn(
         recipe.max_length,
         recipe.random_state + number,
     )
-    learned = [list(texts), targets.tolist(), asdict(options), str(before)]
+    learned = [list(texts), targets.tolist(), asdict(options), hash_file(before / ADAPTER[1]) if before else ""]
     place = cache / "pretrain" / fingerprint({"pipeline.classifiers.adapter"}, *learned)
     if not (place / "done").exists():
         work, done = place / "work", place / "done"
