@@ -37,6 +37,7 @@ from pipeline.scoring.predictions import Predictions
 from pipeline.training.unlabelled import unlabelled_sentences
 
 HELD_OUT = ("validation", "full-article-validation")  # sampled sentences, and all sentences of whole articles
+STRENGTHS = (0.7, 3.0)  # of a first stage's pull to zero: the one with which it answers most is kept
 CHUNK = 1024  # texts that a teacher labels before what it thinks of them is kept
 CARD = """\
 # A pretrained model: a low-rank adapter for {encoder}
@@ -266,9 +267,16 @@ def pretrain_first_stage(
     on_progress(0.1, f"the model labels {len(texts) + len(own)} sentences")
     probabilities = softmax(model.decision_function(texts + own))
     on_progress(0.9, "distil")
-    stage = cascade.fit(model.state().blobs["tokenizer.json"], texts, probabilities[: len(texts)])
-    common, scores = stage.rest.index(0.0), stage.scores(own)
-    sided = model.own_decision(config.label_names).decide(probabilities[len(texts) :]) != common
+    labels = model.own_decision(config.label_names).decide(probabilities[len(texts) :])
+
+    def answered_share(stage: cascade.FirstStage) -> float:
+        scores, sided = stage.scores(own), labels != stage.rest.index(0.0)
+        return float((scores < cascade.choose_threshold(scores, sided)).mean())
+
+    tokenizer = model.state().blobs["tokenizer.json"]
+    tried = [cascade.fit(tokenizer, texts, probabilities[: len(texts)], strength) for strength in STRENGTHS]
+    stage = max(tried, key=answered_share)
+    scores, sided = stage.scores(own), labels != stage.rest.index(0.0)
     folds = np.unique([row.group for row in held_out], return_inverse=True)[1] % 5
     lost = 0
     for fold in range(5):
