@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from coverage import held_out_facts
+from coverage import write_facts
 
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
-from pipeline.coverage.held_out import NAME, write_held_out
+from pipeline.coverage.held_out import NAME
 from pipeline.data.dataset import load_dataset, read_corpora
 from pipeline.evaluation.measured import write_measured
 from pipeline.evaluation.rows import fit_baselines, predict_rows
@@ -33,7 +33,7 @@ def main() -> None:
     rows = read_corpora(config.data.corpora, bundle.label_names)
     sampled, whole = ([row for row in rows if row.split == part] for part in ("test", "full-article-test"))
     file = write_measured(*predict_rows(bundle, baselines, [*sampled, *whole]).split(len(sampled)), bundle)
-    write_held_out(file.with_name(NAME), held_out_facts(options.model))
+    write_facts(file.with_name(NAME), options.model)
 
 
 if __name__ == "__main__":
