@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from predicted import LABEL_NAMES, predicted_rows, write_rows
 
 from pipeline.coverage import rows as room
+from pipeline.coverage.measure import BELOW, FIRST_STAGE, describe_batch
 from pipeline.coverage.rows import find_rows, read_batch, read_date
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError
@@ -113,6 +114,24 @@ def test_one_article_with_two_targets_is_two(written):
     rows, _ = predicted_rows(1, 3)
     batch = read(written([row | {"target": target} for target in ("Oslo", "Bergen") for row in rows]))
     assert (batch.ids, batch.targets) == (["a0", "a0"], ["Oslo", "Bergen"])
+
+
+def test_rows_below_the_threshold_and_of_each_stage_are_counted(written):
+    rows, _ = predicted_rows(6, 5)
+    staged = [row | {"stage": "first" if number % 3 else "full"} for number, row in enumerate(rows)]
+    batch = read(written(staged), threshold=0.7)
+    assert batch.below == sum(row["confidence"] < 0.7 for row in rows) > 0
+    assert batch.stages == {"first": 20, "full": 10}
+    shares = describe_batch(batch).shares
+    assert shares == {"off topic": 0, BELOW: batch.below / 30, FIRST_STAGE: 20 / 30}
+    assert list(describe_batch(read(written(rows))).shares) == ["off topic"]
+
+
+def test_an_article_is_looked_at_whole_unless_it_is_very_long(monkeypatch):
+    monkeypatch.setattr(room, "BUFFER", 4)
+    articles = [Row("", {"article_id": name}) for name in "aaabbbccc"]
+    assert ["".join(row.fields["article_id"] for row in part) for part in room._parts(articles)] == ["aaabbb", "ccc"]
+    assert [len(part) for part in room._parts([*articles[:1] * 20, Reject("", "")])] == [8, 8, 5]
 
 
 def test_sentences_that_are_asked_for_keep_their_probabilities(written):

@@ -208,6 +208,9 @@ def test_the_page_says_whether_the_batch_is_like_what_corrects_it(kind, errors, 
     page = render(coverage(labelled=labelled(kind), drift=drift), batch(), SOURCE)
     assert words in page
     assert "expected to be labelled right</th><td>90 %</td><td>80 %</td>" in page
+    assert ("as far as 30 articles can show" in page) == ("Alike: " in words)
+    many = render(coverage(group(articles=40), labelled=labelled(kind), drift=drift), batch(), SOURCE)
+    assert "articles can show" not in many
     assert "steeped</th><td>30 %</td><td>–</td>" in page
     assert "not measured</td>" in page
 
@@ -273,16 +276,18 @@ def test_who_takes_a_side_stands_with_the_names_and_counts_of_each_actor(tmp_pat
     holders = Holders(actors, SIDES)
     text = "Udon Soba said that coffee must stay."
     rows = [{"article_id": f"a{i}", "sentence_index": 0, "start": 0, "label": "coffee", "text": text} for i in range(3)]
-    holders.add([*rows, rows[0] | {"article_id": "b", "label": "tea", "text": "Ease the tea ban."}])
+    nobody = rows[0] | {"article_id": "c", "text": "Jim Nobody said that coffee must stay."}
+    holders.add([*rows, nobody, rows[0] | {"article_id": "b", "label": "tea", "text": "Ease the tea ban."}])
     read = batch(holders=holders)
     page = write_page(coverage(), read, SOURCE, tmp_path).read_text(encoding="utf-8")
     assert (
-        "Who takes these positions: &lt;b&gt;Noodle makers&lt;/b&gt; (75\N{NO-BREAK SPACE}%), the writers (25" in page
+        "Who takes these positions: &lt;b&gt;Noodle makers&lt;/b&gt; (60\N{NO-BREAK SPACE}%), the writers (20" in page
     )
+    assert "somebody else or unknown</th>" in page and "Jim Nobody" not in page
     assert "Udon Soba\N{NO-BREAK SPACE}3" in page
     assert 'style="width:100.0%"' in page
     lines = (tmp_path / "actors.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert lines == ["actor,coffee,tea", "<b>Noodle makers</b>,3,0", "the writers,0,1"]
+    assert lines == ["actor,coffee,tea", "<b>Noodle makers</b>,3,0", "the writers,0,1", "somebody else or unknown,1,0"]
     assert "Who says it" not in render(coverage(), batch(holders=Holders(actors, SIDES)), SOURCE)
 
 
