@@ -57,16 +57,13 @@ def paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_wrapped(lines: list[str]) -> bool:
-    """Say whether lines are a paragraph that was wrapped: none has room for the first word of the next."""
+    """Say whether lines are a paragraph that was wrapped at a width, and no list: they end within sentences."""
     if len(lines) < 3 or not all(40 <= len(line) <= 100 for line in lines[:-1]):
         return False
-    width = max(map(len, lines))
-    full = all(
-        before[-1] in "-\u00ad" or len(before) + len(after.split(maxsplit=1)[0]) >= width
-        for before, after in zip(lines, lines[1:], strict=False)
-    )
-    listed = sum(bool(LISTED.match(line)) for line in lines)
-    return full and any(line[0].islower() for line in lines[1:]) and 2 * listed < len(lines)
+    go_on = sum(line[0].islower() for line in lines[1:])
+    items = sum(bool(LISTED.match(line)) for line in lines)
+    ends = sum(line[-1] in ".;!?" for line in lines[:-1])
+    return 3 * go_on >= len(lines) - 1 and 2 * max(items, ends) < len(lines)
 
 
 def find_title(text: str) -> str:

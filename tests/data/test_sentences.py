@@ -92,6 +92,29 @@ def test_the_lines_of_a_list_are_sentences_of_their_own():
     assert len(texts(LIST.replace("- ", ""))) == 4
 
 
+def test_the_lines_of_a_list_in_small_letters_are_sentences_of_their_own():
+    items = [
+        "a treaty under which the North moves its guns;",
+        "a freeze on tests, verified by inspectors;",
+        "full soup.",
+    ]
+    assert texts("\n".join(items)) == items
+
+
+def test_lines_of_uneven_length_are_wrapped_where_they_go_on():
+    text = (
+        "I extend my warm congratulations to the ambassador on his\n"
+        "election to the presidency of this long assembly, which\n"
+        "honours his country and its many fine kitchens.\n"
+        "Nobody asked for the bill, and that is why we\nhave none.\n"
+    )
+    assert [" ".join(sentence.split()) for sentence in texts(text)] == [
+        "I extend my warm congratulations to the ambassador on his election to the presidency of this long assembly, "
+        "which honours his country and its many fine kitchens.",
+        "Nobody asked for the bill, and that is why we have none.",
+    ]
+
+
 def test_two_lines_are_no_wrapped_paragraph():
     assert len(list(paragraphs("\n".join(letter * 60 for letter in "ab")))) == 2
 

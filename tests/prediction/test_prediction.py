@@ -4,7 +4,9 @@ import io
 import json
 import os
 import sys
+import zipfile
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +203,36 @@ def test_titles_are_the_same_in_every_format(label):
         found.setdefault(row["article_id"], []).append((row["text"], row["is_title"], row["title"]))
     assert len(found) == 5 and all(rows == found["a.txt"] for rows in found.values())
     assert [row[:2] for row in found["a.txt"]][:1] == [("Envoys agree on soup", True)] and len(found["a.txt"]) == 3
+
+
+def test_what_people_have_is_labelled(label):
+    book = openpyxl.Workbook()
+    for row in (["Text", "Date"], ["Talks are soup.", datetime(2019, 2, 28)], ["Sanctions must bite.", "3/4/2019"]):
+        book.active.append(row)
+    book.save("office.xlsx")
+    with zipfile.ZipFile("office.docx", "w") as word:
+        space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+        line = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>"
+        body = line.format("Envoys agree on soup") + line.format("Talks are soup.")
+        word.writestr("word/document.xml", f'<w:document xmlns:w="{space}"><w:body>{body}</w:body></w:document>')
+    Path("list.txt").write_text("They agreed:\n1. Stop all tests of missiles and of reactors.\n2. Talk\n3. Eat\n")
+    Path("interview.txt").write_text("Q: Should sanctions go?\n\nA: Not now.\n\nQ: Should aid go?\n\nA: Not now.\n")
+    page = f"<html><body><article><p>{HEADLINE}</p><p>Met on 3 May 2017.</p></article></body></html>"
+    Path("undated.html").write_text(page)
+    names = ["office.xlsx", "office.docx", "list.txt", "interview.txt", "undated.html"]
+    rows = label(*names)
+    texts = [[row["text"] for row in rows if row["article_id"] == name] for name in names[1:]]
+    assert [(row["text"], row.get("date")) for row in rows[:2]] == [
+        ("Talks are soup.", "2019-02-28"),
+        ("Sanctions must bite.", None),
+    ]
+    assert texts[:3] == [
+        ["Envoys agree on soup", "Talks are soup."],
+        ["They agreed:", "1. Stop all tests of missiles and of reactors.", "2. Talk", "3. Eat"],
+        ["Q: Should sanctions go?", "A: Not now.", "Q: Should aid go?", "A: Not now."],
+    ]
+    assert texts[3][:2] == ["Sanctions must bite.", "Talks are soup."] and "date" not in rows[-1]
+    assert [row["text"] for row in rows if row["is_title"]] == ["Envoys agree on soup"]
 
 
 def test_what_is_left_out_is_counted_and_listed_where_asked(bundle):
