@@ -85,5 +85,7 @@ def test_every_line_of_the_page_works(run, tmp_path):
     finally:
         if served:
             served.stop()
-    labels = [row["label"] for row in csv.DictReader((tmp_path / "labelled.csv").open())]
+    labels = [
+        row["label"] for row in csv.DictReader((tmp_path / "labelled.csv").read_text(encoding="utf-8-sig").splitlines())
+    ]
     assert served and labels == ["bad", "good"]
