@@ -38,9 +38,9 @@ def runs_page(port: int, experiment: str) -> str:
 
 def serve_ui(port: int) -> None:
     """Become MLflow's UI on this store, with one worker and no jobs, a third of the memory; it logs no request."""
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     words = ["-m", "mlflow", "server", "--backend-store-uri", tracking_uri(), "--workers", "1", "--port", str(port)]
-    words += ["--uvicorn-opts", "--log-level warning --no-access-log"]
+    words += ["--registry-store-uri", tracking_uri(), "--uvicorn-opts", "--log-level warning --no-access-log"]
     if database_of(tracking_uri()):
         words += ["--default-artifact-root", Path(ARTIFACTS).absolute().as_uri()]
     os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - our own interpreter, fixed words
