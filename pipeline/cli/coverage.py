@@ -176,7 +176,7 @@ def _predict(inputs: list[str], rows: Path, bundle: Bundle | None, model: Path) 
             on_progress=lambda done: bar.update(
                 done.share, f"{done.articles:,} articles, {done.sentences:,} sentences"
             ),
-        )
+        ).check(rows)
     return rows
 
 

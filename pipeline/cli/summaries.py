@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from pipeline.cli.console import out
 from pipeline.cli.console import table as new_table
-from pipeline.errors import InputErrors
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -144,9 +143,7 @@ def _candidate(outcome: TrainingResult, result: CandidateResult) -> str:
 
 def show_batch(summary: Summary, output: Path) -> None:
     """Print what a batch did; InputError with the first reasons where nothing could be read."""
-    if not summary.sentences:
-        first = "\n".join(["", *summary.reasons])
-        raise InputErrors([f"{output}: not written, nothing could be read; {summary.rejected} says why:{first}"])
+    summary.check(output)
     counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     off = f"; {summary.off_topic} off topic, not counted" if summary.off_topic else ""
     out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}{off}): {output}")

@@ -18,7 +18,7 @@ from pipeline.bundle import Bundle
 from pipeline.data.articles import find_sources
 from pipeline.data.digest import fingerprint
 from pipeline.data.tables import ByteCounter
-from pipeline.errors import InputError
+from pipeline.errors import InputError, InputErrors
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
 from pipeline.prediction.reading import NO_TARGET, Chunk, Cursor, Needs, Prefetcher, fingerprint_inputs, read_chunks
@@ -53,6 +53,13 @@ class Summary:
     rejected: Path | None = None
     resumed: int = 0  # sentences that an earlier run had done
     share: float | None = None  # of the bytes to be read, None: unknown
+
+    def check(self, output: Path) -> None:
+        """Raise InputErrors with the first reasons where nothing could be read; there are no new rows then."""
+        if not self.sentences:
+            raise InputErrors(
+                ["\n".join([f"{output}: nothing could be read; {self.rejected} says why", *self.reasons])]
+            )
 
     @property
     def rate(self) -> float:
@@ -96,7 +103,7 @@ def predict(
     """
     least = bundle.least_confidence() if abstain else None
     begin, rejected, inputs = time.perf_counter(), rejected_file(output), list(inputs)
-    _check(inputs, output)
+    _check(inputs, output, show_dropped)
     own = {os.path.realpath(file) for file in (output, rejected, show_dropped) if file}
     inputs_digest, total = fingerprint_inputs(find_sources(inputs, own))
     batch: dict[str, object] = {"inputs": inputs_digest, "model": bundle.digest, "program": digest_program(bundle)}
@@ -159,13 +166,15 @@ def possible_labels(bundle: Bundle, least: float | None) -> tuple[str, ...]:
     return bundle.label_names if least is None else (*bundle.label_names, UNCERTAIN)
 
 
-def _check(inputs: list[str | Path], output: Path) -> None:
+def _check(inputs: list[str | Path], output: Path, show_dropped: Path | None) -> None:
     if not output.name.endswith(SUFFIXES):
         raise InputError(output, "unknown kind of file", expected=", ".join(SUFFIXES))
     if output.is_dir():
         raise InputError(output, "is a folder", expected="a file, or a name that is free")
-    if any(str(entry) != "-" and os.path.realpath(entry) == os.path.realpath(output) for entry in inputs):
-        raise InputError(output, "is an input too", then="choose another --output")
+    for file, option in ((output, "--output"), (show_dropped, "--show-dropped")):
+        taken = {os.path.realpath(entry) for entry in inputs if str(entry) != "-"}
+        if file and os.path.realpath(file) in taken | ({os.path.realpath(output)} if file is show_dropped else set()):
+            raise InputError(file, "is an input or output too", then=f"choose another {option}")
     if sum(str(entry) == "-" for entry in inputs) > 1:
         raise InputError("-", "stands twice", expected="standard input once")
 

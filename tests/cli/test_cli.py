@@ -141,7 +141,7 @@ def test_predict_of_which_nothing_could_be_read_ends_with_2_and_the_first_reason
     code, _, err = stance("predict", "rows.tsv", article("a.pdf"), "-o", "rows.csv", "-m", champion)
     assert code == 2 and not Path("rows.csv").exists()
     first, second, third = err.splitlines()[-3:]
-    assert first == "stance: rows.csv: not written, nothing could be read; rows.csv.rejected.jsonl says why:"
+    assert first == "stance: rows.csv: nothing could be read; rows.csv.rejected.jsonl says why"
     assert second == "rows.tsv: no `text`; its columns are id, body; expected text"
     assert third.startswith("a.pdf: unknown kind of file; expected .txt, .html, .htm, .md, .docx, .jsonl")
 

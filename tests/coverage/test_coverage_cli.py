@@ -68,6 +68,14 @@ def test_articles_are_predicted_first(project, run, champion):
     assert {row["outlet"] for row in table("outlet")} == {"Letters", ""}
 
 
+def test_rows_of_an_earlier_day_do_not_stand_for_articles_that_cannot_be_read(project, run, champion):
+    (project / "letter.txt").write_text(article_text("kimchi.txt"), encoding="utf-8")
+    assert run("letter.txt", "--model", champion)[0] == 0
+    (project / "broken.jsonl").write_text("{soup")
+    code, _, error = run("broken.jsonl", "--model", champion)
+    assert code == 2 and "nothing could be read" in error and "broken.jsonl:1: is no JSON" in error
+
+
 def test_what_could_not_be_read_when_the_rows_were_made_is_told(project, run):
     rows, _ = predicted_rows(10, 3)
     write_rows(rows, project / "rows.jsonl")

@@ -543,9 +543,16 @@ def test_an_output_that_is_a_folder_is_refused(bundle, output):
 def test_an_output_over_its_own_input_is_refused(bundle):
     before = Path(write("news.jsonl", *NEWS)).read_bytes()
     assert refusal(["news.jsonl"], Path("../" + Path.cwd().name + "/news.jsonl"), bundle).endswith(
-        "is an input too; choose another --output"
+        "is an input or output too; choose another --output"
     )
     assert Path("news.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("dropped", ["news.jsonl", "rows.csv"])
+def test_a_list_of_what_was_left_out_over_an_input_or_the_output_is_refused(bundle, dropped):
+    write("news.jsonl", *NEWS)
+    message = refusal(["news.jsonl"], Path("rows.csv"), bundle, show_dropped=Path(dropped))
+    assert message == f"{dropped}: is an input or output too; choose another --show-dropped"
 
 
 @pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])
