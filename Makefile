@@ -87,6 +87,7 @@ bench-accuracy: $(READY)
 
 bench-labelling: $(READY)
 	$(VENV)/bin/python benchmarks/labelling.py
+	$(VENV)/bin/python benchmarks/own_labels.py
 
 # How often the intervals of `stance coverage` hold the truth, five minutes; the second half needs `stance corpora`.
 bench-coverage: $(READY)

@@ -14,7 +14,7 @@ class InputError(Exception):
 
     def __init__(self, where: object, what: str, *, expected: str = "", then: str = "") -> None:
         """Join the parts that are there into one line."""
-        self.where, self.what = str(where), what
+        self.where, self.what, self.expected, self.then = str(where), what, expected, then
         parts = [f"{where}: {what}", expected and f"expected {expected}", then]
         super().__init__(" ".join("; ".join(part for part in parts if part).split()))
 
@@ -24,14 +24,19 @@ class InputErrors(InputError):
 
     MOST = 20
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        """Keep the first twenty lines and count the rest."""
-        more = [f"... and {len(problems) - self.MOST} more"] if len(problems) > self.MOST else []
-        Exception.__init__(self, "\n".join([*problems[: self.MOST], *more]))
-        self.where, _, self.what = problems[0].partition(": ")
+    def __init__(self, problems: Sequence[str | InputError]) -> None:
+        """Keep the first twenty lines and count the rest; the fields are those of the first problem."""
+        lines = [str(problem) for problem in problems]
+        more = [f"... and {len(lines) - self.MOST} more"] if len(lines) > self.MOST else []
+        Exception.__init__(self, "\n".join([*lines[: self.MOST], *more]))
+        self.problems = problems
+        self.where, _, self.what = lines[0].partition(": ")
+        self.expected = self.then = ""
+        if isinstance(first := problems[0], InputError):
+            self.where, self.what, self.expected, self.then = first.where, first.what, first.expected, first.then
 
 
-def raise_problems(problems: Sequence[str]) -> None:
+def raise_problems(problems: Sequence[str | InputError]) -> None:
     """Raise InputErrors unless the list is empty."""
     if problems:
         raise InputErrors(problems)

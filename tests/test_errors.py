@@ -18,7 +18,16 @@ def test_an_input_error_is_one_line_whatever_it_quotes():
 
 def test_an_input_error_keeps_where_and_what_apart():
     error = InputError("tea.csv:3", "no kettle")
-    assert (error.where, error.what) == ("tea.csv:3", "no kettle")
+    assert (error.where, error.what, error.expected, error.then) == ("tea.csv:3", "no kettle", "", "")
+
+
+def test_several_problems_have_the_fields_of_the_first():
+    first = InputError("tea.csv:3", "no kettle: none", expected="a kettle", then="boil water")
+    error = InputErrors([first, "tea.csv:4: cold"])
+    assert [error.where, error.what, error.expected, error.then] == [
+        first.where, first.what, first.expected, first.then
+    ]  # fmt: skip
+    assert str(error).splitlines() == [str(first), "tea.csv:4: cold"] and error.problems[0] is first
 
 
 def test_several_problems_are_a_line_each():

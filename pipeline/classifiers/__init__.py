@@ -71,6 +71,9 @@ class Classifier(Protocol):
     # Whether it is the simple one that what others gain is measured against.
     reference: ClassVar[bool] = False
 
+    # Whether it goes on from a model that has learned from all other text, and learns from the user's own labels alone.
+    learns_from_own_labels: ClassVar[bool] = False
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The earlier candidates that it is built of or learns from, by name."""
@@ -107,6 +110,10 @@ class Classifier(Protocol):
     def own_decision(self, label_names: Sequence[str]) -> DecisionRule:
         """Return how it decides between these labels where its own calibration stands."""
         return DecisionRule()
+
+    def score_held_out(self) -> tuple[Sequence[Example], np.ndarray] | None:
+        """Return n real sentences that it cannot have learned from, and its scores, shape (n, k); None: none ship."""
+        return None
 
     def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
         """Return what may answer before it, for it alone and in the order of these labels; None where nothing may."""

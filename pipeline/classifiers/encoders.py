@@ -64,8 +64,11 @@ class LinearOverFrozen(OverFrozen):
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return logits, shape (n, k)."""
+        return self._score(self._features(texts))
+
+    def _score(self, features: Any) -> np.ndarray:
         coefficients, intercepts = self._weights
-        return self._features(texts) @ coefficients.T + intercepts
+        return np.asarray(features @ coefficients.T + intercepts)
 
     def _features(self, texts: Sequence[str]) -> Any:
         return self._embed(texts)

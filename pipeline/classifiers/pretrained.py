@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.classifiers import STRICT, index_labels
 from pipeline.classifiers.cascade import FirstStage, SecondStage, restore
 from pipeline.classifiers.encoders import LinearOverFrozen
+from pipeline.classifiers.held_out_vectors import read_vectors, write_vectors
 from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.pretrained_folder import (
     ADAPTER,
@@ -95,6 +96,15 @@ class Pretrained(LinearOverFrozen):
         """Return the smaller pretrained model that it may leave confident answers to."""
         return read_second_stage(self.folder, label_names)
 
+    def score_held_out(self) -> tuple[Sequence[Example], np.ndarray] | None:
+        """Score the vectors that ship with it."""
+        held_out = read_vectors(self.folder, adapter_digest(self.folder))
+        return (held_out.examples, self._score(held_out.vectors)) if held_out else None
+
+    def write_held_out(self, examples: Sequence[Example]) -> None:
+        """Put the vectors of sentences that it never learned from beside it."""
+        write_vectors(self.folder, adapter_digest(self.folder), examples, self._embed([row.input for row in examples]))
+
     def _frozen(self) -> FrozenEncoder:
         from pipeline.classifiers.encoding import frozen_encoder
 
@@ -112,21 +122,16 @@ class Pretrained(LinearOverFrozen):
 
 @dataclass(config=STRICT)
 class Adapted(Pretrained):
-    """The pretrained head, moved by the examples as far as they outweigh a pull back to it.
+    """The pretrained head, moved by labels of one's own as far as they outweigh a pull back to it.
 
-    Minimizes the mean cross-entropy, weighted by origin, plus strength/2 times the squared distance
-    from the pretrained weights: with few examples, or none that help, it stays where it was (cf. L2-SP,
-    Li et al., 2018, here for the last layer alone).
+    Minimizes the sum of cross-entropies plus strength/2 times the squared distance from the pretrained weights:
+    with few examples it stays near where it was (cf. L2-SP, Li et al., 2018, here for the last layer alone).
     """
 
     chosen_on_real_text: ClassVar[bool] = False
+    learns_from_own_labels: ClassVar[bool] = True
 
-    strength: float = 1.0
-    weights: dict[str, float] | None = None  # of origins; 1 for those not named
-
-    def is_calibrated(self, enough_real_text: bool) -> bool:
-        """Say yes where too little real text could calibrate better."""
-        return not enough_real_text
+    strength: float = 200.0
 
     def own_abstention(self) -> None:
         """Its scores are not those that a threshold was found on."""
@@ -138,25 +143,25 @@ class Adapted(Pretrained):
         """Its labels are not those that a smaller model was compared with."""
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
-        """Move the head."""
+        """Move the head; without examples it stays the pretrained one."""
         from scipy.optimize import minimize
 
         super().fit(examples, label_names, on_progress)
+        if not examples:
+            return
         on_progress(0.1, "embed")
         features = self._embed([example.input for example in examples]).astype(float)
         features = np.hstack([features, np.ones((len(features), 1))])
         truth = np.eye(len(label_names))[index_labels(examples, label_names)]
-        weights = np.array([(self.weights or {}).get(example.origin, 1.0) for example in examples])
-        weights /= len(examples)
         anchor = np.hstack([self._weights[0], self._weights[1][:, None]]).astype(float)
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             head = flat.reshape(anchor.shape)
             probabilities = softmax(features @ head.T)
-            cross = -(np.log(np.clip((probabilities * truth).sum(1), 1e-12, None)) * weights).sum()
-            slope = ((probabilities - truth) * weights[:, None]).T @ features
+            cross = -np.log(np.clip((probabilities * truth).sum(1), 1e-12, None)).sum()
             away = head - anchor
-            return cross + self.strength / 2 * (away**2).sum(), (slope + self.strength * away).ravel()
+            slope = (probabilities - truth).T @ features + self.strength * away
+            return cross + self.strength / 2 * (away**2).sum(), slope.ravel()
 
         on_progress(0.9, "move the head")
         moved = minimize(loss, anchor.ravel(), jac=True, method="L-BFGS-B").x.reshape(anchor.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, Model
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.data.annotations import Annotation as Label
     from pipeline.data.formats.rows import Reject, Row
     from pipeline.labelling.agreement import Agreement
 
@@ -38,6 +39,9 @@ app = typer.Typer(
     "  stance label import batch.csv --annotator anna --articles new/",
 )
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says where labels are.")]
+Correct = Annotated[
+    bool, typer.Option("--correct", help="Let a new label take the place of the annotator's earlier one.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")]
 
 
@@ -56,11 +60,14 @@ def suggest(
     from pipeline.config import read_config
     from pipeline.labelling.choice import Plan
     from pipeline.labelling.exchange import check_output, write_batch
+    from pipeline.labelling.project import read_project
     from pipeline.labelling.suggestion import suggest as pick
     from pipeline.progress import Bar
 
     check_output(output)
     settings = read_config(config)
+    if own := read_project(settings).own(settings):
+        out.print(f"Your own labels so far: {_count(own, settings.label_names)}.")
     plan = Plan(number, strategy, random_share, settings.random_state)
     with Bar() as bar:
         found = pick(inputs, load_bundle(model), settings, plan, bar.update)
@@ -110,6 +117,7 @@ def import_(
     annotator: Annotated[str, typer.Option(help="Whose annotations these are; a row's own name comes behind it.")] = "",
     articles: Annotated[list[Path] | None, typer.Option(help="New articles, which join the seeds.")] = None,
     old_codebook: Annotated[bool, typer.Option(help="Take annotations made under another version.")] = False,
+    correct: Correct = False,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check every row of a batch, then add all of them to the labels or none."""
@@ -121,18 +129,20 @@ def import_(
     if annotator in (ADJUDICATED, FORMERLY):
         then = "record them with `stance label adjudicate`"
         raise InputError(f"--annotator {annotator}", "is kept for decisions", then=then)
-    _take_in(read_batch(file), read_config(config), annotator, articles or [], old_codebook)
+    options = {"annotator": annotator, "articles": articles or [], "old_codebook": old_codebook, "correct": correct}
+    _take_in(read_batch(file), read_config(config), options)
 
 
-def _take_in(rows: list[Row], settings: Config, annotator: str, articles: list[Path], old_codebook: bool) -> None:
+def _take_in(rows: list[Row], settings: Config, options: dict[str, Any]) -> None:
     from pipeline.labelling.importing import LABELS, import_batch
 
-    done = import_batch(rows, settings, annotator=annotator, articles=articles, old_codebook=old_codebook)
+    done = import_batch(rows, settings, **options)
     _print_rejects(done.rejects)
     counts = Counter(row.label for row in done.added)
     each = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
     out.print(f"{len(done.added)} annotations added" + f" ({each}): {settings.data.labels / LABELS}" * bool(done.added))
     for count, what in [
+        (len(done.corrected), "annotations took the place of earlier ones"),
         (done.known, "rows were there already and changed nothing"),
         (done.unlabelled, "rows have no label yet"),
         (done.restored, "rows with changed quotes, spaces or ids were taken by the article's own text"),
@@ -150,6 +160,7 @@ def adjudicate(
     file: Annotated[Path | None, typer.Argument(help="Decided conflicts or a decided review.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the conflicts here to decide.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also what a majority decides.")] = False,
+    correct: Correct = False,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show sentences on which annotators are evenly split, or record decisions."""
@@ -164,7 +175,7 @@ def adjudicate(
         decisions = read_batch(file)
         for decision in decisions:
             decision.fields.pop("annotator", None)
-        _take_in(decisions, settings, ADJUDICATED, [], False)
+        _take_in(decisions, settings, {"annotator": ADJUDICATED, "correct": correct})
         return
     if output:
         check_output(output)
@@ -190,10 +201,14 @@ def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     settings = read_config(config)
     project = read_project(settings)
-    names, rows, state = settings.label_names, project.annotations, settings.random_state
+    own = project.own(settings)
+    names, rows, state = settings.label_names, own or project.annotations, settings.random_state
+    shipped = len(project.annotations) - len(rows)
+    if shipped:
+        out.print(f"Your own labels: {_count(own, names)}. The {shipped:,} annotations that ship are left out here.\n")
     overall = measure_agreement(rows, names, random_state=state)
     if overall is None:
-        out.print("No sentence was annotated by two annotators yet.")
+        out.print(f"No sentence{' of your own' * bool(shipped)} was annotated by two annotators yet.")
     else:
         months = measure_by(lambda row: project.month(row.article_id), rows, names, random_state=state)
         _print_alpha({"all": overall} | measure_by_label(rows, names, random_state=state) | months)
@@ -205,6 +220,12 @@ def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
             out.print(shown)
     for name, share in estimate_shares(rows, names).items():
         out.print(f"Share of {name} in running text, from sentences drawn at random: {share}")
+
+
+def _count(annotations: Sequence[Label], names: Sequence[str]) -> str:
+    """Say how many annotations there are, by label."""
+    counts = Counter(row.label for row in annotations)
+    return f"{len(annotations)} annotations ({', '.join(f'{counts[name]} {name}' for name in names)})"
 
 
 def _print_alpha(measured: dict[str, Agreement]) -> None:

@@ -22,36 +22,20 @@ if TYPE_CHECKING:
     from pipeline.training.tuning import TuningResult
     from pipeline.training.tuning.trials import TrialResult, Tuned
 
-SHOWN = 5  # trials of each candidate
+SHOWN = 5  # trials of each candidate, or texts
 
 
 def show_data(dataset: Dataset, settings: Config) -> None:
-    """Print counts, agreement and leaks."""
-    from pipeline.labelling.agreement import measure_agreement
-
-    table = new_table("origin", "part", "articles", "sentences", *settings.label_names)
-    for place in [*sorted({(e.origin, e.split) for e in dataset.examples}), None]:
-        rows = [e for e in dataset.examples if place in (None, (e.origin, e.split))]
-        counts = Counter(e.label for e in rows)
-        numbers = [len({e.article_id for e in rows}), len(rows), *(counts[name] for name in settings.label_names)]
-        table.add_row(*(place or ("all", "")), *map(str, numbers), style=None if place else "bold")
-    out.print(table)
+    """Print counts, agreement and leaks; of the user's own labels first."""
+    own = [] if settings.data.source else [example for example in dataset.examples if example.own]
+    if own:
+        parts = ", ".join(f"{count} in the {part} part" for part, count in Counter(e.split for e in own).items())
+        out.print(f"Your own labels: {len(own)} sentences of {len({e.article_id for e in own})} articles ({parts}).\n")
+    _show_counts(dataset, settings)
     if dataset.unlabelled:
         out.print(f"{dataset.unlabelled} articles have no label yet")
-    agreement = measure_agreement(dataset.annotations, settings.label_names, random_state=settings.random_state)
-    if agreement:
-        out.print(
-            f"\nAgreement of annotators: Krippendorff's alpha {agreement.alpha:.3f} "
-            f"[{agreement.low:.3f}, {agreement.high:.3f}] over {agreement.spans} sentences annotated twice; "
-            f"{agreement.differ} differed and were adjudicated."
-        )
-    out.print(
-        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
-        "the split; "
-        f"{len(dataset.leaks)} sentences of the train part stand in another part too and are withheld."
-    )
-    for leak in dataset.leaks[:10]:
-        out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
+    _show_agreement(dataset, {example.article_id for example in own}, settings)
+    _show_equal_texts(dataset)
     if settings.data.source:
         out.print(f"Text and labels are those of {settings.data.source}.")
         return
@@ -59,6 +43,50 @@ def show_data(dataset: Dataset, settings: Config) -> None:
         out.print("Real text with labels is not here yet; `stance corpora` brings it.")
     out.print(f"Labels are a language model's reading under {settings.data.labels / 'CODEBOOK.md'}.")
     out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
+
+
+def _show_counts(dataset: Dataset, settings: Config) -> None:
+    table = new_table("origin", "part", "articles", "sentences", *settings.label_names)
+    for place in [*sorted({(not e.own, e.origin, e.split) for e in dataset.examples}), None]:
+        rows = [e for e in dataset.examples if place in (None, (not e.own, e.origin, e.split))]
+        counts = Counter(e.label for e in rows)
+        numbers = [len({e.article_id for e in rows}), len(rows), *(counts[name] for name in settings.label_names)]
+        table.add_row(*(place[1:] if place else ("all", "")), *map(str, numbers), style=None if place else "bold")
+    out.print(table)
+
+
+def _show_agreement(dataset: Dataset, own: set[str], settings: Config) -> None:
+    """Print how far annotators agree: on the user's own articles where there are some."""
+    from pipeline.labelling.agreement import measure_agreement
+
+    annotations = [row for row in dataset.annotations if not own or row.article_id in own]
+    agreement = measure_agreement(annotations, settings.label_names, random_state=settings.random_state)
+    if agreement:
+        out.print(
+            f"\nAgreement of annotators{' on your own labels' * bool(own)}: Krippendorff's alpha {agreement.alpha:.3f} "
+            f"[{agreement.low:.3f}, {agreement.high:.3f}] over {agreement.spans} sentences annotated twice; "
+            f"{agreement.differ} differed and were adjudicated."
+        )
+    elif own:
+        out.print("\nNo sentence of your own was annotated by two annotators yet.")
+
+
+def _show_equal_texts(dataset: Dataset) -> None:
+    """Print what stands in two parts, and what has two labels."""
+    out.print(
+        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
+        "the split; "
+        f"{len({leak.first for leak in dataset.leaks})} sentences of the train part stand in another part too and are "
+        "withheld."
+    )
+    for leak in dataset.leaks[: 2 * SHOWN]:
+        out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
+    contradictions = dataset.contradictions
+    if contradictions:
+        out.print(f"{len(contradictions)} texts have two labels or more:")
+    for rows in contradictions[:SHOWN]:
+        places = ", ".join(f"{row.id} is {row.label}" for row in rows[:SHOWN])
+        out.print(f"  {rows[0].text[:60]!r}: {places}", markup=False)
 
 
 def show_training(outcome: TrainingResult, settings: Config, config: Path) -> None:
@@ -77,12 +105,17 @@ def show_training(outcome: TrainingResult, settings: Config, config: Path) -> No
         out.print("\nMacro-F1 against tfidf on the same held-out rows (paired bootstrap over articles):")
         for gain in gains:
             out.print(f"  {gain} (on {gain.rows:,} rows)")
+    if outcome.own:
+        out.print(f"\n{outcome.own}", markup=False)
     out.print(f"\n* selected: {outcome.reason}.")
     out.print(f"{str(outcome.abstention).capitalize()}.")
     out.print(f"{outcome.verdict}", markup=False)
-    registered = f"models:/{settings.registered_model}/{outcome.model_version} ({outcome.alias})"
-    out.print(f"Exported to {outcome.folder}/, registered as {registered}.")
-    if not outcome.verdict.promoted:
+    if outcome.model_version:
+        registered = f"models:/{settings.registered_model}/{outcome.model_version} ({outcome.alias})"
+        out.print(f"Exported to {outcome.folder}/, registered as {registered}.")
+    else:
+        out.print(f"{outcome.folder}/ holds this very model already: it stays, and no version was registered.")
+    if not (outcome.verdict.promoted or outcome.verdict.unchanged):
         again = command("train", "--config", config, "--promote")
         out.print(f"{settings.output}/ is unchanged; {again} would replace it all the same.", markup=False)
     evaluate = command("eval", "--config", config, "--model", outcome.folder)

@@ -103,14 +103,20 @@ def pretrain(
     ] = "",
     only_first_stage: Annotated[
         bool,
-        typer.Option("--first-stage", help="Only rebuild its first stage (minutes)."),
+        typer.Option("--first-stage", help="Only rebuild its first stage and held-out vectors (minutes)."),
     ] = False,
 ) -> None:
     """Rebuild a pretrained model, from the texts that `stance corpora` brought; goes on if interrupted."""
     from pipeline.classifiers.pretrained_folder import HOME
     from pipeline.config import read_config
     from pipeline.progress import Bar
-    from pipeline.training.pretrain import RECIPES, pretrain, pretrain_first_stage, pretrain_second_stage
+    from pipeline.training.pretrain import (
+        RECIPES,
+        pretrain,
+        pretrain_first_stage,
+        pretrain_held_out,
+        pretrain_second_stage,
+    )
 
     if name not in RECIPES:
         raise InputError(name, "no such pretrained model", expected=" or ".join(RECIPES))
@@ -121,6 +127,8 @@ def pretrain(
             out.print(f"{folder}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
         base = "" if recipe.teacher else checkpoint
         out.print(f"first stage: {pretrain_first_stage(settings, texts, folder, bar.update, base)}")
+        if recipe.teacher:  # of the base-size model they would be too large to ship
+            out.print(f"vectors of {pretrain_held_out(settings, folder, bar.update)} real sentences to try labels on")
         if recipe.teacher and not output:
             stage = pretrain_second_stage(settings, HOME / recipe.teacher, name, bar.update, checkpoint)
             out.print(f"second stage of {recipe.teacher}: {stage}")

@@ -49,12 +49,12 @@ def read_labels(folder: Path, label_names: Sequence[str]) -> list[Annotation]:
     if not files:
         raise InputError(folder, "holds no labels", expected="*.jsonl", then="see labels/README.md")
     annotations: list[Annotation] = []
-    problems: list[str] = []
+    problems: list[str | InputError] = []
     for row in (row for file in files for row in read_rows(file)):
         try:
             annotations.append(_annotation(row, label_names))
         except InputError as error:
-            problems.append(str(error))
+            problems.append(error)
     raise_problems(problems + _duplicates(annotations))
     return annotations
 
@@ -89,13 +89,14 @@ def _annotation(row: Row | Reject, label_names: Sequence[str]) -> Annotation:
     return replace(annotation, annotator=ADJUDICATED) if annotation.annotator == FORMERLY else annotation
 
 
-def _duplicates(annotations: Iterable[Annotation]) -> list[str]:
+def _duplicates(annotations: Iterable[Annotation]) -> list[str | InputError]:
     first: dict[tuple[object, ...], Annotation] = {}
-    problems = []
+    problems: list[str | InputError] = []
     for row in annotations:
         earlier = first.setdefault((*row.span, row.annotator), row)
         if earlier is not row:
-            problems.append(f"{row.where}: {row.annotator} annotated this span already at {earlier.where}")
+            what = f"{row.annotator} annotated this span already at {earlier.where}"
+            problems.append(InputError(row.where, what, then="remove one of the two lines"))
     return problems
 
 

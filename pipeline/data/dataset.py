@@ -16,7 +16,7 @@ from pipeline.data import splitting
 from pipeline.data.annotations import Annotation, adjudicate, check_spans, find_overlaps, read_labels
 from pipeline.data.examples import Example
 from pipeline.data.labelled import PARTS, read_labelled, read_source, to_examples
-from pipeline.data.seeds import INDEX, Index, read_index, read_seeds
+from pipeline.data.seeds import INDEX, Index, is_own, read_index, read_seeds
 from pipeline.data.tables import read_rows
 from pipeline.errors import InputError, raise_problems
 
@@ -27,6 +27,8 @@ __all__ = ["Dataset", "Example", "digest", "load_dataset", "read_corpora", "read
 
 # Origins that are chosen and scored by themselves: what is not trained on is a part of its own, `contrast-test`.
 APART = {"contrast": "contrast", "whole": "full-article"}
+# Fields of an example that are no text.
+KINDS = {"sentence_index": "int64", "start": "int64", "end": "int64", "own": "bool"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ class Dataset:
         parts = {example.article_id: example.split for example in self.examples}
         sides = [{parts[key] for key in (pair.first, pair.second) if key in parts} for pair in self.duplicates]
         return sum(len(side) > 1 for side in sides)
+
+    @cached_property
+    def contradictions(self) -> tuple[tuple[Example, ...], ...]:
+        """Examples whose texts (and targets) are equal, where their labels are not."""
+        groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
+        for example in self.examples:
+            groups[example.target, splitting.normalize(example.text)].append(example)
+        return tuple(tuple(own) for own in groups.values() if len({example.label for example in own}) > 1)
 
     @cached_property
     def digest(self) -> str:
@@ -83,7 +93,7 @@ def load_dataset(config: Config) -> Dataset:
             *_divided(duplicates, index, config),
         ]
     )
-    examples = _join(annotations, labels, index, groups, config.data.limit)
+    examples = _join(annotations, labels, index, groups, config)
     corpora = config.data.corpora
     # What `bring_texts` could not bring is not there; what nobody can bring is a mistake.
     if corpora and (corpora.exists() or not config.data.external.is_dir()):
@@ -120,12 +130,12 @@ def _join(
     labels: Mapping[tuple[str, int, int], str],
     index: Index,
     groups: Mapping[str, str],
-    limit: int,
+    config: Config,
 ) -> tuple[Example, ...]:
     """Return an example for each labelled span, in the order of articles and places."""
     rows = {row.span: row for row in annotations}
     sampling = {row.span: row.sampling for row in annotations if row.sampling}
-    kept = _limited({key for key, _, _ in labels}, index, limit)
+    kept = _limited({key for key, _, _ in labels}, index, config.data.limit)
     positions: Counter[str] = Counter()
     examples = []
     for span in sorted(labels):
@@ -146,6 +156,7 @@ def _join(
             date=index[key]["date"],
             style=index[key]["style"],
             sampling=sampling.get(span, ""),
+            own=is_own(index[key]["origin"], config),
         )
         examples.append(example)
         positions[key] += 1
@@ -169,7 +180,7 @@ def _load_table(config: Config) -> Dataset:
     for row in rows:
         texts[row.article_id] += f"{row.text}\n"
     duplicates, groups = splitting.link(texts)
-    rows = [replace(row, group=groups[row.article_id]) for row in rows]
+    rows = [replace(row, group=groups[row.article_id], own=row.origin not in config.data.invented) for row in rows]
     if not rows[0].split:
         parts = _divide(rows, config)
         rows = [replace(row, split=parts[row.article_id]) for row in rows]
@@ -184,11 +195,17 @@ def _load_table(config: Config) -> Dataset:
 
 
 def _divide(rows: Iterable[Example], config: Config) -> dict[str, str]:
-    """Return the part of each article, targets and labels in each part as in all."""
+    """Return the part of each article, targets and labels in each part as in all.
+
+    Where a validation part would be too small to choose by there is none: the train part is cross-validated then.
+    """
+    rows = list(rows)
     strata: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         strata[row.article_id][f"{row.target}/{row.label}"] += 1
     shares = {"validation": config.data.validation_share, "test": config.data.test_share}
+    if len(rows) * shares["validation"] < config.selection.real_rows:
+        del shares["validation"]
     shares = {part: share for part, share in shares.items() if share} | {"train": 1 - sum(shares.values())}
     groups = {row.article_id: row.group for row in rows}
     return splitting.assign(strata, shares, groups=groups, random_state=config.random_state)
@@ -234,10 +251,7 @@ def to_dataset_dict(dataset: Dataset, label_names: Sequence[str], parts: Sequenc
     import datasets
 
     features = datasets.Features(
-        {
-            name: datasets.Value("int64" if name in ("sentence_index", "start", "end") else "string")
-            for name in Example.__dataclass_fields__
-        }
+        {name: datasets.Value(KINDS.get(name, "string")) for name in Example.__dataclass_fields__}
         | {"id": datasets.Value("string"), "label": datasets.ClassLabel(names=list(label_names))}
     )
     return datasets.DatasetDict(

@@ -35,6 +35,7 @@ class Example:
     style: str = ""
     target: str = ""  # what the stance is about, where a data set asks about several things
     sampling: str = ""  # how it was chosen to be labelled; a strategy's name where a model's doubt chose it
+    own: bool = False  # real text that was labelled here: it neither ships with this project nor was fetched
 
     @property
     def id(self) -> str:

@@ -22,6 +22,7 @@ from pipeline.errors import InputError, raise_problems
 INDEX = "index.csv"
 NO_ARTICLES = (INDEX, "README.md")  # files among the seeds that say something about them
 INDEX_COLUMNS = ("article_id", "origin", "split", "title", "outlet", "date", "style")
+OWN, SHIPPED = "own", "seed"  # origins: what `stance split` gives new articles, and real text of this project
 Index = Mapping[str, dict[str, str]]  # article id -> its row
 
 
@@ -81,6 +82,11 @@ def _problem(row: Row | Reject, index: Index, articles: Mapping[str, Article], f
     return "" if split in PARTS else f"{row.where}: split {split!r}; expected {', '.join(PARTS)}"
 
 
+def is_own(origin: str, config: Config) -> bool:
+    """Say whether text among the seeds is the user's own: real, and not what ships with this project."""
+    return origin not in (*config.data.invented, SHIPPED)
+
+
 def extend_index(config: Config) -> list[dict[str, str]]:
     """Give each labelled article without one a part, and add it to the index; return the new rows.
 
@@ -94,7 +100,7 @@ def extend_index(config: Config) -> list[dict[str, str]]:
     index = read_index(folder, articles) if (folder / INDEX).exists() else {}
     parts = _assign(articles, index, config)
     new = [
-        {"article_id": key, "origin": "own", "split": parts[key], "title": articles[key].title}
+        {"article_id": key, "origin": OWN, "split": parts[key], "title": articles[key].title}
         | {"outlet": articles[key].outlet, "date": articles[key].date, "style": ""}
         for key in sorted(parts.keys() - index.keys())
     ]
@@ -116,7 +122,7 @@ def _assign(articles: Mapping[str, Article], index: Index, config: Config) -> di
     check_spans(annotations, texts)
     strata: dict[str, Counter[str]] = defaultdict(Counter)
     for (key, _, _), label in adjudicate(annotations).items():
-        strata[key][f"{index[key]['origin'] if key in index else 'own'}/{label}"] += 1
+        strata[key][f"{index[key]['origin'] if key in index else OWN}/{label}"] += 1
     return splitting.assign(
         strata,
         {"train": 1 - config.data.test_share, "validation": 0, "test": config.data.test_share},

@@ -38,12 +38,14 @@ def shingles(text: str) -> set[str]:
 def near_duplicates(texts: Mapping[str, str], threshold: float = 0.4) -> list[Duplicate]:
     """Find pairs of texts whose shingles overlap: |A & B| / min(|A|, |B|) >= threshold.
 
-    Containment and not Jaccard, because a short text copied into a long one leaks too.
+    Containment and not Jaccard, because a short text copied into a long one leaks too. Of texts whose words are
+    equal, however many, the first stands for the others and is paired with each.
     """
     sizes: dict[str, int] = {}
     holders: dict[str, list[str]] = defaultdict(list)
-    for key, text in texts.items():
-        own = shingles(text)
+    equal = [keys for words, keys in group_equal(texts).items() if words]
+    for key in (keys[0] for keys in equal):
+        own = shingles(texts[key])
         sizes[key] = len(own)
         for shingle in own:
             holders[shingle].append(key)
@@ -51,12 +53,21 @@ def near_duplicates(texts: Mapping[str, str], threshold: float = 0.4) -> list[Du
     for keys in holders.values():
         if len(keys) <= BOILERPLATE:
             shared.update((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :])
-    pairs = [
+    pairs = [Duplicate(first, other, 1.0) for first, *others in equal for other in others]
+    pairs += [
         Duplicate(a, b, count / min(sizes[a], sizes[b]))
         for (a, b), count in shared.items()
         if count >= threshold * min(sizes[a], sizes[b])
     ]
     return sorted(pairs, key=lambda pair: (-pair.overlap, pair.first, pair.second))
+
+
+def group_equal(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the keys of texts whose words are equal, by these words."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, text in texts.items():
+        groups[normalize(text)].append(key)
+    return groups
 
 
 def group(keys: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -129,14 +140,23 @@ def assign(
 
 
 def leaks(texts: Sequence[tuple[str, str, str]], threshold: float = 0.8) -> list[Duplicate]:
-    """Find sentences of different parts that say the same.
+    """Find sentences of different parts that say the same; of equal ones each is in a pair.
 
     Args:
         texts: (key, part, sentence); the pairs come back with their keys.
         threshold: shared shingles of the shorter sentence, 0 to 1.
 
     """
-    parts = {key: part for key, part, _ in texts}
-    # A sentence of a few words ("Comments are closed.") repeats by chance, not by copying.
-    long = {key: text for key, _, text in texts if len(normalize(text).split()) > SHINGLE}
-    return [d for d in near_duplicates(long, threshold) if parts[d.first] != parts[d.second]]
+    equal: dict[tuple[str, str], list[str]] = defaultdict(list)  # by part and words; the first stands for the others
+    for key, part, text in texts:
+        equal[part, normalize(text)].append(key)
+    words = {keys[0]: (part, own) for (part, own), keys in equal.items()}
+    found: dict[tuple[str, str], Duplicate] = {}
+    for pair in near_duplicates({key: own for key, (_, own) in words.items()}, threshold):
+        first, second = words[pair.first], words[pair.second]
+        # A few words may begin many sentences: short ones are compared as wholes.
+        long = min(len(own.split()) for _, own in (first, second)) > SHINGLE
+        if first[0] != second[0] and (long or first[1] == second[1]):
+            ends = [(key, pair.second) for key in equal[first]] + [(pair.first, key) for key in equal[second]]
+            found |= {end: Duplicate(*end, pair.overlap) for end in ends}
+    return list(found.values())

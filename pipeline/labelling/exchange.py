@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from pipeline.labelling.rows import COLUMNS
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl", ".json")
 NEEDED = ("article_id", "start", "end", "text", "label")
+# The columns of what the model thinks, and how they begin in a file that cannot hide a column.
+OPINION, HIDDEN = ("guess", "confidence"), "hidden:"
 
 
 def check_suffix(file: Path) -> str:
@@ -81,9 +85,9 @@ class TextBatch:
 
     def _encode(self, row: dict[str, Any]) -> str:
         if self._jsonl:
-            kept = {name: value for name, value in row.items() if value != "" or name == "label"}
+            kept = {name: _hide(name, value) for name, value in row.items() if value != "" or name == "label"}
             return json.dumps(kept, ensure_ascii=False) + "\n"
-        return _csv_line(shield_formula(row.get(name, "")) for name in self._columns)
+        return _csv_line(shield_formula(_hide(name, row.get(name, ""))) for name in self._columns)
 
     def update(self, position: int) -> None:
         """Encode one row again."""
@@ -100,6 +104,21 @@ def _csv_line(values: Iterable[Any]) -> str:
     stream = io.StringIO(newline="")
     csv.writer(stream).writerow(values)
     return stream.getvalue()
+
+
+def _hide(name: str, value: Any) -> Any:
+    """Write what the model thinks so that nobody reads it by the way: it would sway the annotator."""
+    return HIDDEN + b64encode(str(value).encode()).decode() if name in OPINION and value not in ("", None) else value
+
+
+def _reveal(row: Row) -> Row:
+    """Return a row with what the model thinks as it was before it was hidden, or as somebody has changed it."""
+    fields = dict(row.fields)
+    for name in OPINION:
+        with suppress(ValueError):
+            if str(fields.get(name, "")).startswith(HIDDEN):
+                fields[name] = b64decode(fields[name].removeprefix(HIDDEN), validate=True).decode()
+    return Row(row.where, fields)
 
 
 def read_batch(file: Path) -> list[Row]:
@@ -134,10 +153,10 @@ def _read_table(file: Path) -> Iterator[Row | Reject]:
         elif suffix == ".csv" and None in row.fields.values():
             yield Reject(row.where, "another number of columns than the first line")
         elif suffix == ".jsonl":
-            yield Row(row.where, {"label": ""} | row.fields)
+            yield _reveal(Row(row.where, {"label": ""} | row.fields))
         else:
             cells = {name: "" if value is None else value for name, value in row.fields.items()}
-            yield from labelstudio.flat(Row(row.where, cells))
+            yield from labelstudio.flat(_reveal(Row(row.where, cells)))
 
 
 def _read_json(file: Path) -> Iterator[Row | Reject]:

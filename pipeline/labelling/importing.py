@@ -25,6 +25,7 @@ class Import:
     """What an import did."""
 
     added: list[Annotation] = field(default_factory=list)
+    corrected: list[tuple[Annotation, Annotation]] = field(default_factory=list)  # what stood there, what does now
     articles: list[str] = field(default_factory=list)  # new in the seeds
     rejects: list[Reject] = field(default_factory=list)  # articles that could not be taken
     known: int = 0  # rows that were there already
@@ -40,6 +41,7 @@ def import_batch(
     annotator: str = "",
     articles: Iterable[str | Path] = (),
     old_codebook: bool = False,
+    correct: bool = False,
 ) -> Import:
     """Check all rows against the project and add them to its labels.
 
@@ -52,12 +54,13 @@ def import_batch(
         annotator: whose annotations these are; a name that a row has itself comes behind it.
         articles: files and folders of articles that labels may speak of; those that are needed join the seeds.
         old_codebook: take annotations that were made under another version.
+        correct: where an annotator has labelled a sentence before, the new label takes the place of the earlier one.
 
     """
     with locked(config):
         project = read_project(config)
         new, rejects = read_new_articles(articles, project)
-        checker = _Checker(project, new | project.articles, config, annotator, old_codebook)
+        checker = _Checker(project, new | project.articles, config, annotator, old_codebook, correct)
         for row in rows:
             checker.check(row)
         checker.check_together()
@@ -71,8 +74,20 @@ def import_batch(
         done.articles = [article.id for article in joining]
         # Articles first: one without labels is no harm, a label without its article is.
         _append(config.data.seeds / ARTICLES, map(_article, joining))
+        _replace(done.corrected)
         _append(config.data.labels / LABELS, map(_stored, done.added))
     return done
+
+
+def _replace(corrected: Iterable[tuple[Annotation, Annotation]]) -> None:
+    """Write corrected annotations where the earlier ones stand."""
+    lines: dict[Path, list[str]] = {}
+    for earlier, row in corrected:
+        name, _, number = earlier.where.rpartition(":")
+        own = lines.setdefault(Path(name), Path(name).read_text(encoding="utf-8").split("\n"))
+        own[int(number) - 1] = json.dumps(_stored(row), ensure_ascii=False)
+    for file, own in lines.items():
+        write_file(file, "\n".join(own).encode())
 
 
 def _append(file: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -96,10 +111,17 @@ class _Checker:
     """Every rule for a row, what has passed so far, and the problems."""
 
     def __init__(
-        self, project: Project, articles: dict[str, Article], config: Config, annotator: str, old_codebook: bool
+        self,
+        project: Project,
+        articles: dict[str, Article],
+        config: Config,
+        annotator: str,
+        old_codebook: bool,
+        correct: bool,
     ) -> None:
         self.done = Import()
-        self.problems: dict[str, str] = {}  # by what is said but once
+        self.problems: dict[str, InputError] = {}  # by what is said but once
+        self._correct = correct
         self._project, self._annotator, self._any_version = project, annotator, old_codebook
         self._match = Matcher(articles, config.label_names)
         self._version = codebook_version(config.data.labels)
@@ -114,17 +136,22 @@ class _Checker:
         try:
             self._add(self._annotation(row.where, fields), row.where)
         except InputError as error:
-            self.problems.setdefault(error.what if isinstance(error, Missing) else str(error), str(error))
+            self.problems.setdefault(error.what if isinstance(error, Missing) else str(error), error)
 
     def _add(self, row: Annotation, where: str) -> None:
         earlier = self._known.setdefault((*row.span, row.annotator), row)
+        before = earlier in self._project.annotations
         if earlier is row:
             self.done.added.append(row)
         elif earlier.label == row.label:
             self.done.known += 1
+        elif self._correct and before:
+            self.done.corrected.append((earlier, row))
+            self._known[*row.span, row.annotator] = row
         else:
             what = f"{row.annotator} says {row.label} here and {earlier.label} at {earlier.where}"
-            raise InputError(where, what, expected="one label", then="correct one of the two")
+            again = "the same command with --correct lets the new label take the place of the earlier one"
+            raise InputError(where, what, expected="one label", then=again if before else "correct one of the two")
 
     def _annotation(self, where: str, fields: dict[str, str]) -> Annotation:
         label = self._match.label(where, fields["label"])
@@ -145,14 +172,16 @@ class _Checker:
 
     def check_together(self) -> None:
         """Check what no row shows alone: overlaps, and labels of the test part that would change."""
-        new = {row.span: row for row in self.done.added}
-        both = [*self._project.annotations, *self.done.added]
+        fresh = [*self.done.added, *(row for _, row in self.done.corrected)]
+        gone = {earlier.where for earlier, _ in self.done.corrected}
+        new = {row.span: row for row in fresh}
+        both = [row for row in self._project.annotations if row.where not in gone] + fresh
         for earlier, later in find_overlaps(both):
             if row := new.get(later.span) or new.get(earlier.span):
                 spans = f"{earlier.start}:{earlier.end} and {later.start}:{later.end} of {later.article_id}"
                 self._refuse(row, f"spans {spans} overlap", expected="sentences side by side")
         before, after = group_by_span(self._project.annotations), group_by_span(both)
-        noted = {row.span for row in self.done.added if row.note.strip()}
+        noted = {row.span for row in fresh if row.note.strip()}
         for span, row in new.items():
             old, label = decide(before[span]), decide(after[span])
             self.done.undecided += label is None
@@ -162,5 +191,5 @@ class _Checker:
                 self._refuse(row, what, expected="a reason in `note`")
 
     def _refuse(self, row: Annotation, what: str, expected: str) -> None:
-        error = str(InputError(row.where, what, expected=expected))
-        self.problems[error] = error
+        error = InputError(row.where, what, expected=expected)
+        self.problems[str(error)] = error

@@ -1,4 +1,4 @@
-"""Label Studio's files: tasks with predictions out; its JSON, JSON-MIN and CSV exports in.
+"""Label Studio's files: tasks out; its JSON, JSON-MIN and CSV exports in.
 
 Formats: labelstud.io/guide/task_format and the exports of version 1.x. One task is one sentence.
 """
@@ -34,14 +34,14 @@ def interface(label_names: Sequence[str]) -> str:
 
 
 def tasks(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one task a sentence, with the model's prediction and the annotations that there are."""
+    """Return one task a sentence, with the annotations that there are.
+
+    What the model thinks stays out: Label Studio shows a prediction before the annotator has answered.
+    """
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         data = {name: row.get(name, "") for name in DATA}
         task = found.setdefault((row["article_id"], row["start"], row["end"]), {"data": data})
-        if row.get("guess"):
-            prediction = {"model_version": "stance", "score": row["confidence"], "result": [_choice(row["guess"])]}
-            task["predictions"] = [prediction]
         if row.get("label"):
             result = [_choice(row["label"])]
             if row.get("note"):
@@ -81,15 +81,19 @@ def _answer(annotation: dict[str, Any], data: dict[str, Any], where: str) -> Row
     labels: list[str] = []
     notes: list[str] = []
     others = 0
-    for item in annotation.get("result") or []:
+    given = annotation.get("result") or []
+    if not isinstance(given, list):
+        return Reject(where, f"`result` is {str(given)[:40]!r}; expected a list of answers; export as JSON")
+    for item in given:
         value = item.get("value") if isinstance(item, dict) else None
         if not isinstance(value, dict):
             continue
         if item.get("type") == "textarea":
             text = value.get("text") or []
-            notes += [text] if isinstance(text, str) else map(str, text)
+            notes += map(str, text) if isinstance(text, list) else [str(text)]
         elif item.get("from_name") == "label" and value.get("choices"):
-            labels += map(str, value["choices"])
+            chosen = value["choices"]
+            labels += map(str, chosen) if isinstance(chosen, list) else [str(chosen)]
         else:
             others += 1
     if others and not labels:

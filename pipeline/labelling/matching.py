@@ -34,6 +34,7 @@ class Matcher:
         """Return the label that is meant, in any capitals and with any dashes; InputError if there is none."""
         label = self._spelled.get(_letters(words))
         if label is None:
+            words = words[:SHOWN]
             close = get_close_matches(words.lower(), self._label_names, 1)
             then = f"did you mean {close[0]!r}?" if close else ""
             what = f"unknown label {words[:SHOWN]!r}"

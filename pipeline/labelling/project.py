@@ -13,7 +13,7 @@ from pipeline.data.annotations import Annotation, read_labels
 from pipeline.data.articles import Article, read_articles
 from pipeline.data.dataset import Example, read_corpora
 from pipeline.data.formats.rows import Reject
-from pipeline.data.seeds import INDEX, list_seeds, read_index, read_seeds
+from pipeline.data.seeds import INDEX, OWN, is_own, list_seeds, read_index, read_seeds
 from pipeline.errors import InputError
 
 
@@ -40,6 +40,12 @@ class Project:
         """Return the month of an article as YYYY-MM, or the year alone; `unknown` where there is no date."""
         article = self.articles.get(article_id)
         return (self.index.get(article_id, {}).get("date") or (article.date if article else ""))[:7] or "unknown"
+
+    def own(self, config: Config) -> list[Annotation]:
+        """Return the user's own annotations: of real text that does not ship with this project."""
+        return [
+            row for row in self.annotations if is_own(self.index.get(row.article_id, {}).get("origin", OWN), config)
+        ]
 
     @cached_property
     def test_articles(self) -> set[str]:

@@ -54,6 +54,7 @@ def _offer(sheet: Any, letter: str, label_names: Sequence[str]) -> None:
     from openpyxl.worksheet.datavalidation import DataValidation
 
     choices = DataValidation(type="list", formula1='"' + ",".join(label_names) + '"', allow_blank=True)
+    choices.showErrorMessage = True  # or a spreadsheet takes any word
     choices.error = "one of " + ", ".join(label_names)
     choices.add(f"{letter}2:{letter}{max(2, sheet.max_row)}")
     sheet.add_data_validation(choices)

@@ -28,6 +28,12 @@ class Interval:
         """Write three decimals: `0.702 [0.671, 0.731]`."""
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    @property
+    def points(self) -> str:
+        """Write a gain in points: `+1.2 points (95 % interval -0.3 to +2.7)`."""
+        value, low, high = (100 * number for number in (self.value, self.low, self.high))
+        return f"{value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+
 
 class Bootstrap:
     """Resamples of articles; of rows where there are fewer than ten articles."""

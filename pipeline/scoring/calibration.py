@@ -77,7 +77,11 @@ def _fit(scores: np.ndarray, y_true: np.ndarray, biased: bool) -> Calibration:
     first = np.zeros(size if biased else 1)
     first[0] = np.log(float(np.std(scores)) or 1.0)
 
+    # As if each label had been seen once more (Laplace): n rows that are all right show no more than n / (n + k).
+    targets = (np.eye(size)[y_true] * len(scores) + 1) / (len(scores) + size)
+
     def loss(values: np.ndarray) -> float:
-        return float(log_losses(y_true, build(values).apply(scores)).mean())
+        probabilities = np.clip(build(values).apply(scores), 1e-12, None)
+        return float(-(targets * np.log(probabilities)).sum(1).mean())
 
     return build(minimize(loss, first, method="L-BFGS-B").x)

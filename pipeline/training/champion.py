@@ -113,6 +113,11 @@ def install(place: Place, run: tracking.Run, registered_model: str, *, promoted:
     _carry_out(place, change.model_copy(update={"params": {"promoted": verdict}}))
 
 
+def discard(place: Place) -> None:
+    """Throw the staged model away. Call it under `export_lock`."""
+    shutil.rmtree(place.path("staged"), ignore_errors=True)
+
+
 def rollback(place: Place, registered_model: str) -> tuple[str, str]:
     """Exchange champion and previous; return the champion's run and its registered version, empty where it has none.
 

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.bundle import Bundle, write_bundle
 from pipeline.classifiers import Classifier, create
 from pipeline.classifiers.agreement import check_agreement, exported_form
@@ -17,6 +19,7 @@ from pipeline.manifest import Manifest, Selection, TrainingData
 from pipeline.reporting.model_card import write_card
 from pipeline.scoring.abstention import Abstention, find_threshold
 from pipeline.training.material import Material
+from pipeline.training.own_labels import predict
 from pipeline.training.provenance import git_commit, versions
 from pipeline.training.results import CandidateResult
 from pipeline.training.rows import exclude_active_samples, has_enough_real_text
@@ -53,7 +56,7 @@ def export(
         candidate=selected.candidate,
         calibration=selected.calibration,
         decision=selected.decision,
-        abstention=_abstention(selected, config),
+        abstention=_abstention(selected, classifier, config),
         config=config.name,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         git_commit=git_commit(),
@@ -67,19 +70,22 @@ def export(
     bundle = Bundle(
         manifest, exported, exported.first_stage(config.label_names), exported.second_stage(config.label_names)
     )
-    manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, bundle, material)})
+    manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, classifier, bundle, material)})
     card = write_card(manifest, weak_slices(selected, config), list(measured_subsets(bundle)))
     write_bundle(folder, exported, manifest, card, bundle.first_stage, bundle.second_stage)
     return manifest, card
 
 
-def _abstention(selected: CandidateResult, config: Config) -> Abstention:
-    """Find the threshold on held-out rows; the pretrained model has its own, for where real text is too little."""
+def _abstention(selected: CandidateResult, classifier: Classifier, config: Config) -> Abstention:
+    """Find the threshold on held-out rows; where real text is too little, a pretrained model brings its own."""
     target = config.abstain.precision
     if not has_enough_real_text(selected.real, config):
-        own = create(selected.candidate).own_abstention()
+        own = classifier.own_abstention()
         if own and own.target_precision == target:
             return own
+        if held_out := classifier.score_held_out():
+            sampled = np.array([example.origin not in APART for example in held_out[0]])
+            return find_threshold(predict(*held_out, selected.decision, config).take(sampled), target)
     rows = exclude_active_samples(selected.examples, selection_mask([selected], config))
     return find_threshold(selected.predictions(rows), target)
 
@@ -97,16 +103,22 @@ def _describe(material: Material, config: Config) -> TrainingData:
     return TrainingData(digest=material.dataset.digest, rows=dict(sorted(rows.items())), invented=config.data.invented)
 
 
-def _held_out(selected: CandidateResult, bundle: Bundle, material: Material) -> dict[str, tuple[float, ...]]:
+def _held_out(
+    selected: CandidateResult, classifier: Classifier, bundle: Bundle, material: Material
+) -> dict[str, tuple[float, ...]]:
     """Return probabilities for rows that the model was not fitted on, by which it is scored and compared.
 
-    Those of the validation part are what the exported model says; those of the train part are out of fold.
+    Those of the validation part are what the exported model says; those of the train part are out of fold; those of
+    the real sentences that ship with a pretrained model are what its head says of their vectors.
     """
     probabilities = selected.probabilities
     if material.validation:
         probabilities = bundle.predict_proba(bundle.read_examples(selected.examples))
-    return {
+    stored = {
         example.key: tuple(round(float(p), 4) for p in row)
         for example, row, new in zip(selected.examples, probabilities, selected.held_out, strict=True)
         if new
     }
+    shipped, scores = classifier.score_held_out() or ((), np.empty((0, len(bundle.label_names))))
+    rows = zip(shipped, selected.calibration.apply(scores), strict=True)
+    return {example.key: tuple(round(float(p), 4) for p in row) for example, row in rows} | stored

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.bundle import Bundle, load_bundle
+from pipeline.bundle import CARD, Bundle, load_bundle
 from pipeline.classifiers import index_labels
 from pipeline.config import Config
 from pipeline.data.dataset import Example
@@ -17,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.attribution import read_obvious
 from pipeline.evaluation.behaviour import Case, read_cases, try_cases
 from pipeline.evaluation.slices import cut_rows
-from pipeline.scoring.bootstrap import Interval
+from pipeline.manifest import Manifest
 from pipeline.scoring.metrics import METRICS, Metric, difference, find_metric
 from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.scores import Scores, score
@@ -26,6 +26,9 @@ from pipeline.scoring.scores import Scores, score
 SCORE_FALL = 0.02
 SLICE_FALL, SLICE_ROWS = 0.05, 50
 FEWEST_ROWS = 100  # with fewer, a difference of some points would be luck
+
+IDENTITY = {"topic", "source", "label_names", "positive", "targets", "metric", "candidate", "calibration"}
+IDENTITY |= {"decision", "abstention", "first_stage", "second_stage"}
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,12 @@ class Verdict:
     reason: str
     checks: tuple[Check, ...] = ()
     forced: bool = False
+    unchanged: bool = False  # the new model is the standing one
 
     @property
     def name(self) -> str:
         """Say it in one word, for a table of runs."""
-        return "forced" if self.forced else "yes" if self.promoted else "no"
+        return "unchanged" if self.unchanged else "forced" if self.forced else "yes" if self.promoted else "no"
 
     def __str__(self) -> str:
         """Write the reason, and a line for each check."""
@@ -73,6 +77,8 @@ def judge(folder: Path, staged: Path, examples: Sequence[Example], config: Confi
     except InputError as error:
         return Verdict(True, f"promoted: the standing champion cannot be loaded ({error}); it is kept as the previous")
     new = load_bundle(staged)
+    if is_same_model(standing.manifest, new.manifest):
+        return Verdict(False, "unchanged: this training gave the standing champion again", unchanged=True)
     checks: tuple[Check, ...] = ()
     rows = shared_rows(standing, new, examples, config)
     if set(standing.label_names) != set(new.label_names):
@@ -91,10 +97,20 @@ def judge(folder: Path, staged: Path, examples: Sequence[Example], config: Confi
     return Verdict(False, f"not promoted: {why}", checks)
 
 
+def is_same_model(first: Manifest, second: Manifest) -> bool:
+    """Say whether two exported models are one but for the training that they came of: weights, options, decisions."""
+    ours, theirs = (
+        manifest.model_dump(include=IDENTITY)
+        | {"sha256": {name: value for name, value in manifest.sha256.items() if name != CARD}}
+        for manifest in (first, second)
+    )
+    return ours == theirs
+
+
 def shared_rows(first: Bundle, second: Bundle, examples: Sequence[Example], config: Config) -> list[Example]:
     """Return the rows that both models have held-out predictions for; real text alone where there is enough."""
     stored = first.manifest.out_of_fold.keys() & second.manifest.out_of_fold.keys()
-    rows = [example for example in examples if example.key in stored]
+    rows = list({example.key: example for example in examples if example.key in stored}.values())
     real = [example for example in rows if example.origin not in config.data.invented]
     return real if len(real) >= config.selection.real_rows else rows
 
@@ -132,7 +148,7 @@ def _read_predictions(model: Bundle, examples: Sequence[Example], label_names: S
 def _check_score(metric: Metric, before: Predictions, after: Predictions) -> Check:
     """Fail a fall of over 2 points, or one that the interval shows."""
     gain = difference(metric, before, after)
-    return Check(gain.value >= -SCORE_FALL and gain.high >= 0, f"{metric.title} {_points(gain)}")
+    return Check(gain.value >= -SCORE_FALL and gain.high >= 0, f"{metric.title} {gain.points}")
 
 
 def _check_slices(
@@ -144,7 +160,7 @@ def _check_slices(
         for dimension, value, rows in slices
         if len(rows) >= SLICE_ROWS
     }
-    fallen = [f"; {name} {_points(gain)}" for name, gain in gains.items() if gain.value < -SLICE_FALL]
+    fallen = [f"; {name} {gain.points}" for name, gain in gains.items() if gain.value < -SLICE_FALL]
     words = f"{len(fallen)} of {len(gains)} slices fall by over {100 * SLICE_FALL:.0f} points"
     return Check(not fallen, words + "".join(fallen))
 
@@ -168,8 +184,3 @@ def _check_calibration(before: Scores, after: Scores) -> Check:
     words = [f"{metric.title} {old.value:.3f}, {after[metric.key].value:.3f}" for metric, old in before]
     ece, brier = (after[key].value - before[key].value for key in ("ece", "brier"))
     return Check(ece <= 0 or brier < 0, f"confidence before, now: {'; '.join(words)}")
-
-
-def _points(gain: Interval) -> str:
-    value, low, high = (100 * number for number in (gain.value, gain.low, gain.high))
-    return f"{value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"

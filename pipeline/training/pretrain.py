@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.classifiers import cascade, create, index_labels
 from pipeline.classifiers.encoders import DEFAULT
-from pipeline.classifiers.pretrained import write_first_stage, write_second_stage
+from pipeline.classifiers.pretrained import Pretrained, write_first_stage, write_second_stage
 from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, PREFIX, find_folder
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import load_dataset
@@ -328,6 +328,14 @@ def pretrain_second_stage(
     }
     write_second_stage(smaller, least, facts, folder)
     return {"least": least} | facts
+
+
+def pretrain_held_out(config: Config, folder: Path, on_progress: ProgressCallback) -> int:
+    """Put the vectors of the real validation documents beside a pretrained model; return the number of sentences."""
+    _, held_out = _rows(config)
+    on_progress(0.1, f"the model reads {len(held_out)} sentences that it never learned from")
+    Pretrained(model=str(folder)).write_held_out(held_out)
+    return len(held_out)
 
 
 def describe(

@@ -87,10 +87,11 @@ def cross_validate(
 ) -> CandidateResult:
     """Score each fold by a fit on all other rows; what did not change since an earlier run comes from the cache."""
     whole, scored = with_teachers(candidate, config.candidates), folds != ALWAYS
+    classifier = create(whole, config.random_state)
     scores, seconds = np.empty((len(rows), len(config.label_names))), 0.0
     numbers = np.unique(folds[scored])
     for position, number in enumerate(numbers):
-        inside = [example for example, fold in zip(rows, folds, strict=True) if fold != number]
+        inside = _learned(classifier, [row for row, fold in zip(rows, folds, strict=True) if fold != number])
         outside = [example.input for example, fold in zip(rows, folds, strict=True) if fold == number]
         step = step_of(on_progress, position, len(numbers), f"fold {position + 1}, ")
         cache, state = config.cache / "folds", config.random_state
@@ -100,8 +101,12 @@ def cross_validate(
     examples = tuple(example for example, kept in zip(rows, scored, strict=True) if kept)
     # With a validation part there is one fit, on the whole train part: it is the one to export.
     fitted = None if scored.all() else found.fitted
-    classifier = create(whole, config.random_state)
     return _calibrated(candidate, classifier, examples, folds[scored], scores[scored], seconds, config, fitted=fitted)
+
+
+def _learned(classifier: Classifier, rows: Sequence[Example]) -> list[Example]:
+    """Return the rows that a classifier learns from."""
+    return [row for row in rows if row.own or not classifier.learns_from_own_labels]
 
 
 def combine(candidate: Candidate, members: Sequence[CandidateResult], config: Config) -> CandidateResult:
@@ -185,5 +190,5 @@ def refit(
     if result.fitted is not None:
         return result.fitted
     classifier = create(with_teachers(result.candidate, config.candidates), config.random_state)
-    classifier.fit(train, config.label_names, on_progress)
+    classifier.fit(_learned(classifier, train), config.label_names, on_progress)
     return classifier

@@ -65,7 +65,7 @@ def check_validation(validation: Sequence[Example], config: Config) -> None:
             config.data.source or config.data.labels,
             f"the validation part holds {len(groups)} articles",
             expected=f"at least {config.selection.folds}, one for each fold",
-            then="label more or lower selection.folds",
+            then="label more, lower selection.folds, or add them to the train part, which is then cross-validated",
         )
 
 

@@ -10,6 +10,7 @@ from pipeline.classifiers import create
 from pipeline.config import Candidate, Config
 from pipeline.errors import InputError
 from pipeline.scoring.metrics import difference, find_metric
+from pipeline.training.own_labels import OwnLabels
 from pipeline.training.results import CandidateResult
 from pipeline.training.rows import has_enough_real_text, rows_that_count
 
@@ -25,18 +26,27 @@ def check_candidates(candidates: Sequence[Candidate]) -> None:
         names.append(candidate.name)
 
 
-def select(results: Sequence[CandidateResult], config: Config) -> tuple[CandidateResult, str]:
+def select(
+    results: Sequence[CandidateResult], config: Config, own: OwnLabels | None = None
+) -> tuple[CandidateResult, str]:
     """Choose by the config's metric on real text; a simpler candidate wins unless the best is shown to be better.
 
     Where there is too little real text to choose by, the pretrained model stays (it was chosen on real
-    text), and without one all rows count.
+    text), and without one all rows count. What learns from the user's own labels alone is taken in place of the
+    pretrained model where they help, and not at all where they do not.
 
     Returns:
         The selected result, and the reason in words.
 
     """
+    if own and own.helps:
+        chosen, reason = select(results, config)
+        adapted = next(result for result in results if result.candidate.name == own.candidate)
+        return (adapted, "your labels improve the pretrained model") if _is_pretrained(chosen) else (chosen, reason)
+    pretrained = next((result for result in results if _is_pretrained(result)), None)
+    if pretrained:
+        results = [result for result in results if not create(result.candidate).learns_from_own_labels]
     real = results[0].real
-    pretrained = next((result for result in results if create(result.candidate).chosen_on_real_text), None)
     if pretrained and not has_enough_real_text(real, config):
         return pretrained, (
             f"{int(real.sum())} rows of real text are too few to choose by ({config.selection.real_rows} are needed), "
@@ -59,6 +69,10 @@ def select(results: Sequence[CandidateResult], config: Config) -> tuple[Candidat
                 f"the simpler one is taken"
             )
     return best, f"{highest}, and no simpler candidate ties with it"
+
+
+def _is_pretrained(result: CandidateResult) -> bool:
+    return create(result.candidate).chosen_on_real_text
 
 
 def selection_mask(results: Sequence[CandidateResult], config: Config) -> np.ndarray:

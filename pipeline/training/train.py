@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import tracking
+from pipeline.bundle import read_manifest
 from pipeline.config import Config
+from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import Abstention
 from pipeline.training import champion, gate
 from pipeline.training.export import export
 from pipeline.training.material import Material, log_material, prepare
+from pipeline.training.own_labels import OwnLabels, judge_own_labels
 from pipeline.training.provenance import run_tags
 from pipeline.training.results import CandidateResult, refit, score_candidate
 from pipeline.training.scores import against_tfidf, log_result
@@ -28,10 +31,11 @@ class TrainingResult:
     reason: str
     folder: Path
     run_id: str
-    model_version: str
+    model_version: str  # empty where none was registered: there is one of this very model
     alias: str  # of that version
     verdict: gate.Verdict
     abstention: Abstention
+    own: OwnLabels | None  # None: there are none, or no candidate that learns from them
 
 
 def train(
@@ -61,7 +65,8 @@ def train(
     with tracking.run(f"train {config.name}", experiment=config.registered_model, tags=tags) as run:
         log_material(run, material)
         results, scores = _compare_candidates(run, material, config, on_progress, on_result)
-        selected, reason = select(results, config)
+        own = judge_own_labels(material.rows, config, on_export)
+        selected, reason = select(results, config, own)
         log_result(run, selected, config)
         run.params({"selected": selected.candidate.name})
         words = f"refit {selected.candidate.name} on all {len(material.train)} rows: "
@@ -71,17 +76,23 @@ def train(
             on_export(0.5, "export the model")
             manifest, card = export(staged, classifier, selected, reason, run.id, material, config)
             on_export(0.6, "compare with the standing champion")
-            verdict = gate.judge(place.folder, staged, material.rows, config, force=promote)
+            shipped, _ = classifier.score_held_out() or ((), None)
+            verdict = gate.judge(place.folder, staged, [*material.rows, *shipped], config, force=promote)
+            known = verdict.unchanged or (not verdict.promoted and _waits_already(place))
             on_export(0.7, "register the model in MLflow")
-            version = _register(run, place, card, config)
-            role: champion.Role = "champion" if verdict.promoted else "challenger"
+            version = "" if known else _register(run, place, card, config)
+            role: champion.Role = "champion" if verdict.promoted or verdict.unchanged else "challenger"
             folder, alias, abstention = place.path(role), place.alias(role), manifest.abstention
             outcome = TrainingResult(
-                tuple(results), selected, reason, folder, run.id, version, alias, verdict, abstention
+                tuple(results), selected, reason, folder, run.id, version, alias, verdict, abstention, own
             )
             run.note(_describe(outcome, scores, config.registered_model))
             run.text(f"{verdict}\n", "promotion.txt")
-            champion.install(place, run, config.registered_model, promoted=verdict.promoted, verdict=verdict.name)
+            if known:
+                champion.discard(place)
+                run.params({"promoted": verdict.name})
+            else:
+                champion.install(place, run, config.registered_model, promoted=verdict.promoted, verdict=verdict.name)
     return outcome
 
 
@@ -124,9 +135,19 @@ def _describe(outcome: TrainingResult, scores: dict[str, dict[str, float]], regi
         counts = f"{values['held_out_rows']:,.0f} | {values['seconds']:.0f}"
         lines.append(f"| {name}{' *' if name == selected else ''} | {' | '.join(cells)} | {counts} |")
     lines += ["", f"```\n{outcome.verdict}\n```", ""]
-    lines += [f"Exported to `{outcome.folder}/`, registered as models:/{registered_model}/{outcome.model_version}"]
-    lines[-1] += f" ({outcome.alias}). `stance eval --model {outcome.folder}` scores it on the test part; "
+    lines += [f"{outcome.own}\n"] if outcome.own else []
+    version = f"registered as models:/{registered_model}/{outcome.model_version} ({outcome.alias})"
+    lines += [f"Exported to `{outcome.folder}/`, {version if outcome.model_version else 'where it stands already'}. "]
+    lines[-1] += f"`stance eval --model {outcome.folder}` scores it on the test part; "
     return "\n".join(lines) + f"`stance train --from-run {outcome.run_id}` repeats this training."
+
+
+def _waits_already(place: champion.Place) -> bool:
+    folder = place.path("challenger")
+    try:
+        return folder.exists() and gate.is_same_model(*map(read_manifest, (folder, place.path("staged"))))
+    except InputError:
+        return False
 
 
 def _register(run: tracking.Run, place: champion.Place, card: str, config: Config) -> str:

@@ -13,6 +13,7 @@ from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.scoring import metrics
+from pipeline.training.own_labels import judge_own_labels
 from pipeline.training.results import cross_validate, refit
 from pipeline.training.rows import make_folds
 from pipeline.training.selection import select
@@ -142,7 +143,18 @@ def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
     rng = np.random.default_rng(0)
     texts = [e.text for e in repository.part("train") if e.origin == "authored"][:number]
     planted = [
-        Example(f"bad{i // 4}", i % 4, 0, len(t), t, NAMES[rng.integers(3)], "train", f"bad{i // 4}", origin)
+        Example(
+            f"bad{i // 4}",
+            i % 4,
+            0,
+            len(t),
+            t,
+            NAMES[rng.integers(3)],
+            "train",
+            f"bad{i // 4}",
+            origin,
+            own=origin == "own",
+        )
         for i, t in enumerate(texts)
     ]
     config = Config(
@@ -159,7 +171,7 @@ def test_unhelpful_articles_do_not_pull_the_exported_model_below_the_start(
     )
     folds = make_folds(planted, [], config)
     results = [cross_validate(c, planted, folds, config, silent) for c in config.candidates]
-    selected, _ = select(results, config)
+    selected, _ = select(results, config, judge_own_labels(planted, config, silent))
     exported = refit(selected, planted, config, silent)
     y_true = index_labels(seeds, NAMES)
     scores = [c.decision_function([e.text for e in seeds]) for c in (pretrained, exported)]

@@ -38,9 +38,14 @@ def table(tmp_path):
     return written
 
 
-def config(path=None, **data):
+def config(path=None, enough=1, **data):
     return Config(
-        name="tea", label_names=NAMES, candidates=({"kind": "majority"},), data=Data(table=path, **data), random_state=7
+        name="tea",
+        label_names=NAMES,
+        candidates=({"kind": "majority"},),
+        data=Data(table=path, **data),
+        random_state=7,
+        selection={"real_rows": enough},
     )
 
 
@@ -207,6 +212,37 @@ def test_without_a_split_column_each_label_has_its_share_in_each_part(table):
     assert {key: count for key, count in found.items()} == {
         (split, label): size for split, size in (("train", 70), ("validation", 10), ("test", 20)) for label in NAMES
     }
+
+
+@pytest.mark.parametrize(("number", "parts"), [(5, {"train", "test"}), (10, {"train", "validation", "test"})])
+def test_a_validation_part_too_small_to_choose_by_is_not_made(table, number, parts):
+    """A tenth of 60 rows is 6; the train part is cross-validated in its place."""
+    found = load(table(rows(6 * number)), enough=6, validation_share=0.1)
+    assert {e.split for e in found} == parts
+
+
+def test_equal_texts_stay_together_however_many_they_are(table):
+    many = [{"text": "No more tea!" if n % 2 else "no more TEA", "label": "against"} for n in range(60)]
+    found = load(table([*rows(90), *many]))
+    assert len({e.split for e in found if "tea" in e.text.lower() and "guest" not in e.text}) == 1
+
+
+def test_equal_texts_of_two_parts_are_withheld_however_short_and_many(table):
+    many = [{"text": "No more tea!", "label": "against", "split": part} for part in ["train"] * 50 + ["test"] * 50]
+    dataset = load_dataset(config(table([*rows(6, split="train"), *many])))
+    assert (len(dataset.part("train")), len(dataset.part("test"))) == (6, 50)
+
+
+def test_equal_texts_with_two_labels_are_known(table):
+    content = [{"text": "No more tea!", "label": "against"}, {"text": "no more tea", "label": "for"}, *rows(9)]
+    (pair,) = load_dataset(config(table([row | {"id": str(n)} for n, row in enumerate(content)]))).contradictions
+    assert [(row.article_id, row.label) for row in pair] == [("0", "against"), ("1", "for")]
+
+
+def test_equal_texts_about_two_targets_may_have_two_labels(table):
+    content = [{"text": "No more!", "label": name, "target": name} for name in ("for", "against")] * 3
+    dataset = load_dataset(config(table([row | {"split": "train"} for row in content])))
+    assert dataset.contradictions == ()
 
 
 def test_each_target_has_its_share_in_each_part(table):

@@ -10,6 +10,7 @@ from pipeline.data.splitting import (
     assign,
     group,
     leaks,
+    link,
     near_duplicates,
     normalize,
     shingles,
@@ -198,5 +199,18 @@ def test_other_sentences_are_no_leak():
     assert leaks([("a", "train", RECIPE), ("b", "test", SPEECH)]) == []
 
 
-def test_a_few_words_repeat_by_chance():
-    assert leaks([("a", "train", "The talks will go on."), ("b", "test", "The talks will go on.")]) == []
+def test_a_few_words_are_a_leak_as_a_whole_and_not_as_the_beginning_of_another_text():
+    short, longer = ("a", "train", "The talks will go on."), ("b", "test", "The talks will go on, she said at noon.")
+    assert leaks([short, longer]) == []
+    assert [(pair.first, pair.second) for pair in leaks([short, ("c", "test", "the talks WILL go on")])] == [("a", "c")]
+
+
+def test_of_equal_sentences_each_one_is_in_a_leak():
+    many = [(f"{part} {n}", part, "The talks will go on.") for part in ("train", "test") for n in range(60)]
+    found = {key for pair in leaks(many) for key in (pair.first, pair.second)}
+    assert found == {key for key, _, _ in many}
+
+
+def test_equal_texts_are_one_group_however_many_they_are():
+    _, groups = link({f"text {n}": "No more tea!" if n % 2 else "no more TEA" for n in range(100)})
+    assert len(set(groups.values())) == 1

@@ -40,7 +40,12 @@ def test_each_command_shows_an_example(label, command):
 def test_suggest_says_how_many_of_each_label_and_what_is_next(label, project, champion):
     Path("geese.txt").write_text(TEXT)
     code, out, _ = label("suggest", "geese.txt", "--number", 2, "--output", "batch.csv", "--model", champion)
-    assert code == 0 and out.startswith("2 of 3 sentences (") and "Next: `stance label batch.csv`" in out
+    assert (
+        code == 0
+        and out.startswith("Your own labels so far: ")
+        and "\n2 of 3 sentences (" in out
+        and "Next: `stance label batch.csv`" in out
+    )
 
 
 def test_suggest_refuses_an_unknown_strategy_before_any_work(label, project):
@@ -134,6 +139,53 @@ def test_agreement_prints_alpha_kappa_and_the_confusion(label, project):
     lines = [line.split() for line in out.splitlines()]
     assert ["all", "0.939"] == lines[1][:2] and ["2019-02", "0.939"] == lines[5][:2]
     assert "ann (rows) and bob (columns): kappa 0.938" in out and ["neutral", "0", "1", "7"] in lines
+
+
+def test_own_labels_come_first_and_what_ships_is_left_out_of_agreement(label, batch, stance):
+    """All that lies here ships, but for the geese."""
+    index = Path("seeds/index.csv")
+    index.write_text(index.read_text().replace(",letter,", ",seed,"))
+    label("import", batch, "--annotator", "ann", "--articles", "new")
+    _, out, _ = label("agreement")
+    assert out.startswith("Your own labels: 3 annotations (1 pro-sanctions, 1 pro-dialogue, 1 neutral). The 49 ")
+    assert "No sentence of your own was annotated by two annotators yet." in out
+    stance("split")
+    _, out, _ = stance("data")
+    assert out.startswith("Your own labels: 3 sentences of 1 articles (3 in the ")
+    assert out.splitlines()[3].split()[0] == "own" and "No sentence of your own" in out
+
+
+def test_data_names_equal_texts_with_two_labels(batch, label, stance):
+    label("import", batch, "--annotator", "ann", "--articles", "new")
+    for name in ("a", "b"):
+        Path(f"new/{name}.txt").write_text("The tenth goose was grey.")
+    rows = [["article_id", "start", "end", "text", "label"]]
+    rows += [
+        [f"{name}.txt", 0, 25, "The tenth goose was grey.", word]
+        for name, word in zip("ab", ("neutral", "pro-dialogue"), strict=True)
+    ]
+    with open("more.csv", "w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    label("import", "more.csv", "--annotator", "ann", "--articles", "new")
+    stance("split")
+    _, out, _ = stance("data")
+    assert "1 texts have two labels or more:" in out
+    assert "'The tenth goose was grey.': a.txt:0-25 is neutral, b.txt:0-25 is pro-dialogue, " in out
+
+
+def test_a_mistake_is_corrected_by_the_command_that_the_refusal_names(label, batch):
+    words = ["import", batch, "--annotator", "ann", "--articles", "new"]
+    label(*words)
+    Path(batch).write_text(Path(batch).read_text().replace("pro-dialogue", "neutral"))
+    code, _, err = label(*words)
+    assert code == 2 and "--correct" in err
+    _, out, _ = label(*words, "--correct")
+    assert "1 annotations took the place of earlier ones" in out
+    assert [json.loads(line)["label"] for line in Path("labels/imported.jsonl").read_text().splitlines()] == [
+        "pro-sanctions",
+        "neutral",
+        "neutral",
+    ]
 
 
 def test_agreement_without_a_second_opinion_says_so(label, project):

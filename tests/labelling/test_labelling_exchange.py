@@ -31,6 +31,12 @@ def refusal(file):
     return str(caught.value)
 
 
+def error(file):
+    with pytest.raises(InputError) as caught:
+        read_batch(file)
+    return caught.value
+
+
 def essence(row):
     names = ("article_id", "previous", "text", "label", "title", "date", "outlet", "sampling")
     return {name: row.get(name, "") for name in names} | {"start": int(row["start"]), "end": int(row["end"])}
@@ -100,6 +106,53 @@ def test_the_workbook_has_a_drop_down_of_labels(tmp_path):
     choices = sheet.data_validations.dataValidation[0]
     assert (choices.formula1, str(choices.sqref)) == ('"pro-sanctions,pro-dialogue,neutral"', "F2:F3")
     assert sheet["F1"].value == "label"
+    assert choices.showErrorMessage and choices.error == "one of pro-sanctions, pro-dialogue, neutral"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json"])
+def test_what_the_model_thinks_cannot_be_read_in_passing(tmp_path, suffix):
+    write_batch(tmp_path / f"batch.{suffix}", [ROW], LABEL_NAMES)
+    content = (tmp_path / f"batch.{suffix}").read_text(encoding="utf-8")
+    assert "neutral" not in content and "0.5" not in content
+    if suffix != "json":  # the terminal shows it to whoever asks
+        (row,) = fields(tmp_path / f"batch.{suffix}")
+        assert (row["guess"], row["confidence"]) == ("neutral", "0.5")
+
+
+def _spoil(content, kind):
+    """Return a workbook as a hostile or unlucky program leaves one."""
+    if kind == "xml":
+        with zipfile.ZipFile(io.BytesIO(content)) as book:
+            parts = {name: book.read(name) for name in book.namelist()}
+        whole = io.BytesIO()
+        with zipfile.ZipFile(whole, "w") as book:
+            for name, part in parts.items():
+                book.writestr(name, part[:40] if name == "xl/workbook.xml" else part)
+        return whole.getvalue()
+    spoilt = bytearray(content)
+    for place in (match.start() for match in re.finditer(b"PK\x03\x04", content)):
+        if kind == "encrypted":
+            spoilt[place + 6] |= 1
+        elif kind == "compression":
+            spoilt[place + 8] = 99
+        else:
+            begin = place + 30 + content[place + 26] + content[place + 28]
+            spoilt[begin : begin + 8] = b"\xff" * 8
+    for place in (match.start() for match in re.finditer(b"PK\x01\x02", content)):
+        if kind == "encrypted":
+            spoilt[place + 8] |= 1
+        elif kind == "compression":
+            spoilt[place + 10] = 99
+    return bytes(spoilt)
+
+
+@pytest.mark.parametrize("kind", ["xml", "encrypted", "compression", "stream"])
+def test_a_spoilt_workbook_is_one_line(tmp_path, kind):
+    file = tmp_path / "batch.xlsx"
+    write_batch(file, [ROW], LABEL_NAMES)
+    file.write_bytes(_spoil(file.read_bytes(), kind))
+    found = error(file)
+    assert found.where == str(file) and found.what.startswith("is no workbook (") and len(str(found).splitlines()) == 1
 
 
 def test_the_workbook_hides_what_the_model_thinks(tmp_path):
@@ -359,11 +412,19 @@ def test_a_prediction_is_no_answer(tmp_path):
     assert export(tmp_path, predictions=[prediction])[0]["label"] == ""
 
 
-def test_a_task_goes_out_with_the_models_prediction(tmp_path):
-    write_batch(tmp_path / "batch.json", [ROW], LABEL_NAMES)
-    task = json.loads((tmp_path / "batch.json").read_text())[0]
-    found = task["predictions"][0]
-    assert (found["score"], found["result"][0]["value"]) == (0.5, {"choices": ["neutral"]})
+@pytest.mark.parametrize("result", [7, "neutral", [7], [{"value": 7}], [choice("x") | {"value": {"choices": 7}}]])
+def test_a_result_of_another_shape_is_no_traceback(tmp_path, result):
+    (tmp_path / "export.json").write_text(json.dumps([{"data": DATA, "annotations": [annotation("x", result=result)]}]))
+    try:
+        assert fields(tmp_path / "export.json")[0]["label"] in ("", "7")
+    except InputError as found:
+        assert found.where.endswith("export.json:task 1")
+
+
+def test_an_answer_of_brackets_without_end_is_no_traceback(tmp_path):
+    row = DATA | {"annotation_id": 1, "label": "[" * 100_000}
+    (tmp_path / "export.json").write_text(json.dumps([row]))
+    assert fields(tmp_path / "export.json")[0]["label"].startswith("[[[")
 
 
 def test_the_interface_names_the_fields_that_tasks_have(tmp_path):

@@ -43,10 +43,23 @@ def stored():
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def error(*rows, **options):
+    """Return the first problem: where, what, expected and then are its fields."""
+    with pytest.raises(InputError) as caught:
+        take(*rows, **options)
+    return caught.value
+
+
 def refusal(*rows, **options):
     with pytest.raises(InputError) as caught:
         take(*rows, **options)
     return str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "-1", "1e3", "٣" * 30])
+def test_a_number_that_is_none_is_refused_in_few_words(project, value):
+    found = error(row() if not value else Row("batch.csv:2", row().fields | {"start": value}))
+    assert found.where == "batch.csv:2" and found.what.startswith("`start` is ") and len(found.what) < 80
 
 
 def test_a_row_becomes_a_label(project):
@@ -190,8 +203,9 @@ def test_all_problems_are_told_at_once_and_nothing_is_written(project):
 
 
 def test_two_labels_of_one_annotator_in_a_file_are_a_conflict(project):
-    message = refusal(row(), row(label="neutral", line=9))
-    assert message.startswith("batch.csv:9: ann says neutral here and pro-dialogue at batch.csv:2")
+    found = error(row(), row(label="neutral", line=9), correct=True)
+    assert (found.where, found.what) == ("batch.csv:9", "ann says neutral here and pro-dialogue at batch.csv:2")
+    assert found.then == "correct one of the two"
 
 
 def test_the_same_row_twice_in_a_file_counts_once(project):
@@ -201,7 +215,44 @@ def test_the_same_row_twice_in_a_file_counts_once(project):
 
 def test_another_label_than_before_is_a_conflict(project):
     take(row())
-    assert "ann says neutral here and pro-dialogue at labels/imported.jsonl:1" in refusal(row(label="neutral"))
+    found = error(row(label="neutral"))
+    assert (found.where, found.expected) == ("batch.csv:2", "one label")
+    assert found.what == "ann says neutral here and pro-dialogue at labels/imported.jsonl:1"
+    assert "--correct" in found.then
+
+
+def test_a_correction_takes_the_place_of_the_earlier_label_and_of_nothing_else(project):
+    take(row(), second(), annotator="ann")
+    take(row(), annotator="bob")
+    done = take(row(label="neutral", note="a slip"), correct=True)
+    assert (len(done.added), len(done.corrected), done.undecided) == (0, 1, 1)
+    assert [(each["label"], each["annotator"], each.get("note")) for each in stored()] == [
+        ("neutral", "ann", "a slip"),
+        ("pro-sanctions", "ann", None),
+        ("pro-dialogue", "bob", None),
+    ]
+
+
+def test_a_correction_finds_its_label_in_any_file(project):
+    file = Path("labels/letters.jsonl")
+    before = file.read_text().splitlines()
+    old = json.loads(before[0])
+    take(row(0, old["end"], "neutral", key=old["article_id"], text=old["text"]), annotator="ann", correct=True)
+    after = file.read_text().splitlines()
+    assert json.loads(after[0])["label"] == "neutral" and after[1:] == before[1:] and stored() == []
+
+
+def test_a_correction_of_the_test_part_needs_a_reason(project):
+    old = next(
+        each
+        for each in map(json.loads, Path("labels/letters.jsonl").read_text().splitlines())
+        if each["article_id"] == "letter-5"
+    )
+    given = {"start": old["start"], "end": old["end"], "key": "letter-5", "text": old["text"]}
+    words = [old["label"], *(name for name in ("neutral", "pro-dialogue") if name != old["label"])]
+    take(row(label=words[1], note="both misread it", **given), annotator="bob", correct=True)
+    found = error(row(label=words[1], **given), annotator="ann", correct=True)
+    assert found.what.startswith("letter-5 is in the test part") and found.expected == "a reason in `note`"
 
 
 def test_a_span_that_overlaps_a_label_is_refused(project):

@@ -42,9 +42,8 @@ def model(tmp_path):
     def write(name, wrong=0, rows=ROWS, **known):
         classifier = create(Candidate(name="majority", kind="majority"))
         classifier.fit(ROWS, LABEL_NAMES, lambda share, words: None)
-        write_bundle(
-            tmp_path / name, classifier, make_manifest(out_of_fold=predictions(rows, wrong), **known), "# Soup\n"
-        )
+        manifest = make_manifest(**{"topic": name, "out_of_fold": predictions(rows, wrong)} | known)
+        write_bundle(tmp_path / name, classifier, manifest, f"# {name}\n")
         return tmp_path / name
 
     return write
@@ -58,6 +57,18 @@ def test_a_worse_model_is_refused_and_told_why(model):
     verdict = judge(model("old"), model("new", wrong=30))
     assert not verdict.promoted and verdict.reason.startswith("not promoted: macro-F1 -")
     assert "FAIL macro-F1" in str(verdict)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_standing_model_again_is_neither_promoted_nor_refused(model, force):
+    """Trained another time, by other rows, with another card: it labels as before."""
+    standing, new = (model(name, wrong, topic="soup", run_id=name) for name, wrong in (("old", 0), ("new", 30)))
+    verdict = judge(standing, new, force=force)
+    assert (verdict.name, verdict.promoted, verdict.unchanged) == ("unchanged", False, True)
+
+
+def test_a_row_that_comes_twice_counts_once(model):
+    assert "150 held-out rows" in judge(model("old"), model("new"), [*ROWS, *ROWS]).reason
 
 
 def test_a_better_model_takes_the_place(model):

@@ -56,14 +56,37 @@ def test_a_refused_model_waits_and_a_forced_one_can_be_taken_back(stance):
 def test_a_model_for_another_place_leaves_the_champion_alone(project, stance):
     train("keywords")
     config = project / "configs" / "easy2.yaml"
-    config.write_text((project / "configs" / "default.yaml").read_text() + "output: models/easy2\n")
-    for expected in ({"easy2": "2"}, {"easy2": "3", "easy2-previous": "2"}):
+    whole = (project / "configs" / "default.yaml").read_text() + "output: models/easy2\n"
+    other = whole.replace("  - kind: keywords\n    lexicon: configs/lexicon.yaml\n", "")
+    assert other != whole
+    for content, expected in ((whole, {"easy2": "2"}), (other, {"easy2": "3", "easy2-previous": "2"})):
+        config.write_text(content)
         stance("train", "--config", config, "--promote")
         assert aliases() == {"champion": "1"} | expected
     _, out, _ = stance("rollback", "--config", config)
     assert aliases() == {"champion": "1", "easy2": "2", "easy2-previous": "3"} and "models:/stance/2 (easy2)" in out
     stance("train", "--config", config)
     assert aliases() == {"champion": "1", "easy2": "2", "easy2-previous": "3", "easy2-challenger": "4"}
+
+
+def test_a_second_training_that_changes_nothing_says_so_and_registers_nothing(stance):
+    first = train("keywords")
+    folder = {file.name: file.read_bytes() for file in first.folder.iterdir()}
+    _, out, _ = stance("train", "--config", "configs/default.yaml", "--promote")
+    assert "this training gave the standing champion again" in out and "no version was registered" in out
+    assert "--promote" not in out and "--model models/champion`" in out
+    assert {file.name: file.read_bytes() for file in first.folder.iterdir()} == folder
+    assert aliases() == {"champion": "1"} and sorted(each.name for each in first.folder.parent.iterdir()) == [
+        ".champion.lock",
+        "champion",
+    ]
+
+
+def test_a_model_that_waits_already_is_not_registered_again(stance):
+    train("keywords")
+    second, third = train("majority"), train("majority")
+    assert (second.model_version, third.model_version) == ("2", "") and third.folder == second.folder
+    assert aliases() == {"champion": "1", "challenger": "2"}
 
 
 def test_a_second_task_has_an_experiment_and_a_registered_model_of_its_own(project):
