@@ -23,6 +23,7 @@ from pipeline.classifiers.pretrained_folder import (
     PREFIX,
     REBUILD,
     SECOND_STAGE,
+    Head,
     checkpoint_files,
     find_folder,
     read_head,
@@ -32,7 +33,7 @@ from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
 from pipeline.scoring.abstention import Abstention
-from pipeline.scoring.calibration import softmax
+from pipeline.scoring.calibration import Calibration, softmax
 from pipeline.scoring.decision import DecisionRule
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Pretrained(LinearOverFrozen):
             raise InputError(
                 "the pretrained model", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
             )
-        self._weights = head.calibrated(label_names)
+        self._weights = calibrated_weights(head, label_names)
 
 
 @dataclass(config=STRICT)
@@ -166,6 +167,15 @@ class Adapted(Pretrained):
         on_progress(0.9, "move the head")
         moved = minimize(loss, anchor.ravel(), jac=True, method="L-BFGS-B").x.reshape(anchor.shape)
         self._weights = moved[:, :-1], moved[:, -1]
+
+
+def calibrated_weights(head: Head, label_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights in the order of these labels, with the calibration in them: scores are calibrated logits."""
+    order = [head.label_names.index(name) for name in label_names]
+    calibration = Calibration.from_dict(head.calibration)
+    bias = np.array(calibration.bias or np.zeros(len(order)))
+    intercepts = head.intercepts / calibration.temperature + bias
+    return head.coefficients[order] / calibration.temperature, intercepts[order]
 
 
 def read_first_stage(folder: Path, label_names: Sequence[str], tokenizer: bytes) -> FirstStage | None:

@@ -6,7 +6,6 @@ What ships lies in `pipeline/pretrained/`, a folder for each size.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.scoring.calibration import Calibration
 
 HOME = Path(__file__).parents[1] / "pretrained"
 PREFIX = "pretrained/"  # of their names as checkpoints
@@ -38,14 +36,6 @@ class Head:
     calibration: dict[str, Any]  # found on the validation part, as the threshold was
     abstention: dict[str, Any] | None
     decision: dict[str, Any]
-
-    def calibrated(self, label_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return weights in the order of these labels, with the calibration in them: scores are calibrated logits."""
-        order = [self.label_names.index(name) for name in label_names]
-        calibration = Calibration.from_dict(self.calibration)
-        bias = np.array(calibration.bias or np.zeros(len(order)))
-        intercepts = self.intercepts / calibration.temperature + bias
-        return self.coefficients[order] / calibration.temperature, intercepts[order]
 
 
 def find_folder(checkpoint: str) -> Path | None:

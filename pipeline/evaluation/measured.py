@@ -16,6 +16,7 @@ from pydantic import ValidationError, model_validator
 
 from pipeline.bundle import Bundle
 from pipeline.classifiers import pretrained_folder
+from pipeline.classifiers.pretrained import calibrated_weights
 from pipeline.classifiers.pretrained_folder import ADAPTER, FIRST_STAGE, HEAD, SECOND_STAGE, read_head
 from pipeline.config import LabelNames
 from pipeline.data.files import write_whole
@@ -99,7 +100,7 @@ def _find_folder(bundle: Bundle) -> Path | None:
     for file in sorted(pretrained_folder.HOME.glob(f"*/{HEAD[0]}")):
         head = read_head(file.parent)
         if sorted(head.label_names) == sorted(bundle.label_names):
-            shipped = zip(("coefficients", "intercepts"), head.calibrated(bundle.label_names), strict=True)
+            shipped = zip(("coefficients", "intercepts"), calibrated_weights(head, bundle.label_names), strict=True)
             if all(np.array_equal(arrays.get(name, 0), weights) for name, weights in shipped):
                 return file.parent
     return None

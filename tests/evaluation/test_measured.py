@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from pipeline.bundle import Bundle
 from pipeline.classifiers import State, pretrained_folder
+from pipeline.classifiers.pretrained import calibrated_weights
 from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, read_head
 from pipeline.data.examples import Example
 from pipeline.errors import InputError
@@ -32,7 +33,7 @@ class Same:
 
 
 def bundle_of(folder, label_names=LABEL_NAMES):
-    return Bundle(make_manifest(label_names=label_names), Same(read_head(folder).calibrated(label_names)))
+    return Bundle(make_manifest(label_names=label_names), Same(calibrated_weights(read_head(folder), label_names)))
 
 
 @pytest.fixture
