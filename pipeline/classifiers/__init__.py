@@ -19,11 +19,11 @@ from pipeline.config import Candidate
 from pipeline.data.examples import Example
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
-from pipeline.scoring.decision import DecisionRule
 
 if TYPE_CHECKING:
     from pipeline.classifiers.cascade import FirstStage, SecondStage
     from pipeline.scoring.abstention import Abstention
+    from pipeline.scoring.decision import DecisionRule
 
 T = TypeVar("T")
 STRICT = ConfigDict(extra="forbid")  # of the options of every kind
@@ -107,9 +107,9 @@ class Classifier(Protocol):
         """Return when to say `uncertain` where there is too little real text to find out; None if it does not know."""
         return None
 
-    def own_decision(self, label_names: Sequence[str]) -> DecisionRule:
-        """Return how it decides between these labels where its own calibration stands."""
-        return DecisionRule()
+    def own_decision(self, label_names: Sequence[str]) -> DecisionRule | None:
+        """Return how it decides between these labels where its own calibration stands; None: for the likeliest one."""
+        return None
 
     def score_held_out(self) -> tuple[Sequence[Example], np.ndarray] | None:
         """Return n real sentences that it cannot have learned from, and its scores, shape (n, k); None: none ship."""

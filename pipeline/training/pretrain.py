@@ -267,7 +267,7 @@ def pretrain_first_stage(
     on_progress(0.1, f"the model labels {len(texts) + len(own)} sentences")
     probabilities = softmax(model.decision_function(texts + own))
     on_progress(0.9, "distil")
-    labels = model.own_decision(config.label_names).decide(probabilities[len(texts) :])
+    labels = (model.own_decision(config.label_names) or DecisionRule()).decide(probabilities[len(texts) :])
 
     def answered_share(stage: cascade.FirstStage) -> float:
         scores, sided = stage.scores(own), labels != stage.rest.index(0.0)
@@ -317,7 +317,7 @@ def pretrain_second_stage(
     small = teach(smaller, texts, config, "", on_progress)
     options = {"model": str(folder), "checkpoint": checkpoint}
     larger = create(Candidate(name="larger", kind="pretrained", options=options))
-    decide = larger.own_decision(config.label_names).decide
+    decide = (larger.own_decision(config.label_names) or DecisionRule()).decide
     least = cascade.choose_confidence(y_true, small, full, decide)
     facts: dict[str, object] = {
         "sentences": len(texts),

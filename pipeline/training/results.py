@@ -140,7 +140,7 @@ def _calibrated(
     y_true, real = index_labels(examples, config.label_names), is_real(examples, config)
     rows = exclude_active_samples(examples, rows_that_count(real, config))
     if classifier.is_calibrated(has_enough_real_text(real, config)):
-        calibration, decision = Calibration(), classifier.own_decision(config.label_names)
+        calibration, decision = Calibration(), classifier.own_decision(config.label_names) or DecisionRule()
         y_pred = decision.decide(calibration.apply(scores))
     else:
         counted = [example for example, kept in zip(examples, rows, strict=True) if kept]
