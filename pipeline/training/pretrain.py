@@ -31,7 +31,7 @@ from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import find_threshold
 from pipeline.scoring.calibration import fit_calibration, softmax
-from pipeline.scoring.decision import fit_decision_rule
+from pipeline.scoring.decision import DecisionRule, fit_decision_rule
 from pipeline.scoring.metrics import MACRO_F1, measure
 from pipeline.scoring.predictions import Predictions
 from pipeline.training.unlabelled import unlabelled_sentences

@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.measured import NAME, digest_folder, measured_subsets, read_measured, write_measured
 from pipeline.evaluation.rows import ScoredRows
 from pipeline.reporting.model_card import write_card
+from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.predictions import likeliest
 
 SHIPPED = sorted(file.parent for file in (ROOT / "pipeline" / "pretrained").glob(f"*/{NAME}"))
@@ -33,7 +34,11 @@ class Same:
 
 
 def bundle_of(folder, label_names=LABEL_NAMES):
-    return Bundle(make_manifest(label_names=label_names), Same(calibrated_weights(read_head(folder), label_names)))
+    head = read_head(folder)
+    offsets = dict(zip(head.label_names, head.decision.get("offsets", ()), strict=False))
+    decision = DecisionRule(tuple(offsets[name] for name in label_names if offsets))
+    manifest = make_manifest(label_names=label_names, decision=decision)
+    return Bundle(manifest, Same(calibrated_weights(head, label_names)))
 
 
 @pytest.fixture
