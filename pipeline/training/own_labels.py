@@ -92,7 +92,7 @@ def judge_own_labels(examples: Sequence[Example], config: Config, on_progress: P
     folds = split_single_fold(own, np.zeros(len(own), int), config)
     result = cross_validate(candidate, own, folds, config, step_of(on_progress, 0, 2, "your own labels: "))
     before, after = (_fit(candidate, rows, config, on_progress) for rows in ([], own))
-    rules = before.own_decision(config.label_names), config
+    rules = before.own_decision(config.label_names) or DecisionRule(), config
     without = predict(own, before.decision_function([row.input for row in own]), *rules)
     beside = result.predictions(np.ones(len(own), bool))
     loss, gain = (_difference(metric, without, beside, config) for metric in (LOG_LOSS, MACRO_F1))
