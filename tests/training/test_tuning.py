@@ -203,7 +203,8 @@ def test_no_row_of_the_test_part_reaches_a_trial(kitchen, monkeypatch):
 
 
 def test_options_stay_where_no_trial_is_better(kitchen):
-    write(SPACE.replace("C: {low: 0.01, high: 10, log: true}", "C: {choices: [0.0001]}"))
+    as_they_were = SPACE.replace("C: {low: 0.01, high: 10, log: true}", "C: {choices: [0.0001]}")
+    write(as_they_were.replace("[[1, 1], [1, 2]]", "[[1, 3]]"))
     outcome = cook(trials=2)
     assert outcome.tuned[0].verdict.startswith("no trial scores higher")
     assert read_config(TUNED).candidates == read_config("configs/kitchen.yaml").candidates
