@@ -191,12 +191,12 @@ def _learn(
     return place / "done"
 
 
-def _rows(config: Config) -> tuple[list[Example], list[Example]]:
-    """Return the train part and the real validation documents; InputError where there is no real text."""
+def _rows(config: Config, held_out: Sequence[str] = HELD_OUT) -> tuple[list[Example], list[Example]]:
+    """Return the train part and the held-out parts; InputError where there is no real text."""
     if config.data.corpora is None or not config.data.corpora.exists():
         raise InputError(config.name, "has no real text here", expected="data.corpora", then="run `stance corpora`")
     dataset = load_dataset(config)
-    return list(dataset.part("train")), [row for part in HELD_OUT for row in dataset.part(part)]
+    return list(dataset.part("train")), [row for part in held_out for row in dataset.part(part)]
 
 
 def _targets(
@@ -254,11 +254,11 @@ def pretrain_first_stage(
 ) -> dict[str, object]:
     """Distil a pretrained model into its first stage, beside it; return what that does on held-out text.
 
-    Its threshold is chosen on the validation part, sampled sentences and whole articles: on none of them
-    does it give another label than the model. How often it would have, had their articles not been there,
-    is counted over five folds.
+    Its threshold is chosen on the validation parts, sampled sentences, whole articles and groups that differ by
+    little: on none of them does it give another label than the model. How often it would have, had their
+    articles not been there, is counted over five folds.
     """
-    train, held_out = _rows(config)
+    train, held_out = _rows(config, (*HELD_OUT, "contrast-validation"))
     real = [row.input for row in train if row.origin not in config.data.invented]
     texts, own = real + unlabelled_sentences(unlabelled, [*train, *held_out]), [row.input for row in held_out]
     options = {"model": str(folder), "checkpoint": checkpoint}
