@@ -74,7 +74,9 @@ def test_help_names_each_command(stance, command):
 
 def test_data_counts_articles_sentences_and_labels(stance, project):
     _, out, _ = stance("data")
-    assert [line.split() for line in out.splitlines()[:4]] == [
+    first, *table = [line for line in out.splitlines() if line]
+    assert first.startswith("Your own labels: 24 sentences of 8 articles (18 in the train part, 6 in the test part)")
+    assert [line.split() for line in table[:4]] == [
         ["origin", "part", "articles", "sentences", "pro-sanctions", "pro-dialogue", "neutral"],
         ["letter", "test", "2", "6", "2", "2", "2"],
         ["letter", "train", "6", "18", "6", "6", "6"],

@@ -92,9 +92,8 @@ def test_a_decision_of_version_0_1_is_still_one(read):
 
 def test_the_same_annotator_annotates_a_span_once(tmp_path, read):
     file = tmp_path / "soup.jsonl"
-    assert (
-        refusal(read, ROW, ROW | {"label": "pro-dialogue"}) == f"{file}:2: ann annotated this span already at {file}:1"
-    )
+    line = refusal(read, ROW, ROW | {"label": "pro-dialogue"})
+    assert line == f"{file}:2: ann annotated this span already at {file}:1; remove one of the two lines"
 
 
 def test_two_annotators_may_judge_a_span(read):
