@@ -60,8 +60,7 @@ def train(
     config, material = prepare(config)
     tags = run_tags(config, material.dataset.digest)
     # The time a candidate takes cannot be known before: each counts as one step, refit and export as one.
-    steps = len(config.candidates) + 1
-    on_export = step_of(on_progress, steps - 1, steps)
+    on_export = step_of(on_progress, len(config.candidates), len(config.candidates) + 1)
     with tracking.run(f"train {config.name}", experiment=config.registered_model, tags=tags) as run:
         log_material(run, material)
         results, scores = _compare_candidates(run, material, config, on_progress, on_result)
