@@ -31,8 +31,9 @@ def main() -> None:
     assert config.data.corpora
     baselines = fit_baselines(load_dataset(config).part("train"), bundle.label_names, config)
     rows = read_corpora(config.data.corpora, bundle.label_names)
-    sampled, whole = ([row for row in rows if row.split == part] for part in ("test", "full-article-test"))
-    file = write_measured(*predict_rows(bundle, baselines, [*sampled, *whole]).split(len(sampled)), bundle)
+    parts = ([row for row in rows if row.split == part] for part in ("test", "full-article-test"))
+    sampled, whole = (predict_rows(bundle, baselines, part) for part in parts)
+    file = write_measured(sampled, whole, bundle)
     write_facts(file.with_name(NAME), options.model)
 
 

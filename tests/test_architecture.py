@@ -18,7 +18,7 @@ ROOMS = [
     *("evaluation", "coverage", "reporting", "training", "labelling", "cli", "__main__"),
 ]
 # Rooms that import torch, each of them only from inside a function.
-TORCH_FILES = "adapter bfloat16 checkpoint encoding finetuning network"
+TORCH_FILES = "adapter checkpoint encoding finetuning network"
 TORCH = {f"classifiers/{name}.py" for name in TORCH_FILES.split()}
 HEAVY = {
     *("torch", "transformers", "peft", "accelerate", "mlflow", "datasets", "sklearn", "pandas", "scipy"),

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.config import Candidate
 from pipeline.data.examples import Example
-from pipeline.errors import InputError
+from pipeline.errors import InputError, describe_invalid
 from pipeline.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class Classifier(Protocol):
     chosen_on_real_text: ClassVar[bool] = False
     # Whether it is the simple one that what others gain is measured against.
     reference: ClassVar[bool] = False
-
     # Whether it goes on from a model that has learned from all other text, and learns from the user's own labels alone.
     learns_from_own_labels: ClassVar[bool] = False
 
@@ -99,16 +98,12 @@ class Classifier(Protocol):
         """The files that `fit` reads beside the examples."""
         return ()
 
-    def is_calibrated(self, enough_real_text: bool) -> bool:
-        """Say whether its scores are calibrated logits already, and held-out rows should not calibrate them anew."""
-        return False
-
     def own_abstention(self) -> Abstention | None:
         """Return when to say `uncertain` where there is too little real text to find out; None if it does not know."""
         return None
 
     def own_decision(self, label_names: Sequence[str]) -> DecisionRule | None:
-        """Return how it decides between these labels where its own calibration stands; None: for the likeliest one."""
+        """Return how it decides between these labels if its scores are calibrated already; None if they are not."""
         return None
 
     def score_held_out(self) -> tuple[Sequence[Example], np.ndarray] | None:
@@ -150,11 +145,9 @@ def create(candidate: Candidate, random_state: int = 0) -> Classifier:
     try:
         return kind(**{"random_state": random_state} | candidate.options)
     except ValidationError as error:
-        first = error.errors()[0]
         options = ", ".join(option.name for option in fields(kind) if option.name != "random_state")
-        raise InputError(
-            where, f"option `{first['loc'][0]}`: {first['msg']}", expected=f"options of {candidate.kind}: {options}"
-        ) from None
+        expected = f"options of {candidate.kind}: {options}"
+        raise InputError(where, f"option {describe_invalid(error)}", expected=expected) from None
 
 
 def index_labels(examples: Sequence[Example], label_names: Sequence[str]) -> np.ndarray:

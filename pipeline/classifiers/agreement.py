@@ -25,16 +25,15 @@ def check_agreement(
     """Return what the manifest says of an exported encoder, {} where there is none.
 
     The trained one labels in torch and float32. InputError if more than 1 % of the texts, and more than a single
-    one, get another label: then the exported form is another model.
+    one, get another label.
     """
     if not exported.state().blobs:
         return {}
     from pipeline.classifiers.encoding import exact
 
-    exported_labels = calibration.apply(exported.decision_function(texts)).argmax(1)
     with exact():
         trained_labels = calibration.apply(trained.decision_function(texts)).argmax(1)
-    share = float((exported_labels == trained_labels).mean())
+    share = float((calibration.apply(exported.decision_function(texts)).argmax(1) == trained_labels).mean())
     if len(texts) * (1 - share) > max(1.5, len(texts) * (1 - LEAST)):  # one sentence may lie on the border
         raise InputError(
             f"candidate {candidate.name!r}",

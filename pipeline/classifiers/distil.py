@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import STRICT, create
+from pipeline.classifiers import STRICT, create, index_labels
+from pipeline.classifiers.ensemble import blend
 from pipeline.classifiers.finetune import Finetune
-from pipeline.classifiers.teachers import soften_labels
+from pipeline.classifiers.folds import assign_folds, fit_and_score
 from pipeline.config import Candidate
 from pipeline.data.examples import Example
-from pipeline.progress import ProgressCallback
+from pipeline.errors import InputError
+from pipeline.progress import ProgressCallback, step_of
+from pipeline.scoring.calibration import fit_calibration, softmax
 
 
 @dataclass(config=STRICT)
@@ -82,3 +88,66 @@ class Distil(Finetune):
 def read_sentences(path: Path) -> list[str]:
     """Read the sentences that `cut_unlabelled` has cut from unlabelled articles."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def soften_labels(
+    teachers: Sequence[Candidate],
+    examples: Sequence[Example],
+    unlabelled: Sequence[str],
+    label_names: Sequence[str],
+    on_progress: ProgressCallback,
+    *,
+    label_share: float,
+    folds: int,
+    random_state: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a student learns: labels mixed with what teachers think, and that alone.
+
+    An example's probabilities come from fits without its article: a teacher that has learned its label would
+    only repeat it. Several teachers are calibrated and weighted as an ensemble is, on those same scores.
+
+    Args:
+        teachers: with the definitions of their own teachers, if they have any.
+        examples: n labelled examples.
+        unlabelled: m other texts.
+        label_names: in the order of the probabilities.
+        on_progress: called as teachers are fitted.
+        label_share: how much of a target is the label.
+        folds: fits of each teacher: at most as many as the rarest label has articles.
+        random_state: of folds and fits.
+
+    Returns:
+        Probabilities of the examples, shape (n, k), and of the unlabelled texts, shape (m, k): the latter from
+        the mean log-probability over all fits.
+
+    """
+    y_true, numbers = index_labels(examples, label_names), _divide(examples, folds, random_state)
+    count = int(numbers.max()) + 1
+    held_out, others = [], []
+    for position, teacher in enumerate(teachers):
+        scores, of_others = np.empty((len(examples), len(label_names))), []
+        for fold in range(count):
+            inside = list(compress(examples, numbers != fold))
+            outside = [example.input for example in compress(examples, numbers == fold)]
+            prefix = f"teacher {teacher.name}, fit {fold + 1} of {count}: "
+            step = step_of(on_progress, position * count + fold, len(teachers) * count, prefix)
+            fit = fit_and_score(teacher, inside, [*outside, *unlabelled], label_names, random_state, None, step)
+            scores[numbers == fold] = fit.scores[: len(outside)]
+            of_others.append(fit.scores[len(outside) :])
+        calibration = fit_calibration(scores, y_true, numbers)
+        held_out.append(calibration.log_probabilities(scores))
+        others.append(np.mean([calibration.log_probabilities(part) for part in of_others], axis=0))
+    weights = blend(held_out, y_true)
+    of_examples, of_unlabelled = (softmax(np.tensordot(weights, logs, axes=1)) for logs in (held_out, others))
+    return label_share * np.eye(len(label_names))[y_true] + (1 - label_share) * of_examples, of_unlabelled
+
+
+def _divide(examples: Sequence[Example], folds: int, random_state: int) -> np.ndarray:
+    """Return the fold of each example, whole articles together, shape (n,); InputError if there are too few."""
+    articles = Counter(label for label, _ in {(example.label, example.group) for example in examples})
+    rarest, fewest = min(articles.items(), key=lambda item: item[1])
+    if fewest < 2:
+        what = f"{rarest!r} has examples in one article"
+        raise InputError("a student's teachers", what, expected="two or more", then="label more")
+    labels, groups = [example.label for example in examples], [example.group for example in examples]
+    return assign_folds(labels, groups, min(folds, fewest), random_state)

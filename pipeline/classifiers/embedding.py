@@ -34,9 +34,9 @@ class Embedding(Reader, LinearOverFrozen):
         self._learn_reading(examples)
         features = self._features([example.input for example in examples])
         on_progress(0.9, "fit weights")
-        model = LogisticRegression(C=self.C, class_weight="balanced" if self.balanced else None, max_iter=2000).fit(
-            features, index_labels(examples, label_names)
-        )
+        weight = "balanced" if self.balanced else None
+        model = LogisticRegression(C=self.C, class_weight=weight, max_iter=2000)
+        model.fit(features, index_labels(examples, label_names))
         self._weights = complete(model, len(label_names))
 
     def _features(self, texts: Sequence[str]) -> Any:

@@ -82,7 +82,7 @@ class Ensemble(Classifier):
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return weighted log-probabilities, shape (n, k)."""
         parts = [
-            weight * np.log(np.clip(calibration.apply(member.decision_function(texts)), 1e-9, None))
+            weight * calibration.log_probabilities(member.decision_function(texts))
             for weight, (_, member, calibration) in zip(self._weights, self._fitted, strict=True)
         ]
         return np.sum(parts, axis=0)

@@ -1,4 +1,4 @@
-"""The two steps of cross-validation: divide examples into folds, and score what a fit has not seen, once."""
+"""The steps of cross-validation: divide examples into folds, and score what a fit has not seen, once."""
 
 from __future__ import annotations
 
@@ -37,6 +37,23 @@ def assign_folds(y: Sequence[object] | np.ndarray, groups: Sequence[str], folds:
     return numbers
 
 
+def with_teachers(candidate: Candidate, candidates: Sequence[Candidate]) -> Candidate:
+    """Return a student with its teacher's definition, or that of a teaching ensemble's members, in its options."""
+    student = create(candidate)
+    if student.combines or not student.parts:
+        return candidate
+    known = {other.name: other for other in candidates}
+
+    def definitions(name: str) -> list[Candidate]:
+        teacher = create(known[name])
+        if not teacher.combines:
+            return [with_teachers(known[name], candidates)]
+        return [single for member in teacher.parts for single in definitions(member)]
+
+    teachers = [teacher for name in student.parts for teacher in definitions(name)]
+    return candidate.model_copy(update={"options": candidate.options | {"teachers": teachers}})
+
+
 def fit_and_score(
     candidate: Candidate,
     examples: Sequence[Example],
@@ -48,15 +65,8 @@ def fit_and_score(
 ) -> FoldScores:
     """Fit on examples and score texts; what the same code gave on the same data before comes from the cache.
 
-    Args:
-        candidate: with its teachers' definitions, if it has any.
-        examples: to learn from.
-        texts: n texts to score.
-        label_names: in the order of the scores.
-        random_state: of the fit.
-        cache: a folder, None to remember nothing.
-        on_progress: called as the fit goes on; never where the scores were remembered.
-
+    A student's definition holds its teachers' (`with_teachers`). `cache` is a folder, None to remember nothing;
+    `on_progress` is never called where the scores were remembered.
     """
     classifier = create(candidate, random_state)
     file = None

@@ -28,18 +28,14 @@ class Reader:
     _targets: list[str]
     _words: dict[str, int]  # that hashtags are made of; none where the training text has no hashtags
 
-    @property
-    def reads_hashtags(self) -> bool:
-        """Whether hashtags stand for words."""
-        return bool(self._words)
-
     def _learn_reading(self, examples: Sequence[Example]) -> None:
-        targets, texts = _divided([example.input for example in examples])
-        self._targets, self._words = sorted(set(targets) - {""}), learn_words(texts)
+        pairs = [divide(example.input) for example in examples]
+        self._targets = sorted({target for target, _ in pairs} - {""})
+        self._words = learn_words([text for _, text in pairs])
 
     def _read(self, given: Sequence[str]) -> tuple[list[str], list[str]]:
-        targets, texts = _divided(given)
-        return targets, [spell(text, self._words) for text in texts]
+        pairs = [divide(one) for one in given]
+        return [target for target, _ in pairs], [spell(text, self._words) for _, text in pairs]
 
     def _restore_reading(self, state: State) -> None:
         self._targets = state.value("targets", list[str])
@@ -72,9 +68,9 @@ class Tfidf(Reader, Classifier):
         on_progress(0.1, "count terms")
         features = self._join([_count(vectorizer, texts) for vectorizer in self._vectorizers], texts)
         on_progress(0.5, "fit weights")
-        model = LinearSVC(
-            C=self.C, class_weight="balanced" if self.balanced else None, random_state=self.random_state
-        ).fit(copy_by_target(features, targets, self._targets), index_labels(examples, label_names))
+        weight = "balanced" if self.balanced else None
+        model = LinearSVC(C=self.C, class_weight=weight, random_state=self.random_state)
+        model.fit(copy_by_target(features, targets, self._targets), index_labels(examples, label_names))
         self._weights = complete(model, len(label_names))
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
@@ -132,13 +128,9 @@ def _count(vectorizer: Any, texts: Sequence[str]) -> Any:
 
 
 def copy_by_target(features: Any, targets: Sequence[str], known: Sequence[str]) -> Any:
-    """Return features, then for each known target its own copy of them with a constant, zero in other rows.
+    """Return sparse features, shape (n, d), then for each known target its own copy with a constant, else zero.
 
-    Args:
-        features: sparse, shape (n, d).
-        targets: one for each row; one that is not known has the general copy alone.
-        known: the targets of training; without any, features come back as they are.
-
+    A row whose target is not known has the general copy alone; without known targets, features stay as they are.
     """
     from scipy.sparse import csr_matrix, diags, hstack
 
@@ -147,12 +139,6 @@ def copy_by_target(features: Any, targets: Sequence[str], known: Sequence[str]) 
     whole = hstack([features, csr_matrix(np.ones((len(targets), 1)))], format="csr")
     own = [diags(np.array([target == name for target in targets], float)) @ whole for name in known]
     return hstack([features, *own], format="csr")
-
-
-def _divided(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the targets and the texts of what classifiers read."""
-    pairs = [divide(one) for one in given]
-    return [target for target, _ in pairs], [text for _, text in pairs]
 
 
 def complete(model: Any, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from pipeline.classifiers.bfloat16 import prefers_bfloat16
-from pipeline.classifiers.encoding import encode, mean_pool
+from pipeline.classifiers.encoding import encode, mean_pool, prefers_bfloat16
 from pipeline.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from pipeline.classifiers.finetune import Finetune
 
 
 class SentenceClassifier(torch.nn.Module):
@@ -48,10 +50,6 @@ class Committee(torch.nn.Module):
         return torch.log_softmax(logits, -1).mean(0)
 
 
-# Outputs, targets and the weight of each label to the number that training makes small.
-Loss = Callable[..., torch.Tensor]
-
-
 @dataclass(frozen=True)
 class TrainingOptions:
     """How a network is trained."""
@@ -61,38 +59,13 @@ class TrainingOptions:
     head_rate: float
     batch_size: int
     max_length: int
-    weight_decay: float
-    warmup: float  # share of the steps
     random_state: int
-
-
-class _Trainer(Trainer):
-    """The Trainer with weighted classes and a faster rate for the new head."""
-
-    def __init__(
-        self, *args: Any, loss: Loss, class_weights: torch.Tensor | None, head_rate: float, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.loss, self.class_weights, self.head_rate = loss, class_weights, head_rate
-
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
-        targets = inputs.pop("labels")
-        outputs = model(**inputs)
-        weights = None if self.class_weights is None else self.class_weights.to(outputs.device)
-        loss = self.loss(outputs, targets, weight=weights)
-        return (loss, {"outputs": outputs}) if return_outputs else loss
-
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        body = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
-        groups = [{"params": body, "lr": self.args.learning_rate}]
-        if hasattr(self.model, "head"):
-            groups.append({"params": list(self.model.head.parameters()), "lr": self.head_rate})
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
-        return self.optimizer
+    weight_decay: float = 0.01
+    warmup: float = 0.1  # share of the steps
 
 
 class _Watch(TrainerCallback):
-    """ProgressCallback steps; call back at the end of each epoch, which may ask to stop."""
+    """Tells of steps; calls back at the end of each epoch, which may ask to stop."""
 
     def __init__(self, on_progress: ProgressCallback, after_epoch: Callable[[], bool] | None) -> None:
         self.on_progress, self.after_epoch = on_progress, after_epoch
@@ -112,10 +85,10 @@ def train_network(
     tokenizer: Any,
     texts: Sequence[str],
     targets: np.ndarray,
-    recipe: TrainingOptions,
+    options: TrainingOptions | Finetune,
     on_progress: ProgressCallback,
     *,
-    loss: Loss = torch.nn.functional.cross_entropy,
+    loss: Callable[..., torch.Tensor] = torch.nn.functional.cross_entropy,
     class_weights: np.ndarray | None = None,
     after_epoch: Callable[[], bool] | None = None,
     workspace: Path | None = None,
@@ -127,37 +100,48 @@ def train_network(
         tokenizer: the encoder's.
         texts: n texts, each with its target if it has one.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
-        recipe: rates, epochs, sizes, random_state.
+        options: rates, epochs, sizes, random_state.
         on_progress: called with the share that is done.
-        loss: of outputs and targets.
-        class_weights: weight of each label in the loss, shape (labels,).
+        loss: of outputs and targets, with the `weight` of each label.
+        class_weights: of each label in the loss, shape (labels,).
         after_epoch: called after each epoch; True stops.
         workspace: keeps a checkpoint after each epoch there, and goes on from the last one.
 
     """
-    rows = _rows(encode(tokenizer, texts, recipe.max_length), targets)
+    weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+    rows = _rows(encode(tokenizer, texts, options.max_length), targets)
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
         padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
         labels = torch.stack([row["labels"] for row in batch])
         return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"], "labels": labels}
 
+    def weighted_loss(outputs: torch.Tensor, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        return loss(outputs, labels, weight=None if weights is None else weights.to(outputs.device))
+
     with TemporaryDirectory() as temporary:
         folder = str(workspace or temporary)
-        trainer = _Trainer(
+        trainer = Trainer(
             model,
-            _arguments(recipe, len(rows), folder, keep=workspace is not None),
+            _arguments(options, len(rows), folder, keep=workspace is not None),
             train_dataset=rows,
             data_collator=collate,
             callbacks=[_Watch(on_progress, after_epoch)],
-            loss=loss,
-            class_weights=None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32),
-            head_rate=recipe.head_rate,
+            compute_loss_func=weighted_loss,
+            optimizers=(_optimizer(model, options), None),
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if workspace else None)
         # The Trainer wraps `forward`, which cannot be exported.
         return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+
+
+def _optimizer(model: Any, options: TrainingOptions | Finetune) -> torch.optim.Optimizer:
+    body = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": body, "lr": options.learning_rate}]
+    if hasattr(model, "head"):
+        groups.append({"params": list(model.head.parameters()), "lr": options.head_rate})
+    return torch.optim.AdamW(groups, weight_decay=options.weight_decay)
 
 
 def _rows(encoded: Sequence[Sequence[int]], targets: np.ndarray) -> list[dict[str, Any]]:
@@ -168,27 +152,28 @@ def _rows(encoded: Sequence[Sequence[int]], targets: np.ndarray) -> list[dict[st
     ]
 
 
-def _arguments(recipe: TrainingOptions, rows: int, folder: str, keep: bool) -> TrainingArguments:
-    steps = recipe.epochs * -(-rows // recipe.batch_size)
+def _arguments(options: TrainingOptions | Finetune, rows: int, folder: str, keep: bool) -> TrainingArguments:
+    steps = options.epochs * -(-rows // options.batch_size)
     return TrainingArguments(
         output_dir=folder,
-        num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        warmup_steps=round(recipe.warmup * steps),
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        warmup_steps=round(options.warmup * steps),
         lr_scheduler_type="linear",
         bf16=prefers_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         remove_unused_columns=False,
+        average_tokens_across_devices=False,  # or several GPUs would multiply the loss
         save_strategy="epoch" if keep else "no",
         save_total_limit=1,
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        seed=recipe.random_state,
-        data_seed=recipe.random_state,
+        seed=options.random_state,
+        data_seed=options.random_state,
         dataloader_pin_memory=False,
     )

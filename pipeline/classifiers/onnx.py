@@ -34,11 +34,8 @@ def providers() -> list[str]:
     """Return what the installed ONNX Runtime computes on, best first: a GPU if it was built for one."""
     import onnxruntime
 
-    return [
-        name
-        for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
-        if name in onnxruntime.get_available_providers()
-    ]
+    known = onnxruntime.get_available_providers()
+    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in known]
 
 
 class OnnxModel:
@@ -63,25 +60,23 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(blobs["model.onnx"], options, providers=providers())
         self._score([[max(self._tokenizer.get_vocab().values())]])  # fails if the network knows fewer words
 
-    def run(self, texts: Sequence[str], batch_size: int = 16) -> np.ndarray:
+    def run(self, texts: Sequence[str]) -> np.ndarray:
         """Return the model's output, shape (n, d), in the order of the texts."""
         if not texts:
             return np.zeros((0, self._session.get_outputs()[0].shape[1]), np.float32)
         encoded = [tokens.ids for tokens in self._tokenizer.encode_batch_fast([segments(text) for text in texts])]
-        batches = list(length_batches([len(ids) for ids in encoded], batch_size))
+        batches = list(length_batches([len(ids) for ids in encoded], 16))
         rows: list[np.ndarray] = [np.empty(0)] * len(encoded)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Who runs several of us on one machine, as Ray does, says how many threads each may have.
         with ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS") or cores)) as pool:
-            for batch, output in zip(
-                batches, pool.map(lambda b: self._score([encoded[i] for i in b]), batches), strict=True
-            ):
+            outputs = pool.map(lambda batch: self._score([encoded[i] for i in batch]), batches)
+            for batch, output in zip(batches, outputs, strict=True):
                 for i, values in zip(batch, output, strict=True):
                     rows[i] = values
         return np.stack(rows)
 
     def _score(self, encoded: Sequence[Sequence[int]]) -> np.ndarray:
-        """Run one batch."""
         ids = np.zeros((len(encoded), max(map(len, encoded))), np.int64)
         mask = np.zeros_like(ids)
         for row, tokens in enumerate(encoded):

@@ -1,4 +1,4 @@
-"""Which words a prediction rests on: what changes when one is left out.
+"""Which words a prediction rests on: what changes when one is left out; and the rows worth reading, with their words.
 
 A weight is in log-odds of the predicted label against the runner-up: what the word adds to it.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.bundle import Bundle
 from pipeline.config import read_yaml
-from pipeline.data.examples import divide, join
+from pipeline.data.examples import Example, divide, join
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.metrics import MACRO_F1, difference, measure
@@ -29,6 +29,7 @@ STOPWORDS = frozenset(
 MARKS = "\"'“”‘’.,;:!?()"
 MOST_WORDS = 80  # of a text, that are left out one by one
 AUDITED = 120  # stance predictions that the audit examines
+EXPLAINED = 50  # mistakes, and rows of least confidence
 
 
 @dataclass(frozen=True)
@@ -133,3 +134,59 @@ def audit(
         without = replace(predictions, y_pred=bundle.decide(probabilities), probabilities=probabilities)
         masked, change = measure(MACRO_F1, without), difference(MACRO_F1, predictions, without)
     return Audit(masked, change, len(touched), len(rows), decided)
+
+
+@dataclass(frozen=True)
+class ExplainedRow:
+    """A row with its label, what was predicted, and the words that this rests on."""
+
+    id: str
+    origin: str
+    text: str  # with single spaces, so that words have their spans
+    label: str
+    predicted: str
+    confidence: float
+    probabilities: dict[str, float]
+    words: tuple[Word, ...]
+
+    @property
+    def heaviest(self) -> list[str]:
+        """The five words that weigh most, with their weights: `ease +1.2`."""
+        ranked = sorted(self.words, key=lambda word: -abs(word.weight))[:5]
+        return [f"{self.text[word.start : word.end]} {word.weight:+.1f}" for word in ranked]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the cells of a table."""
+        cells = {name: getattr(self, name) for name in ("id", "origin", "text", "label", "predicted")}
+        probabilities = {f"p {name}": round(probability, 4) for name, probability in self.probabilities.items()}
+        confidence = round(self.confidence, 4)
+        return cells | {"confidence": confidence} | probabilities | {"words": ", ".join(self.heaviest)}
+
+
+def select_errors(
+    bundle: Bundle, examples: Sequence[Example], texts: Sequence[str], predictions: Predictions
+) -> tuple[list[ExplainedRow], list[ExplainedRow]]:
+    """Return the most confident mistakes, and the least confident rows, 50 of each at most.
+
+    Texts are what the model reads of the rows, as `Bundle.normalize` has it.
+    """
+    order = np.argsort(-predictions.confidence, kind="stable")
+    wrong, unsure = order[~predictions.hits[order]][:EXPLAINED].tolist(), order[::-1][:EXPLAINED].tolist()
+    rows = list(dict.fromkeys([*wrong, *unsure]))
+    weights = word_weights(bundle, [texts[row] for row in rows], predictions.take(rows))
+    words = dict(zip(rows, weights, strict=True))
+
+    def explain(row: int) -> ExplainedRow:
+        example, names = examples[row], bundle.label_names
+        return ExplainedRow(
+            id=example.id,
+            origin=example.origin,
+            text=" ".join(example.text.split()),
+            label=example.label,
+            predicted=names[predictions.y_pred[row]],
+            confidence=float(predictions.confidence[row]),
+            probabilities=dict(zip(names, predictions.probabilities[row].tolist(), strict=True)),
+            words=tuple(words[row]),
+        )
+
+    return [explain(row) for row in wrong], [explain(row) for row in unsure]

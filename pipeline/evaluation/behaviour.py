@@ -76,7 +76,8 @@ class Suite:
 
 def read_cases(folder: Path | None, label_names: Sequence[str]) -> list[Case]:
     """Read every `*.yaml` of a folder, if any (capability -> list of cases); InputError lists what is wrong."""
-    cases, problems = [], []
+    cases: list[Case] = []
+    problems: list[InputError] = []
     for file in sorted(folder.glob("*.yaml")) if folder else ():
         content = read_yaml(file)
         if not isinstance(content, dict):
@@ -87,7 +88,7 @@ def read_cases(folder: Path | None, label_names: Sequence[str]) -> list[Case]:
                 try:
                     cases.append(_case(str(capability), row, where, label_names))
                 except InputError as error:
-                    problems.append(str(error))
+                    problems.append(error)
     raise_problems(problems)
     return cases
 
@@ -101,7 +102,7 @@ def _case(capability: str, row: Any, where: str, label_names: Sequence[str]) -> 
     label = row.get("label", row.get("more", ""))
     if label and label not in label_names:
         raise InputError(where, f"unknown label {label!r}", expected=", ".join(label_names))
-    texts = row["same"] if kind == "invariance" else [row["text"], *([row["than"]] if kind == "direction" else [])]
+    texts = row["same"] if kind == "invariance" else [row[key] for key in ("text", "than") if key in row]
     if not isinstance(texts, list) or any(not isinstance(text, str) or not text.strip() for text in texts):
         raise InputError(where, "holds something that is no text", expected="sentences, quoted where they hold a colon")
     if kind == "invariance" and len(texts) < 2:

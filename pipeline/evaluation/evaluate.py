@@ -5,30 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import compress
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.bundle import Bundle
-from pipeline.classifiers import Classifier
 from pipeline.config import Config
 from pipeline.data.dataset import load_dataset
-from pipeline.evaluation.attribution import Audit, audit, read_obvious
-from pipeline.evaluation.behaviour import Case, Suite, read_cases, try_cases
+from pipeline.evaluation.attribution import Audit, ExplainedRow, audit, read_obvious, select_errors
+from pipeline.evaluation.behaviour import Suite, read_cases, try_cases
 from pipeline.evaluation.measured import measured_subsets
-from pipeline.evaluation.mistakes import ExplainedRow, select_errors
 from pipeline.evaluation.rows import ScoredRows, check_labels, fit_baselines, predict_rows, read_rows
 from pipeline.evaluation.slices import Slice, score_slices, weakest
-from pipeline.evaluation.subsets import Subset, metrics_of, score_contrast, score_file, score_test_part
+from pipeline.evaluation.subsets import Subset, by_origin, metrics_of, score_test_part
 from pipeline.progress import ProgressCallback, ignore_progress
 from pipeline.scoring.abstention import Abstention, RiskCoverage, risk_coverage
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import softmax
-from pipeline.scoring.metrics import MACRO_F1, Reliability, difference, reliability_curve
+from pipeline.scoring.metrics import GROUPS_RIGHT, MACRO_F1, Reliability, difference, reliability_curve
 from pipeline.scoring.scores import Scores
-
-APART_PARTS = ("full-article-test", "contrast-test")  # of the test part, that are scored by themselves
 
 
 @dataclass(frozen=True)
@@ -121,19 +115,25 @@ def evaluate(
     on_progress(0.0, "score rows")
     dataset = load_dataset(config)
     baselines = fit_baselines(dataset.part("train"), names, config)
-    parts = [read_rows(dataset, config, data), *(() if data else map(dataset.part, APART_PARTS))]
-    asked = predict_rows(bundle, baselines, list(chain.from_iterable(parts)))
-    rows, *apart = asked.split(*(len(part) for part in parts[:-1]))
+    rows, contrast = predict_rows(bundle, baselines, read_rows(dataset, config, data)), None
     if data:
-        subsets, contrast = score_file(data.name, rows, metrics_of(bundle)), None
+        metrics = metrics_of(bundle)
+        subsets = [Subset.of(data.name, rows, metrics), *by_origin(rows, metrics)]
     else:
-        subsets, rows = score_test_part(rows, apart[0], measured_subsets(bundle), bundle, config)
-        contrast = score_contrast(apart[1])
+        # Of the test part, these are scored by themselves.
+        whole, groups = (
+            predict_rows(bundle, baselines, dataset.part(name)) for name in ("full-article-test", "contrast-test")
+        )
+        subsets, rows = score_test_part(rows, whole, measured_subsets(bundle), bundle, config)
+        contrast = Subset.of("contrast", groups, (MACRO_F1, GROUPS_RIGHT)) if groups.examples else None
     texts = bundle.normalize(bundle.read_examples(rows.examples))
     on_progress(0.3, "try behaviour cases")
     keywords = baselines.get("keywords")
     tried = {"a keyword list": keywords, "behaviour cases": cases, "a list of obvious words": obvious}
     behaviour = try_cases(cases, bundle.predict_proba, names, bundle.decide)
+    baseline_behaviour = None
+    if keywords:
+        baseline_behaviour = try_cases(cases, lambda texts: softmax(keywords.decision_function(texts)), names)
     on_progress(0.4, "audit keywords")
     audited = audit(bundle, texts, rows.predictions, obvious)
     on_progress(0.7, "weigh the words of mistakes")
@@ -146,7 +146,7 @@ def evaluate(
         abstention=bundle.abstention,
         slices=tuple(score_slices(rows.examples, rows.predictions, obvious)),
         behaviour=behaviour,
-        baseline_behaviour=_try_keywords(cases, keywords, names),
+        baseline_behaviour=baseline_behaviour,
         audit=audited,
         mistakes=tuple(mistakes),
         unsure=tuple(unsure),
@@ -155,18 +155,11 @@ def evaluate(
     )
 
 
-def _try_keywords(cases: Sequence[Case], keywords: Classifier | None, label_names: Sequence[str]) -> Suite | None:
-    if keywords is None:
-        return None
-    return try_cases(cases, lambda texts: softmax(keywords.decision_function(texts)), label_names)
-
-
 def _first_stage_cost(bundle: Bundle, texts: Sequence[str], rows: ScoredRows) -> FirstStageCost | None:
     """Let the whole model read what the first stage answered: the rest, it has read already."""
     if not bundle.stages:
         return None
-    answered, predictions = np.flatnonzero(rows.first_stage).tolist(), rows.predictions
-    exact = predictions.probabilities.copy()
-    exact[answered] = bundle.predict_in_stages([texts[row] for row in answered], exact=True)[0]
+    predictions, exact = rows.predictions, rows.predictions.probabilities.copy()
+    exact[rows.first_stage] = bundle.predict_in_stages(list(compress(texts, rows.first_stage)), exact=True)[0]
     without = replace(predictions, y_pred=bundle.decide(exact), probabilities=exact)
     return FirstStageCost(float(rows.first_stage.mean()), difference(MACRO_F1, predictions, without))

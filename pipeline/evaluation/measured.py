@@ -136,7 +136,7 @@ def _documents(rows: ScoredRows) -> Iterator[Document]:
     """Yield each document, in the order of their ids."""
     ids = np.array([example.article_id for example in rows.examples])
     for article in np.unique(ids).tolist():
-        own = rows.take(np.flatnonzero(ids == article).tolist())
+        own = rows.take(np.flatnonzero(ids == article))
         yield Document(
             article=article,
             source=own.examples[0].origin,

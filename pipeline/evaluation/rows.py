@@ -33,13 +33,7 @@ class ScoredRows:
         """Return the rows whose articles come from these places."""
         return self.take([row for row, example in enumerate(self.examples) if example.origin in origins])
 
-    def split(self, *sizes: int) -> list[ScoredRows]:
-        """Divide the rows into parts of these sizes, in order, and the rest."""
-        return [
-            self.take(rows.tolist()) for rows in np.split(np.arange(len(self.examples)), np.cumsum(sizes, dtype=int))
-        ]
-
-    def take(self, rows: Sequence[int]) -> ScoredRows:
+    def take(self, rows: Sequence[int] | np.ndarray) -> ScoredRows:
         """Return some of the rows, by position."""
         kept = np.array(rows, int)
         baselines = {name: predictions.take(kept) for name, predictions in self.baselines.items()}
@@ -50,7 +44,7 @@ class ScoredRows:
 def check_labels(bundle: Bundle, config: Config, then: str = "") -> None:
     """Check that a config is about the labels of a model; InputError names both, and what to pass."""
     if set(bundle.label_names) != set(config.label_names):
-        names, expected = ", ".join(bundle.label_names), ", ".join(config.label_names)
+        names, expected = (", ".join(each.label_names) for each in (bundle, config))
         own = f"pass --model {config.output}, or --config with the model's own config, {bundle.manifest.config}"
         raise InputError("the model", f"knows {names}", expected=f"{expected} (config {config.name})", then=then or own)
 
@@ -61,10 +55,9 @@ def read_rows(dataset: Dataset, config: Config, data: Path | None = None) -> tup
         return tuple(read_labelled(data, config.label_names))
     if test := dataset.part("test"):
         return test
-    empty, then = config.data.seeds / "index.csv", "label more articles and run `stance split`"
-    if config.data.source:
-        empty, then = Path(config.data.source), "score a labelled file with --data"
-    raise InputError(empty, "no labelled sentence is in the test part", then=then)
+    then = "score a labelled file with --data" if config.data.source else "label more articles and run `stance split`"
+    where = config.data.source or config.data.seeds / "index.csv"
+    raise InputError(where, "no labelled sentence is in the test part", then=then)
 
 
 def fit_baselines(train: Sequence[Example], label_names: Sequence[str], config: Config) -> dict[str, Classifier]:

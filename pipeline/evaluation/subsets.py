@@ -11,7 +11,7 @@ from pipeline.config import Config
 from pipeline.evaluation.rows import ScoredRows
 from pipeline.scoring.abstention import threshold_metrics
 from pipeline.scoring.bootstrap import Interval
-from pipeline.scoring.metrics import GROUPS_RIGHT, MACRO_F1, Metric, difference, metrics_for
+from pipeline.scoring.metrics import MACRO_F1, Metric, difference, metrics_for
 from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.scores import Scores, score
 
@@ -66,11 +66,6 @@ def metrics_of(bundle: Bundle) -> tuple[Metric, ...]:
     return metrics if threshold is None else (*metrics, *threshold_metrics(threshold))
 
 
-def score_file(name: str, rows: ScoredRows, metrics: tuple[Metric, ...]) -> list[Subset]:
-    """Score the rows of a file, and those of each source where there are several."""
-    return [Subset.of(name, rows, metrics), *by_origin(rows, metrics)]
-
-
 def by_origin(rows: ScoredRows, metrics: tuple[Metric, ...]) -> list[Subset]:
     """Score the rows of each origin, where there are several."""
     origins = sorted({example.origin for example in rows.examples})
@@ -92,17 +87,9 @@ def score_test_part(
     subsets = [] if is_here else list(measured)
     if real.examples:
         name = "real text that is here" if subsets else "real documents"
-        subsets += [
-            Subset.of(name, real, metrics, real=True),
-            *(by_origin(real, metrics) if is_here else ()),
-        ]
+        subsets += [Subset.of(name, real, metrics, real=True), *(by_origin(real, metrics) if is_here else ())]
     if whole_articles.examples:
         subsets.append(Subset.of("whole articles", whole_articles, metrics, real=True))
     if fiction:
         subsets += [Subset.of("invented text", invented, metrics), *by_origin(invented, metrics)]
     return subsets, real if is_here else rows
-
-
-def score_contrast(rows: ScoredRows) -> Subset | None:
-    """Score invented sentences in groups that differ by little; None where there is none."""
-    return Subset.of("contrast", rows, (MACRO_F1, GROUPS_RIGHT)) if rows.examples else None

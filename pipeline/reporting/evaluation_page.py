@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.bundle import Bundle
 from pipeline.config import Config
+from pipeline.evaluation.attribution import ExplainedRow
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.evaluation.mistakes import ExplainedRow
 from pipeline.evaluation.slices import FEWEST_ROWS, Slice
 from pipeline.reporting import charts, findings
 from pipeline.reporting.charts import Mark

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from pipeline.scoring.metrics import Metric
+from pipeline.scoring.metrics import Metric, share_of_means
 from pipeline.scoring.predictions import Predictions
 
 UNCERTAIN = "uncertain"
@@ -57,15 +57,10 @@ def threshold_metrics(confidence: float) -> tuple[Metric, ...]:
     def right_and_answered(rows: Predictions) -> np.ndarray:
         return np.stack([answered(rows) & rows.hits, answered(rows)], axis=-1)
 
-    def precision(means: np.ndarray) -> np.ndarray:
-        right, all_answers = means[..., 0], means[..., 1]
-        return np.divide(right, all_answers, out=np.full(np.shape(right), np.nan), where=all_answers > 0)
-
+    meaning, meaning_right = "the share of rows that `--abstain` leaves a label", "the share of these that is right"
     return (
-        Metric("answered", "answered", "the share of rows that `--abstain` leaves a label", of_rows=answered),
-        Metric(
-            "answered_right", "right if answered", "the share of these that is right", precision, right_and_answered
-        ),
+        Metric("answered", "answered", meaning, of_rows=answered),
+        Metric("answered_right", "right if answered", meaning_right, share_of_means, right_and_answered),
     )
 
 
@@ -99,16 +94,11 @@ class Abstention:
 
 
 def find_threshold(predictions: Predictions, target_precision: float) -> Abstention:
-    """Find the smallest confidence from which on the target precision is shown to be reached.
+    """Find the smallest confidence from which on held-out rows show that the target precision is reached.
 
     Shown means: the one-sided 95 % lower bound of Clopper and Pearson (1934) for the share that is right among
     the rows at least this confident is no smaller than the target. The plain share would break its promise on new
     rows half of the time; and a few rows that happen to be all right show nothing (a target of 0.9 takes 29 of them).
-
-    Args:
-        predictions: of held-out rows.
-        target_precision: between 0 and 1.
-
     """
     from scipy.stats import beta
 

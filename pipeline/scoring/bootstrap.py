@@ -1,7 +1,6 @@
 """Intervals by a bootstrap over articles (Efron and Tibshirani, 1993).
 
-Every score is a function of sums over rows, so a resample is a weighted sum of what each article adds:
-a thousand of them take milliseconds.
+Every score is a function of sums over rows, so a resample is a weighted sum of what each article adds.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ class Bootstrap:
 
     def __init__(self, groups: Sequence[str] | np.ndarray, resamples: int = 1000, random_state: int = 0) -> None:
         """Draw the resamples of rows whose articles are these, length n."""
-        names, codes = np.unique(np.asarray(groups), return_inverse=True)
-        few = len(names) < FEWEST_GROUPS
-        self.unit = "sentences" if few else "articles"
-        self._codes: np.ndarray = np.arange(len(groups)) if few else codes  # shape (n,)
+        names, self._codes = np.unique(np.asarray(groups), return_inverse=True)  # codes of shape (n,)
+        self.unit = "articles"
+        if len(names) < FEWEST_GROUPS:
+            self.unit, self._codes = "sentences", np.arange(len(groups))
         size = int(self._codes.max()) + 1
         drawn = np.random.default_rng(random_state).multinomial(size, np.full(size, 1 / size), size=resamples)
         self._weights: np.ndarray = drawn  # how often each article is drawn, shape (resamples, articles)
@@ -59,7 +58,7 @@ class Bootstrap:
         added = np.zeros((self._weights.shape[1], *values.shape[1:]))
         np.add.at(added, self._codes, values)
         rows = self._weights @ np.bincount(self._codes)
-        return np.tensordot(self._weights, added, axes=1) / rows.reshape(-1, *[1] * (values.ndim - 1))
+        return (np.tensordot(self._weights, added, axes=1).T / rows).T
 
 
 def percentiles(draws: np.ndarray) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,30 +13,27 @@ from pipeline.scoring.metrics import log_losses
 
 @dataclass(frozen=True)
 class Calibration:
-    """`softmax(scores / temperature + bias)`: how sharp, and how common each label is.
-
-    Temperature scaling (Guo et al., 2017), with a bias per label where cross-validated log-loss
-    is lower with one.
-    """
+    """`softmax(scores / temperature + bias)`: temperature scaling (Guo et al., 2017), with a bias where that helps."""
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Return probabilities, shape (n, k), rows adding up to 1."""
-        logits = np.asarray(scores, float) / self.temperature
-        if self.bias:
-            logits = logits + np.array(self.bias)
-        return softmax(logits)
+        return softmax(np.asarray(scores, float) / self.temperature + np.array(self.bias or 0.0))
+
+    def log_probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Return the logarithms of the probabilities, finite ones, shape (n, k)."""
+        return np.log(np.clip(self.apply(scores), 1e-9, None))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the manifest stores."""
-        return {"temperature": self.temperature, "bias": list(self.bias)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Calibration:
         """Build from what the manifest stores."""
-        return cls(float(stored["temperature"]), tuple(float(value) for value in stored["bias"]))
+        return cls(stored["temperature"], tuple(stored["bias"]))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -46,13 +43,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def fit_calibration(scores: np.ndarray, y_true: np.ndarray, folds: np.ndarray) -> Calibration:
-    """Fit a temperature, and a bias if out of fold that lowers the log-loss.
+    """Fit a temperature, and a bias per label if that lowers the log-loss of folds by fits on the others.
 
-    Args:
-        scores: out-of-fold scores, shape (n, k).
-        y_true: label indices, shape (n,).
-        folds: the fold that each row belongs to, shape (n,); a fold is scored by a fit on the others.
-
+    Scores are out of fold, shape (n, k); `y_true` holds label indices and `folds` the fold of each row, shape (n,).
     """
     losses = []
     for biased in (False, True):

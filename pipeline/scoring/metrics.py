@@ -1,7 +1,4 @@
-"""What is measured: formulas, and METRICS, the list that every table, page, card and run goes through.
-
-A new metric is one entry of METRICS: its interval, its column and its key in MLflow come from there.
-"""
+"""What is measured: formulas, and METRICS, the list that every table, page, card and run goes through."""
 
 from __future__ import annotations
 
@@ -45,8 +42,7 @@ def macro_f1(matrix: np.ndarray, labels: Sequence[int] | None = None) -> np.ndar
     Given `labels`, over these alone, while all count as mistakes: over favor and against, with the rows of
     all targets in one matrix, it is the stance score of TweetEval (Barbieri et al., 2020).
     """
-    scores = f1(matrix)
-    scores = scores if labels is None else scores[..., list(labels)]
+    scores = f1(matrix)[..., slice(None) if labels is None else list(labels)]
     return _ratio(np.nansum(scores, -1), np.sum(~np.isnan(scores), -1))
 
 
@@ -71,15 +67,16 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
+def share_of_means(means: np.ndarray) -> np.ndarray:
+    """Return the first of two means over the second, shape (..., 2) -> (...); NaN where that is 0."""
+    part, whole = means[..., 0], means[..., 1]
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
 def log_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the negative log-probability of each row's true label, shape (n,)."""
     chosen = probabilities[np.arange(len(y_true)), y_true]
     return np.asarray(-np.log(np.clip(chosen, 1e-12, None)))
-
-
-def squared_distances(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the squared distance between each row's probabilities and its true label, shape (n,); 0 to 2."""
-    return np.asarray(((probabilities - np.eye(probabilities.shape[1])[y_true]) ** 2).sum(1))
 
 
 @dataclass(frozen=True)
@@ -93,11 +90,10 @@ class Reliability:
 
 def reliability_curve(predictions: Predictions, bins: int = BINS) -> Reliability:
     """Compare confidence with accuracy in bins of equal mass."""
-    confidence, hits = predictions.confidence, predictions.hits
-    parts = _bins(confidence, bins)
+    parts = [predictions.take(rows) for rows in _bins(predictions.confidence, bins)]
     return Reliability(
-        np.array([confidence[part].mean() for part in parts]),
-        np.array([hits[part].mean() for part in parts]),
+        np.array([part.confidence.mean() for part in parts]),
+        np.array([part.hits.mean() for part in parts]),
         np.array([len(part) for part in parts]),
     )
 
@@ -135,8 +131,8 @@ def _above_noise(means: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
 class Metric:
     """One number that says how good predictions are.
 
-    It is a statistic of confusion matrices, shape (..., k, k) -> (...), or, where `of_rows` is given, of the means
-    over rows, shape (..., m) -> (...), of what that returns, shape (n, m); without a statistic the mean itself.
+    It is a statistic of confusion matrices, shape (..., k, k) -> (...), or of the means over rows, shape
+    (..., m) -> (...), of what `of_rows` returns, shape (n, m); without a statistic the mean itself.
     """
 
     key: str  # in files and MLflow
@@ -151,7 +147,7 @@ class Metric:
 
     @property
     def about_labels(self) -> bool:
-        """Whether it looks at the labels that are given alone, and at no probability."""
+        """Whether it looks at no probability."""
         return self.of_rows is None or not self.reads_probabilities
 
     def summarize(self, rows: Predictions) -> np.ndarray:
@@ -194,7 +190,7 @@ METRICS: tuple[Metric, ...] = (
         "brier",
         "Brier score",
         "the mean squared distance of probabilities from the truth, from 0 to 2 (Brier, 1950)",
-        of_rows=lambda rows: squared_distances(rows.y_true, rows.probabilities),
+        of_rows=lambda rows: ((rows.probabilities - np.eye(rows.label_count)[rows.y_true]) ** 2).sum(1),
         higher_is_better=False,
     ),
     Metric(
@@ -209,13 +205,6 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def positive_f1(label_names: Sequence[str], positive: Sequence[str]) -> Metric:
-    """Return the metric that is the mean F1 over some labels, as the official ones of stance detection are."""
-    labels = [label_names.index(name) for name in positive]
-    names = " and ".join(positive)
-    return Metric("positive_f1", "positive F1", f"the mean F1 of {names} alone", partial(macro_f1, labels=labels))
-
-
 def _wholly_right(rows: Predictions) -> np.ndarray:
     """Return each row's part in the number of groups that are wholly right, and of all groups; shape (n, 2)."""
     _, codes, sizes = np.unique(rows.groups, return_inverse=True, return_counts=True)
@@ -227,16 +216,19 @@ GROUPS_RIGHT = Metric(
     "groups_right",
     "wholly right",
     "the share of groups of which every sentence is right",
-    lambda means: _ratio(means[..., 0], means[..., 1]),
+    share_of_means,
     of_rows=_wholly_right,
     reads_probabilities=False,
 )
 
 
 def metrics_for(label_names: Sequence[str], positive: Sequence[str] = ()) -> tuple[Metric, ...]:
-    """Return all metrics of a model, with the F1 of its positive labels where some are named."""
-    own = (positive_f1(label_names, positive),) if positive else ()
-    return (METRICS[0], *own, *METRICS[1:])
+    """Return all metrics of a model, with the F1 of its positive labels, as stance detection has it, if it has any."""
+    if not positive:
+        return METRICS
+    labels, meaning = [label_names.index(name) for name in positive], f"the mean F1 of {' and '.join(positive)} alone"
+    own = Metric("positive_f1", "positive F1", meaning, partial(macro_f1, labels=labels))
+    return (METRICS[0], own, *METRICS[1:])
 
 
 def find_metric(key: str, label_names: Sequence[str], positive: Sequence[str] = ()) -> Metric:

@@ -9,8 +9,7 @@ import numpy as np
 
 from pipeline.classifiers import Classifier, create, index_labels
 from pipeline.classifiers.ensemble import Ensemble, blend
-from pipeline.classifiers.folds import fit_and_score
-from pipeline.classifiers.teachers import with_teachers
+from pipeline.classifiers.folds import fit_and_score, with_teachers
 from pipeline.config import Candidate, Config
 from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback, step_of
@@ -22,7 +21,6 @@ from pipeline.scoring.predictions import Predictions
 from pipeline.training.rows import (
     ALWAYS,
     exclude_active_samples,
-    has_enough_real_text,
     is_real,
     rows_that_count,
     split_single_fold,
@@ -55,7 +53,7 @@ class CandidateResult:
     @property
     def log_probabilities(self) -> np.ndarray:
         """Finite ones, shape (n, k)."""
-        return np.log(np.clip(self.probabilities, 1e-9, None))
+        return self.calibration.log_probabilities(self.scores)
 
     def predictions(self, rows: np.ndarray) -> Predictions:
         """Return what it says of some rows, by a mask of shape (n,)."""
@@ -139,8 +137,8 @@ def _calibrated(
     """Calibrate held-out scores, find how to decide by them, and say which rows are held out from pretraining too."""
     y_true, real = index_labels(examples, config.label_names), is_real(examples, config)
     rows = exclude_active_samples(examples, rows_that_count(real, config))
-    if classifier.is_calibrated(has_enough_real_text(real, config)):
-        calibration, decision = Calibration(), classifier.own_decision(config.label_names) or DecisionRule()
+    if own_decision := classifier.own_decision(config.label_names):
+        calibration, decision = Calibration(), own_decision
         y_pred = decision.decide(calibration.apply(scores))
     else:
         counted = [example for example, kept in zip(examples, rows, strict=True) if kept]

@@ -8,9 +8,8 @@ import pytest
 from conftest import COLD, WARM
 
 from pipeline.classifiers import create, index_labels
-from pipeline.classifiers.distil import read_sentences
-from pipeline.classifiers.folds import assign_folds
-from pipeline.classifiers.teachers import soften_labels, with_teachers
+from pipeline.classifiers.distil import read_sentences, soften_labels
+from pipeline.classifiers.folds import assign_folds, with_teachers
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
@@ -124,15 +123,6 @@ def test_a_label_in_two_articles_is_divided_in_two_whatever_was_asked():
     rows = [*examples(2), *examples(4)[2:]]
     soften_labels([TAME], rows, [], NAMES, lambda _, what: words.append(what), label_share=0.0, folds=5, random_state=0)
     assert {what.partition(": ")[0] for what in words} == {"teacher tame, fit 1 of 2", "teacher tame, fit 2 of 2"}
-
-
-def test_what_teachers_said_is_remembered(tmp_path):
-    words = []
-    for _ in range(2):
-        options = {"label_share": 0.0, "folds": 2, "random_state": 0, "cache": tmp_path}
-        soften_labels([TAME], examples(), [WARM], NAMES, lambda _, what: words.append(what), **options)
-        words.append("again")
-    assert words.index("again") == len(words) - 2 and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_label_in_one_article_is_one_line():

@@ -70,7 +70,7 @@ def test_a_classifier_hears_words_in_hashtags_that_it_has_never_seen(kind):
     options = {} if kind == "embedding" else {"min_df": 1}
     classifier = create(Candidate(name=kind, kind=kind, options=options), 0)
     classifier.fit(rows, NAMES, lambda share, words: None)
-    assert classifier.reads_hashtags
+    assert classifier.state().values["hashtag_words"]
     scores = classifier.decision_function(["#lovesoup", "#nomoresoup"])
     assert np.argmax(scores, axis=1).tolist() == [1, 0]
     restored = create(Candidate(name=kind, kind=kind, options=options), 0)

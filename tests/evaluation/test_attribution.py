@@ -9,8 +9,7 @@ from pipeline.classifiers import index_labels
 from pipeline.classifiers.rules import Keywords
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
-from pipeline.evaluation.attribution import audit, occlude, read_obvious, word_weights
-from pipeline.evaluation.mistakes import select_errors
+from pipeline.evaluation.attribution import audit, occlude, read_obvious, select_errors, word_weights
 from pipeline.scoring.decision import DecisionRule
 from pipeline.scoring.predictions import Predictions, likeliest
 

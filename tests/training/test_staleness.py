@@ -44,7 +44,8 @@ EDITS = {
     "classifiers/encoding.py": ENCODERS,
     "classifiers/int8.py": ENCODERS,
     "classifiers/onnx.py": ENCODERS,
-    "classifiers/teachers.py": {"distil"} | STUDY,
+    "classifiers/distil.py": {"distil"},
+    "classifiers/folds.py": FOLDS | STUDY,
     "classifiers/pretrained.py": {"pretrained"},
     "classifiers/cascade.py": {"pretrained"} | BATCH,
     "classifiers/contrastive.py": set(),
@@ -89,10 +90,11 @@ def remembers(package, tmp_path, monkeypatch):
     """Return what is new, and remember it: fits take no time here, and their names are the real ones."""
     known = {}
 
-    def cheap(candidate, random_state):
+    def cheap(candidate, random_state=0):
         real = create(candidate, random_state)
         fit = SimpleNamespace(fit=lambda rows, names, on_progress: None, modules=real.modules, files=real.files)
         fit.decision_function = lambda texts: np.zeros((len(texts), 3))
+        fit.combines, fit.parts = real.combines, real.parts
         return fit
 
     monkeypatch.setattr(folds, "create", cheap)

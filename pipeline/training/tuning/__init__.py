@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.classifiers import create
-from pipeline.classifiers.teachers import with_teachers
+from pipeline.classifiers.folds import with_teachers
 from pipeline.config import read_mapping
 from pipeline.data.dataset import load_dataset, to_dataset_dict
 from pipeline.data.digest import fingerprint
