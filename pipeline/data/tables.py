@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from zipfile import BadZipFile, ZipFile
 
-from pipeline.data.formats import ARCHIVE, COMPRESSED, FORMATS, TABLES, Format, find_format
+from pipeline.data.formats import ARCHIVE, COMPRESSED, TABLES, Format, Reader, find_format
 from pipeline.data.formats.rows import Reject, Row
-from pipeline.errors import InputError
+from pipeline.errors import InputError, raise_problems
+
+T = TypeVar("T")
 
 
 class ByteCounter:
@@ -68,11 +70,28 @@ class Content:
 
 
 def read_rows(file: Path, needed: Sequence[str] = (), counter: ByteCounter | None = None) -> Iterator[Row | Reject]:
-    """Read the rows of a table with all their columns; a table that lacks a column `needed` is one reject."""
-    if not is_table(file.name):
-        raise InputError(file, "unknown kind of file", expected=", ".join(TABLES))
+    """Read the rows of a table, or of those in an archive; a table that lacks a column `needed` is one reject."""
+    if not file.name.lower().endswith(ARCHIVE) and not is_table(file.name):
+        raise InputError(file, "unknown kind of file", expected=", ".join((*TABLES, ARCHIVE)))
     for content in read_file(file, file.name, counter):
-        yield from content.with_columns(needed)
+        if content.form and content.form.is_table:
+            yield from content.with_columns(needed)
+        else:
+            yield Reject(content.where, f"is no table; expected {', '.join(TABLES)}")
+
+
+def check_rows(rows: Iterable[Row | Reject], check: Callable[[Row], T]) -> list[T]:
+    """Return what `check` makes of each row; InputErrors lists all rows that cannot be read or that it refuses."""
+    checked, problems = [], []
+    for row in rows:
+        try:
+            if isinstance(row, Reject):
+                raise InputError(row.where, row.why)
+            checked.append(check(row))
+        except InputError as error:
+            problems.append(error)
+    raise_problems(problems)
+    return checked
 
 
 def is_table(name: str) -> bool:
@@ -88,12 +107,14 @@ def read_file(file: Path, name: str, counter: ByteCounter | None = None) -> Iter
     """
     with (counter or ByteCounter()).open(file) as stream:
         if not name.lower().endswith(ARCHIVE):
-            yield _content(stream, name, str(file))
+            yield _content(lambda: stream, name, str(file))
             return
         try:
             archive = ZipFile(stream)
         except BadZipFile as error:
-            yield Content(name, str(file), FORMATS[0], iter([Reject(str(file), f"is no archive ({error})")]))
+            yield Content(
+                name, str(file), find_format(TABLES[0]), iter([Reject(str(file), f"is no archive ({error})")])
+            )
             return
         for member in archive.infolist():
             parts = member.filename.split("/")
@@ -102,21 +123,18 @@ def read_file(file: Path, name: str, counter: ByteCounter | None = None) -> Iter
                 yield _content(partial(archive.open, member), f"{name}/{member.filename}", where)
 
 
-def _content(opened: IO[bytes] | Callable[[], IO[bytes]], name: str, where: str) -> Content:
+def _content(opened: Callable[[], IO[bytes]], name: str, where: str) -> Content:
     form = find_format(name)
-    return Content(name, where, form, _guarded(opened, name, form, where) if form else iter(()))
+    is_packed = name.lower().endswith(COMPRESSED)
+    return Content(name, where, form, _guarded(opened, is_packed, form.read, where) if form else iter(()))
 
 
-def _guarded(
-    opened: IO[bytes] | Callable[[], IO[bytes]], name: str, form: Format, where: str
-) -> Iterator[Row | Reject]:
+def _guarded(opened: Callable[[], IO[bytes]], is_packed: bool, read: Reader, where: str) -> Iterator[Row | Reject]:
     """Yield rows, each checked to be text; whatever a parser of other people's files trips on is a reject."""
     try:
-        stream = opened() if callable(opened) else opened
-        unpacked: Any = gzip.open(stream) if name.lower().endswith(COMPRESSED) else nullcontext(stream)
+        unpacked: Any = gzip.open(opened()) if is_packed else nullcontext(opened())
         with unpacked as content:
-            for row in form.read(content, where):
-                yield check_text(row)
+            yield from map(check_text, read(content, where))
     except ValueError as error:
         yield Reject(where, str(error))
     except Exception as error:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zipfile
 from collections import Counter
 
 import pyarrow
@@ -72,6 +73,19 @@ def test_a_csv_is_the_whole_data(tmp_path):
         writer.writeheader()
         writer.writerows(rows(3, split="train"))
     assert [e.split for e in load(tmp_path / "tea.csv")] == ["train"] * 3
+
+
+def test_tables_in_an_archive_are_the_whole_data_and_what_is_no_table_is_named(tmp_path):
+    for name in ("a.jsonl", "b.jsonl"):
+        content = "".join(json.dumps(row | {"text": f"{name} {row['text']}"}) + "\n" for row in rows(30))
+        with zipfile.ZipFile(tmp_path / "tea.zip", "a") as archive:
+            archive.writestr(name, content)
+    assert len(load(tmp_path / "tea.zip")) == 60
+    with zipfile.ZipFile(tmp_path / "tea.zip", "a") as archive:
+        archive.writestr("recipe.txt", "Boil.")
+    assert refusal(load, tmp_path / "tea.zip").startswith(f"{tmp_path / 'tea.zip'}/recipe.txt: is no table; expected")
+    (tmp_path / "no.zip").write_bytes(b"no zip")
+    assert refusal(load, tmp_path / "no.zip") == f"{tmp_path / 'no.zip'}: is no archive (File is not a zip file)"
 
 
 def test_a_parquet_is_the_whole_data(tmp_path):
