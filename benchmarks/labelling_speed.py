@@ -25,7 +25,7 @@ import yaml
 
 from pipeline.data.articles import Article, read_articles
 from pipeline.data.sentences import cut
-from pipeline.labelling.exchange import TextBatch, write_batch
+from pipeline.labelling.exchange import write_batch
 from pipeline.labelling.rows import make_row
 from pipeline.labelling.terminal import Session
 
@@ -56,13 +56,10 @@ def run(folder: Path, *words: str) -> tuple[float, float]:
 def answer(file: Path, rows: list[dict[str, Any]], label_names: list[str], answers: int = 50) -> tuple[float, float]:
     """Return the seconds of the wall clock and of the processor from a key to the next screen."""
     session = Session([row | {"label": ""} for row in rows], label_names)
-    batch = TextBatch(file, session.rows)
     begin, before = time.perf_counter(), time.process_time()
     for _ in range(answers):
-        position = session.press("1", str)
-        assert position is not None
-        batch.update(position)
-        batch.save()
+        assert session.press("1", str)
+        write_batch(file, session.rows, label_names)
         session.screen(80)
     return (time.perf_counter() - begin) / answers, (time.process_time() - before) / answers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -42,6 +42,9 @@ ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file 
 Correct = Annotated[
     bool, typer.Option("--correct", help="Let a new label take the place of the annotator's earlier one.")
 ]
+Strategy = Literal["margin", "entropy", "least_confidence", "random"]
+Part = Literal["train", "test", "all"]
+Order = Literal["confidence", "cleanlab"]
 Output = Annotated[Path, typer.Option("--output", "-o", help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")]
 
 
@@ -49,9 +52,9 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="A .csv, .xlsx, .js
 def suggest(
     inputs: Annotated[list[str], typer.Argument(metavar="ARTICLES...", help="Files, folders, or -")],
     output: Output,
-    number: Annotated[int, typer.Option(help="How many sentences.")] = 100,
-    strategy: Annotated[str, typer.Option(help="margin, entropy, least_confidence or random.")] = "margin",
-    random_share: Annotated[float, typer.Option(help="Share that is drawn blindly, to estimate from.")] = 0.1,
+    number: Annotated[int, typer.Option(min=1, help="How many sentences.")] = 100,
+    strategy: Annotated[Strategy, typer.Option(help="Which sentences come first.")] = "margin",
+    random_share: Annotated[float, typer.Option(min=0, max=1, help="Share drawn blindly, to estimate from.")] = 0.1,
     model: Model = DEFAULT_MODEL,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
@@ -242,8 +245,8 @@ def _print_alpha(measured: dict[str, Agreement]) -> None:
 def review(
     output: Output,
     number: Annotated[int, typer.Option(help="How many sentences at most.")] = 50,
-    part: Annotated[str, typer.Option(help="train, test or all.")] = "train",
-    order: Annotated[str, typer.Option(help="confidence, or cleanlab (extra `review`).")] = "confidence",
+    part: Annotated[Part, typer.Option(help="Whose labels.")] = "train",
+    order: Annotated[Order, typer.Option(help="What comes first; cleanlab needs the extra `review`.")] = "confidence",
     candidate: Annotated[str, typer.Option(help="The model to cross-validate: a candidate of the config.")] = "tfidf",
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:

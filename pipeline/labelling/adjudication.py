@@ -15,10 +15,7 @@ from pipeline.scoring.bootstrap import Interval
 def conflicts(project: Project, *, every: bool = False) -> list[dict[str, Any]]:
     """Return the sentences on which annotators are evenly split, as rows to decide.
 
-    Args:
-        project: what there is.
-        every: also those that a majority decides; never those that are adjudicated.
-
+    With `every` also those that a majority decides; never those that are adjudicated.
     """
     rows = []
     for (_, start, end), own in group_by_span(project.annotations).items():
@@ -41,13 +38,8 @@ def annotation_rows(project: Project) -> list[dict[str, Any]]:
 def example_rows(project: Project, *, sampling: str = "", part: str = "") -> list[dict[str, Any]]:
     """Return one adjudicated row a sentence (`id, text, label` and more), as `stance eval --data` reads it.
 
+    Only sentences that were chosen so (`random` ones estimate scores without bias) and only those of a part, if asked.
     InputError lists the sentences on which annotators are evenly split.
-
-    Args:
-        project: what there is.
-        sampling: only sentences that were chosen so; `random` ones estimate scores without bias.
-        part: only sentences of articles in this part.
-
     """
     kept = {
         span: rows

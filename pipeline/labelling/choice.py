@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.annotations import RANDOM
-from pipeline.errors import InputError
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
@@ -41,27 +40,13 @@ class Plan:
     random_share: float = 0.1  # drawn blindly, so that shares and scores can be estimated
     random_state: int = 0
 
-    def __post_init__(self) -> None:
-        """Check what a user may have typed."""
-        if self.strategy not in (*STRATEGIES, RANDOM):
-            names = ", ".join((*STRATEGIES, RANDOM))
-            raise InputError("--strategy", f"unknown strategy {self.strategy!r}", expected=names)
-        if self.number < 1:
-            raise InputError("--number", f"{self.number} sentences", expected="at least 1")
-        if not 0 <= self.random_share <= 1:
-            raise InputError("--random-share", str(self.random_share), expected="a share from 0 to 1")
-
 
 def choose(probabilities: np.ndarray, plan: Plan) -> dict[int, str]:
     """Choose rows: position -> how it was chosen (`random`, or the strategy's name).
 
     The random share is drawn from all rows before the model has its say, so it is unbiased; then
-    come the rows with the highest scores. Settles (2009), "Active Learning Literature Survey".
-
-    Args:
-        probabilities: of each sentence that could be labelled, shape (n, k).
-        plan: what is wanted; all n where fewer than `plan.number` are there.
-
+    come the rows with the highest scores; all n where fewer than `plan.number` are there.
+    Settles (2009), "Active Learning Literature Survey".
     """
     rows = len(probabilities)
     number = min(plan.number, rows)

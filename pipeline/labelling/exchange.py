@@ -6,21 +6,22 @@ import csv
 import io
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.data.files import write_whole
 from pipeline.data.formats.columns import shield_formula
-from pipeline.data.formats.encoding import decode
 from pipeline.data.formats.rows import Reject, Row
-from pipeline.data.tables import read_rows
-from pipeline.errors import InputError, raise_problems
+from pipeline.data.formats.text import decode
+from pipeline.data.tables import check_rows, read_rows
+from pipeline.errors import InputError
 from pipeline.labelling import labelstudio, workbook
 from pipeline.labelling.rows import COLUMNS
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl", ".json")
+TEXT = (".csv", ".jsonl")  # what the terminal labels
 NEEDED = ("article_id", "start", "end", "text", "label")
 # The columns of what the model thinks, and how they begin in a file that cannot hide a column.
 OPINION, HIDDEN = ("guess", "confidence"), "hidden:"
@@ -60,8 +61,10 @@ def write_file(file: Path, content: bytes) -> None:
 def write_batch(file: Path, rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> None:
     """Write rows in the format that the file's suffix names; `.json` is Label Studio's."""
     suffix = check_suffix(file)
-    if suffix in TextBatch.SUFFIXES:
-        TextBatch(file, rows).save()
+    if suffix == ".csv":
+        write_file(file, _to_csv(rows).encode())
+    elif suffix == ".jsonl":
+        write_file(file, "".join(map(_to_json, rows)).encode())
     elif suffix == ".xlsx":
         write_file(file, workbook.encode(rows, label_names))
     else:
@@ -70,40 +73,21 @@ def write_batch(file: Path, rows: Sequence[dict[str, Any]], label_names: Sequenc
         write_file(file, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-class TextBatch:
-    """A `.csv` or `.jsonl` batch, each row encoded once: after an answer only its own row is encoded again."""
-
-    SUFFIXES = (".csv", ".jsonl")
-
-    def __init__(self, file: Path, rows: Sequence[dict[str, Any]]) -> None:
-        """Encode all rows."""
-        self._file, self._rows = file, rows
-        self._jsonl = file.suffix.lower() == ".jsonl"
-        # Columns that somebody added come last, and stay.
-        self._columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
-        self._lines = [self._encode(row) for row in rows]
-
-    def _encode(self, row: dict[str, Any]) -> str:
-        if self._jsonl:
-            kept = {name: _hide(name, value) for name, value in row.items() if value != "" or name == "label"}
-            return json.dumps(kept, ensure_ascii=False) + "\n"
-        return _csv_line(shield_formula(_hide(name, row.get(name, ""))) for name in self._columns)
-
-    def update(self, position: int) -> None:
-        """Encode one row again."""
-        self._lines[position] = self._encode(self._rows[position])
-
-    def save(self) -> None:
-        """Write the whole file."""
-        # With a header and a byte order mark, or a spreadsheet takes curly quotes for letters.
-        head = "" if self._jsonl else "\ufeff" + _csv_line(self._columns)
-        write_file(self._file, (head + "".join(self._lines)).encode())
-
-
-def _csv_line(values: Iterable[Any]) -> str:
+def _to_csv(rows: Sequence[dict[str, Any]]) -> str:
+    # Columns that somebody added come last, and stay.
+    columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
     stream = io.StringIO(newline="")
-    csv.writer(stream).writerow(values)
+    stream.write("\ufeff")  # or a spreadsheet takes curly quotes for letters
+    table = csv.writer(stream)
+    table.writerow(columns)
+    for row in rows:
+        table.writerow(shield_formula(_hide(name, row.get(name, ""))) for name in columns)
     return stream.getvalue()
+
+
+def _to_json(row: dict[str, Any]) -> str:
+    kept = {name: _hide(name, value) for name, value in row.items() if value != "" or name == "label"}
+    return json.dumps(kept, ensure_ascii=False) + "\n"
 
 
 def _hide(name: str, value: Any) -> Any:
@@ -128,20 +112,13 @@ def read_batch(file: Path) -> list[Row]:
     """
     if not file.is_file():
         raise InputError(file, "no such file", expected=f"a batch {', '.join(SUFFIXES)}")
-    rows, problems = [], []
-    for row in _read_json(file) if check_suffix(file) == ".json" else _read_table(file):
-        if isinstance(row, Row):
-            rows.append(row)
-        else:
-            problems.append(str(row))
-    raise_problems(problems)
+    content = _read_json(file) if check_suffix(file) == ".json" else _read_table(file)
+    rows = check_rows(content, lambda row: row)
     if not rows:
         raise InputError(file, "holds no row", expected=", ".join(NEEDED))
-    missing = [name for name in NEEDED if all(name not in row.fields for row in rows)]
-    if missing:
-        raise InputError(
-            rows[0].where, f"no {', '.join(missing)}", expected="the columns that the batch had, answers in `label`"
-        )
+    if missing := [name for name in NEEDED if all(name not in row.fields for row in rows)]:
+        expected = "the columns that the batch had, answers in `label`"
+        raise InputError(rows[0].where, f"no {', '.join(missing)}", expected=expected)
     return rows
 
 

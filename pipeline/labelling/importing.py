@@ -6,10 +6,17 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pipeline.config import Config
-from pipeline.data.annotations import OPTIONAL, Annotation, codebook_version, decide, find_overlaps, group_by_span
+from pipeline.data.annotations import (
+    FIELDS,
+    OPTIONAL,
+    Annotation,
+    codebook_version,
+    decide,
+    find_overlaps,
+    group_by_span,
+)
 from pipeline.data.articles import Article
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError, raise_problems
@@ -60,22 +67,23 @@ def import_batch(
     with locked(config):
         project = read_project(config)
         new, rejects = read_new_articles(articles, project)
-        checker = _Checker(project, new | project.articles, config, annotator, old_codebook, correct)
+        match, version = Matcher(new | project.articles, config.label_names), codebook_version(config.data.labels)
+        checker = _Checker(project, match, version, annotator, old_codebook, correct)
         for row in rows:
             checker.check(row)
         checker.check_together()
-        done = checker.done
-        done.rejects = rejects
         if checker.problems:
             # What could not be read may be what a row misses.
             raise_problems([*checker.problems.values(), *map(str, rejects)])
+        done = checker.done
+        done.rejects = rejects
         needed = {row.article_id for row in done.added}
         joining = [article for key, article in new.items() if key in needed - project.articles.keys()]
         done.articles = [article.id for article in joining]
         # Articles first: one without labels is no harm, a label without its article is.
-        _append(config.data.seeds / ARTICLES, map(_article, joining))
+        _append(config.data.seeds / ARTICLES, [_line(row, "id", "text", "title", "date", "outlet") for row in joining])
         _replace(done.corrected)
-        _append(config.data.labels / LABELS, map(_stored, done.added))
+        _append(config.data.labels / LABELS, [_line(row, *FIELDS, *OPTIONAL) for row in done.added])
     return done
 
 
@@ -85,47 +93,37 @@ def _replace(corrected: Iterable[tuple[Annotation, Annotation]]) -> None:
     for earlier, row in corrected:
         name, _, number = earlier.where.rpartition(":")
         own = lines.setdefault(Path(name), Path(name).read_text(encoding="utf-8").split("\n"))
-        own[int(number) - 1] = json.dumps(_stored(row), ensure_ascii=False)
+        own[int(number) - 1] = _line(row, *FIELDS, *OPTIONAL).rstrip()
     for file, own in lines.items():
         write_file(file, "\n".join(own).encode())
 
 
-def _append(file: Path, rows: Iterable[dict[str, Any]]) -> None:
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def _append(file: Path, lines: Sequence[str]) -> None:
     if lines:
         before = file.read_bytes() if file.exists() else b""
-        write_file(file, before + b"\n" * (before[-1:] not in (b"", b"\n")) + lines.encode())
+        write_file(file, before + b"\n" * (before[-1:] not in (b"", b"\n")) + "".join(lines).encode())
 
 
-def _article(article: Article) -> dict[str, str]:
-    fields = {name: getattr(article, name) for name in ("id", "text", "title", "date", "outlet")}
-    return {name: value for name, value in fields.items() if value}
+def _line(row: Article | Annotation, *names: str) -> str:
+    fields = {name: value for name in names if (value := getattr(row, name)) != ""}
+    return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _stored(row: Annotation) -> dict[str, Any]:
-    fields = {name: getattr(row, name) for name in ("article_id", "start", "end", "text", "label", "annotator")}
-    return fields | {name: value for name in OPTIONAL if (value := getattr(row, name))}
-
-
+@dataclass
 class _Checker:
     """Every rule for a row, what has passed so far, and the problems."""
 
-    def __init__(
-        self,
-        project: Project,
-        articles: dict[str, Article],
-        config: Config,
-        annotator: str,
-        old_codebook: bool,
-        correct: bool,
-    ) -> None:
-        self.done = Import()
-        self.problems: dict[str, InputError] = {}  # by what is said but once
-        self._correct = correct
-        self._project, self._annotator, self._any_version = project, annotator, old_codebook
-        self._match = Matcher(articles, config.label_names)
-        self._version = codebook_version(config.data.labels)
-        self._known = {(*row.span, row.annotator): row for row in project.annotations}
+    project: Project
+    match: Matcher
+    version: str  # of the codebook
+    annotator: str
+    old_codebook: bool
+    correct: bool
+    done: Import = field(default_factory=Import)
+    problems: dict[str, InputError] = field(default_factory=dict)  # by what is said but once
+
+    def __post_init__(self) -> None:
+        self._known = {(*row.span, row.annotator): row for row in self.project.annotations}
 
     def check(self, row: Row) -> None:
         """Make an annotation of a row, or note what is wrong with it."""
@@ -140,12 +138,12 @@ class _Checker:
 
     def _add(self, row: Annotation, where: str) -> None:
         earlier = self._known.setdefault((*row.span, row.annotator), row)
-        before = earlier in self._project.annotations
+        before = earlier in self.project.annotations
         if earlier is row:
             self.done.added.append(row)
         elif earlier.label == row.label:
             self.done.known += 1
-        elif self._correct and before:
+        elif self.correct and before:
             self.done.corrected.append((earlier, row))
             self._known[*row.span, row.annotator] = row
         else:
@@ -154,17 +152,17 @@ class _Checker:
             raise InputError(where, what, expected="one label", then=again if before else "correct one of the two")
 
     def _annotation(self, where: str, fields: dict[str, str]) -> Annotation:
-        label = self._match.label(where, fields["label"])
+        label = self.match.label(where, fields["label"])
         start, end = (read_number(where, name, fields.get(name, "")) for name in ("start", "end"))
         key, text = fields.get("article_id", ""), fields.get("text", "")
-        article = self._match.article(where, key, start, end, text)
+        article = self.match.article(where, key, start, end, text)
         self.done.restored += (article.id, article.text[start:end]) != (key, text)
-        version = fields.get("codebook", "").removesuffix(".0") or self._version
-        if version != self._version and not self._any_version:
+        version = fields.get("codebook", "").removesuffix(".0") or self.version
+        if version != self.version and not self.old_codebook:
             then = "read what changed, and label again or import with --old-codebook"
-            raise InputError(where, f"was labelled under codebook {version}", expected=self._version, then=then)
+            raise InputError(where, f"was labelled under codebook {version}", expected=self.version, then=then)
         own = fields.get("annotator", "").strip()
-        annotator = "-".join(dict.fromkeys(name for name in (self._annotator, own) if name))
+        annotator = "-".join(dict.fromkeys(name for name in (self.annotator, own) if name))
         if not annotator:
             raise Missing(where, "no annotator", then="name one with --annotator")
         extra = {name: fields.get(name, "") for name in OPTIONAL} | {"codebook": version}
@@ -175,17 +173,17 @@ class _Checker:
         fresh = [*self.done.added, *(row for _, row in self.done.corrected)]
         gone = {earlier.where for earlier, _ in self.done.corrected}
         new = {row.span: row for row in fresh}
-        both = [row for row in self._project.annotations if row.where not in gone] + fresh
+        both = [row for row in self.project.annotations if row.where not in gone] + fresh
         for earlier, later in find_overlaps(both):
             if row := new.get(later.span) or new.get(earlier.span):
                 spans = f"{earlier.start}:{earlier.end} and {later.start}:{later.end} of {later.article_id}"
                 self._refuse(row, f"spans {spans} overlap", expected="sentences side by side")
-        before, after = group_by_span(self._project.annotations), group_by_span(both)
+        before, after = group_by_span(self.project.annotations), group_by_span(both)
         noted = {row.span for row in fresh if row.note.strip()}
         for span, row in new.items():
             old, label = decide(before[span]), decide(after[span])
             self.done.undecided += label is None
-            if row.article_id in self._project.test_articles and before[span] and old != label and span not in noted:
+            if row.article_id in self.project.test_articles and before[span] and old != label and span not in noted:
                 change = f"from {old or 'none'} to {label or 'none (evenly split)'}"
                 what = f"{row.article_id} is in the test part, and its label would change {change}"
                 self._refuse(row, what, expected="a reason in `note`")

@@ -38,26 +38,22 @@ def tasks(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     What the model thinks stays out: Label Studio shows a prediction before the annotator has answered.
     """
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    made: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         data = {name: row.get(name, "") for name in DATA}
-        task = found.setdefault((row["article_id"], row["start"], row["end"]), {"data": data})
+        task = made.setdefault((row["article_id"], row["start"], row["end"]), {"data": data})
         if row.get("label"):
-            result = [_choice(row["label"])]
+            result = [_result("label", "choices", {"choices": [row["label"]]})]
             if row.get("note"):
                 result.append(_result("note", "textarea", {"text": [row["note"]]}))
             annotation = {"result": result, "was_cancelled": False, "annotator": row.get("annotator", "")}
             annotation |= {"created_at": row["time"]} if row.get("time") else {}
             task.setdefault("annotations", []).append(annotation)
-    return list(found.values())
+    return list(made.values())
 
 
 def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"from_name": name, "to_name": "text", "type": kind, "value": value}
-
-
-def _choice(label: str) -> dict[str, Any]:
-    return _result("label", "choices", {"choices": [label]})
 
 
 def read(task: dict[str, Any], where: str) -> list[Row | Reject]:
@@ -78,28 +74,30 @@ def read(task: dict[str, Any], where: str) -> list[Row | Reject]:
 
 
 def _answer(annotation: dict[str, Any], data: dict[str, Any], where: str) -> Row | Reject:
-    labels: list[str] = []
-    notes: list[str] = []
-    others = 0
     given = annotation.get("result") or []
     if not isinstance(given, list):
         return Reject(where, f"`result` is {str(given)[:40]!r}; expected a list of answers; export as JSON")
+    labels: list[str] = []
+    notes: list[str] = []
+    others = 0
     for item in given:
         value = item.get("value") if isinstance(item, dict) else None
         if not isinstance(value, dict):
             continue
         if item.get("type") == "textarea":
-            text = value.get("text") or []
-            notes += map(str, text) if isinstance(text, list) else [str(text)]
+            notes += _listed(value.get("text"))
         elif item.get("from_name") == "label" and value.get("choices"):
-            chosen = value["choices"]
-            labels += map(str, chosen) if isinstance(chosen, list) else [str(chosen)]
+            labels += _listed(value["choices"])
         else:
             others += 1
     if others and not labels:
         return Reject(where, "an annotation without a choice named `label`; use the interface that the batch came with")
     answer = {"label": ", ".join(labels), "note": " ".join(notes)}
     return Row(where, data | answer | {"annotator": _annotator(annotation), "time": _time(annotation)})
+
+
+def _listed(value: Any) -> list[str]:
+    return list(map(str, value if isinstance(value, list) else [value] if value else []))
 
 
 def _annotator(annotation: dict[str, Any]) -> str:
@@ -132,4 +130,4 @@ def _plain(value: Any) -> str:
             return str(value)
     if isinstance(value, dict):
         value = value.get("choices") or value.get("text") or ""
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+    return ", ".join(_listed(value))

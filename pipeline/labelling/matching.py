@@ -34,11 +34,11 @@ class Matcher:
         """Return the label that is meant, in any capitals and with any dashes; InputError if there is none."""
         label = self._spelled.get(_letters(words))
         if label is None:
-            words = words[:SHOWN]
-            close = get_close_matches(words.lower(), self._label_names, 1)
+            close = get_close_matches(words[:SHOWN].lower(), self._label_names, 1)
             then = f"did you mean {close[0]!r}?" if close else ""
-            what = f"unknown label {words[:SHOWN]!r}"
-            raise InputError(where, what, expected=", ".join(self._label_names), then=then)
+            raise InputError(
+                where, f"unknown label {words[:SHOWN]!r}", expected=", ".join(self._label_names), then=then
+            )
         return label
 
     def article(self, where: str, key: str, start: int, end: int, text: str) -> Article:
@@ -59,9 +59,8 @@ class Matcher:
             begin = max(0, len(commonprefix([own, text])) - SHOWN // 2)
             shown = [repr(words[begin:][:SHOWN]) for words in (own, text)]
             what = f"span {start}:{end} of {key} is {'...' * (begin > 0)}{shown[0]}, the row says {shown[1]}"
-            raise InputError(
-                where, what, expected="the text as it was suggested", then="restore the row's text and span"
-            )
+            then = "restore the row's text and span"
+            raise InputError(where, what, expected="the text as it was suggested", then=then)
         return same[0]
 
 

@@ -43,9 +43,8 @@ class Project:
 
     def own(self, config: Config) -> list[Annotation]:
         """Return the user's own annotations: of real text that does not ship with this project."""
-        return [
-            row for row in self.annotations if is_own(self.index.get(row.article_id, {}).get("origin", OWN), config)
-        ]
+        origins = {key: row["origin"] for key, row in self.index.items()}
+        return [row for row in self.annotations if is_own(origins.get(row.article_id, OWN), config)]
 
     @cached_property
     def test_articles(self) -> set[str]:

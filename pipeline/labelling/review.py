@@ -8,15 +8,13 @@ import numpy as np
 
 from pipeline.config import Candidate, Config
 from pipeline.data.annotations import codebook_version
-from pipeline.data.dataset import Example, load_dataset
+from pipeline.data.dataset import load_dataset
 from pipeline.errors import InputError
 from pipeline.labelling.project import read_project
 from pipeline.labelling.rows import make_row, model_opinion
 from pipeline.progress import ProgressCallback
 from pipeline.training.results import cross_validate
 from pipeline.training.rows import check_classes, make_folds
-
-ORDERS, PARTS = ("confidence", "cleanlab"), ("train", "test", "all")
 
 
 def review(
@@ -25,7 +23,7 @@ def review(
     """Return labelled sentences, the least believable first, as rows of a batch.
 
     A model that has not seen an article says how likely its labels are. The order is where to look,
-    never a verdict: most of what stands first is right. InputError for an unknown order or part, or too few rows.
+    never a verdict: most of what stands first is right. InputError for too few rows.
 
     Args:
         config: says where seeds and labels are.
@@ -36,10 +34,6 @@ def review(
         on_progress: called with the share that is done.
 
     """
-    if order not in ORDERS:
-        raise InputError("--order", f"unknown order {order!r}", expected=", ".join(ORDERS))
-    if part not in PARTS:
-        raise InputError("--part", f"unknown part {part!r}", expected=", ".join(PARTS))
     dataset = load_dataset(config)
     # The test part's labels are only shown where they are asked for, but then by a model of all other articles.
     examples = [*dataset.part("train"), *(dataset.part("test") if part != "train" else [])]
@@ -53,12 +47,11 @@ def review(
         if part in ("all", example.split) and example.article_id in articles and len(rows) < number:
             row = make_row(articles[example.article_id], example.start, example.end, codebook=version)
             opinion = model_opinion(probabilities.argmax(), probabilities, config.label_names)
-            rows.append(row | {"votes": _now(example)} | opinion)
+            now = f"now: {example.label}" + " (test part: a change needs a reason in `note`)" * (
+                example.split == "test"
+            )
+            rows.append(row | {"votes": now} | opinion)
     return rows
-
-
-def _now(example: Example) -> str:
-    return f"now: {example.label}" + " (test part: a change needs a reason in `note`)" * (example.split == "test")
 
 
 def _scores(y_true: np.ndarray, probabilities: np.ndarray, order: str) -> np.ndarray:

@@ -51,18 +51,7 @@ class Suggestion:
 def suggest(
     inputs: Iterable[str | Path], bundle: Bundle, config: Config, plan: Plan, on_progress: ProgressCallback
 ) -> Suggestion:
-    """Choose the sentences whose labels would teach the model most.
-
-    InputError where no sentence is left to label, with the reasons.
-
-    Args:
-        inputs: files, folders, or `-`.
-        bundle: the model that is to be taught.
-        config: says where seeds, labels and corpora are.
-        plan: how many, and by which strategy.
-        on_progress: called with the share that is done.
-
-    """
+    """Choose the sentences whose labels would teach the model most; InputError with the reasons where none is left."""
     on_progress(0.0, "read and cut")
     pool = gather(inputs, read_project(config), needs_of(bundle))
     if not pool.sentences:

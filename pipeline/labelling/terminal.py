@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.labelling.exchange import TextBatch, read_batch
+from pipeline.labelling.exchange import TEXT, read_batch, write_batch
 
 CLEAR, BOLD, DIM, PLAIN = "\x1b[2J\x1b[H", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
@@ -21,83 +21,58 @@ class Session:
 
     def __init__(self, rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> None:
         """Begin at the first sentence without a label."""
-        self.rows, self.label_names = list(rows), tuple(label_names)
+        self.rows = list(rows)
+        self._keys = {str(number): name for number, name in enumerate(label_names, 1)}
         self._open = [i for i, row in enumerate(self.rows) if not row.get("label")]
         self._done: list[int] = []  # answered or skipped in this session, in order
-        self.guess_shown = False
+        self._guess_shown = False
 
     @property
     def current(self) -> dict[str, Any] | None:
         """The sentence that is up, None when all are done."""
         return self.rows[self._open[0]] if self._open else None
 
-    def _next(self) -> None:
-        self._done.append(self._open.pop(0))
-        self.guess_shown = False
+    @property
+    def labelled(self) -> int:
+        """How many sentences have a label."""
+        return sum(bool(row.get("label")) for row in self.rows)
 
-    def answer(self, label: str) -> None:
-        """Label the sentence that is up."""
-        assert self.current is not None
-        self.current.update(label=label, time=datetime.now(UTC).isoformat(timespec="seconds"))
-        self._next()
-
-    def skip(self) -> None:
-        """Leave the sentence without a label."""
-        self._next()
-
-    def undo(self) -> None:
-        """Take the last answer back and show its sentence again."""
-        if self._done:
+    def press(self, key: str, ask: Callable[[str], str]) -> bool:
+        """Do what a key says; return whether it changed a row."""
+        if key == "u" and self._done:
             self._open.insert(0, self._done.pop())
             self.rows[self._open[0]] |= {"label": "", "time": ""}
-            self.guess_shown = False
-
-    def note(self, words: str) -> None:
-        """Write a note to the sentence that is up."""
-        assert self.current is not None
-        self.current["note"] = words
+            self._guess_shown = False
+            return True
+        if self.current is None:
+            return False
+        row, label = self.current, self._keys.get(key)
+        if label:
+            row.update(label=label, time=datetime.now(UTC).isoformat(timespec="seconds"))
+        elif key == "n":
+            row["note"] = ask("note: ")
+        if label or key == "s":
+            self._done.append(self._open.pop(0))
+        if label or key in ("s", "g"):
+            self._guess_shown = key == "g" and not self._guess_shown
+        return bool(label) or key == "n"
 
     def screen(self, width: int) -> str:
         """Return what to show: context, sentence, keys."""
         row, width = self.current, min(width, 88)
         if row is None:
             return f"{CLEAR}All done: {self.labelled} labelled.\n\n[u] undo   [q] quit\n"
-        keys = "   ".join(f"{BOLD}[{n}]{PLAIN} {name}" for n, name in enumerate(self.label_names, 1))
+        keys = "   ".join(f"{BOLD}[{key}]{PLAIN} {name}" for key, name in self._keys.items())
         source = "  ".join(str(row.get(name) or "") for name in ("title", "outlet", "date")).strip()
         lines = [f"{DIM}{self.labelled} of {len(self.rows)}   {clean(source or row['article_id'])}{PLAIN}", ""]
         lines += [f"{DIM}{line}{PLAIN}" for line in textwrap.wrap(clean(row.get("previous") or ""), width)]
         lines += ["", *(f"{BOLD}{line}{PLAIN}" for line in textwrap.wrap(clean(row["text"]), width)), ""]
         lines += [f"said: {clean(row['votes'])}"] if row.get("votes") else []
         lines += [f"note: {clean(row['note'])}"] if row.get("note") else []
-        if self.guess_shown:
+        if self._guess_shown:
             lines.append(f"the model says: {clean(row.get('guess') or 'nothing')} {row.get('confidence') or ''}")
         lines += ["", keys, f"{DIM}[s] skip  [u] undo  [n] note  [g] the model's guess  [q] quit{PLAIN}", ""]
         return CLEAR + "\n".join(lines)
-
-    @property
-    def labelled(self) -> int:
-        """How many sentences have a label."""
-        return sum(bool(row.get("label")) for row in self.rows)
-
-    def press(self, key: str, ask: Callable[[str], str]) -> int | None:
-        """Do what a key says; return the position of the row that it changed, if any."""
-        if key == "u":
-            self.undo()
-            return self._open[0] if self._open else None
-        if self.current is None:
-            return None
-        position = self._open[0]
-        if key in map(str, range(1, len(self.label_names) + 1)):
-            self.answer(self.label_names[int(key) - 1])
-            return position
-        if key == "n":
-            self.note(ask("note: "))
-            return position
-        if key == "s":
-            self.skip()
-        elif key == "g":
-            self.guess_shown = not self.guess_shown
-        return None
 
 
 def clean(text: Any) -> str:
@@ -116,9 +91,9 @@ def label_batch(file: Path, label_names: Sequence[str]) -> tuple[int, int]:
     """
     from filelock import FileLock, Timeout
 
-    if file.suffix.lower() not in TextBatch.SUFFIXES and file.exists():
+    if file.suffix.lower() not in TEXT and file.exists():
         then = "fill a workbook in a spreadsheet, or suggest into .csv"
-        raise InputError(file, "cannot be labelled in the terminal", expected=", ".join(TextBatch.SUFFIXES), then=then)
+        raise InputError(file, "cannot be labelled in the terminal", expected=", ".join(TEXT), then=then)
     read_batch(file)  # a lock beside a file that is not there would be litter
     if not sys.stdin.isatty():
         raise InputError("stance label", "standard input is no terminal", then="label in a spreadsheet instead")
@@ -127,7 +102,7 @@ def label_batch(file: Path, label_names: Sequence[str]) -> tuple[int, int]:
         with lock.acquire(timeout=0):
             session = Session([row.fields for row in read_batch(file)], label_names)
             try:
-                _loop(session, TextBatch(file, session.rows))
+                _loop(session, lambda: write_batch(file, session.rows, label_names))
             finally:
                 Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
@@ -135,7 +110,7 @@ def label_batch(file: Path, label_names: Sequence[str]) -> tuple[int, int]:
     return session.labelled, len(session.rows)
 
 
-def _loop(session: Session, batch: TextBatch) -> None:
+def _loop(session: Session, save: Callable[[], None]) -> None:
     import typer
 
     while True:
@@ -148,10 +123,8 @@ def _loop(session: Session, batch: TextBatch) -> None:
         if key in ("q", ""):
             sys.stdout.write("\n")
             return
-        changed = session.press(key.lower(), _ask)
-        if changed is not None:
-            batch.update(changed)
-            batch.save()
+        if session.press(key.lower(), _ask):
+            save()
 
 
 def _ask(words: str) -> str:

@@ -17,23 +17,25 @@ def encode(rows: Iterable[dict[str, Any]], label_names: Sequence[str]) -> bytes:
     """Return a workbook of rows."""
     from openpyxl import Workbook
     from openpyxl.styles import Font
+    from openpyxl.worksheet.datavalidation import DataValidation
 
     book = Workbook()
     sheet = book.active
-    sheet.title = "batch"
+    sheet.title, sheet.freeze_panes = "batch", "A2"
     sheet.append(list(COLUMNS))
-    for cell in sheet[1]:
-        cell.font = Font(bold=True)
     for number, row in enumerate(rows, 2):
         for column, name in enumerate(COLUMNS, 1):
             _fill(sheet.cell(number, column), name, row.get(name, ""))
-    letters = {cell.value: cell.column_letter for cell in sheet[1]}
-    _offer(sheet, letters["label"], label_names)
-    for name, width in WIDTHS.items():
-        sheet.column_dimensions[letters[name]].width = width
-    for name in HIDDEN:
-        sheet.column_dimensions[letters[name]].hidden = True
-    sheet.freeze_panes = "A2"
+    choices = DataValidation(type="list", formula1=f'"{",".join(label_names)}"', allow_blank=True)
+    choices.showErrorMessage = True  # or a spreadsheet takes any word
+    choices.error = f"one of {', '.join(label_names)}"
+    sheet.add_data_validation(choices)
+    for cell in sheet[1]:
+        cell.font = Font(bold=True)
+        column = sheet.column_dimensions[cell.column_letter]
+        column.width, column.hidden = WIDTHS.get(cell.value, column.width), cell.value in HIDDEN
+        if cell.value == "label":
+            choices.add(f"{cell.column_letter}2:{cell.column_letter}{max(2, sheet.max_row)}")
     content = io.BytesIO()
     book.save(content)
     return content.getvalue()
@@ -48,13 +50,3 @@ def _fill(cell: Any, name: str, value: Any) -> None:
         cell.data_type, cell.number_format = "s", "@"  # neither a formula nor a number, whatever it looks like
     if name in ("previous", "text"):
         cell.alignment = Alignment(wrap_text=True, vertical="top")
-
-
-def _offer(sheet: Any, letter: str, label_names: Sequence[str]) -> None:
-    from openpyxl.worksheet.datavalidation import DataValidation
-
-    choices = DataValidation(type="list", formula1='"' + ",".join(label_names) + '"', allow_blank=True)
-    choices.showErrorMessage = True  # or a spreadsheet takes any word
-    choices.error = "one of " + ", ".join(label_names)
-    choices.add(f"{letter}2:{letter}{max(2, sheet.max_row)}")
-    sheet.add_data_validation(choices)

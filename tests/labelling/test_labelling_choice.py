@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as entropy_of_scipy
 
-from pipeline.errors import InputError
 from pipeline.labelling.choice import STRATEGIES, Plan, choose, entropy, least_confidence, margin
 
 SURE, TORN, EVEN = [0.98, 0.01, 0.01], [0.5, 0.49, 0.01], [0.34, 0.33, 0.33]
@@ -71,16 +70,3 @@ def test_the_most_uncertain_are_taken_whatever_is_predicted():
 
 def test_the_same_plan_chooses_the_same_rows():
     assert choose(some(300), Plan(40)) == choose(some(300), Plan(40))
-
-
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"strategy": "gut feeling"}, "unknown strategy 'gut feeling'; expected margin, entropy"),
-        ({"number": 0}, "0 sentences; expected at least 1"),
-        ({"random_share": 1.5}, "1.5; expected a share from 0 to 1"),
-    ],
-)
-def test_a_plan_that_cannot_be_is_refused(options, why):
-    with pytest.raises(InputError, match=why):
-        Plan(**options)

@@ -48,9 +48,20 @@ def test_suggest_says_how_many_of_each_label_and_what_is_next(label, project, ch
     )
 
 
-def test_suggest_refuses_an_unknown_strategy_before_any_work(label, project):
-    code, _, err = label("suggest", "geese.txt", "--output", "batch.csv", "--strategy", "mood")
-    assert code == 2 and "unknown strategy 'mood'" in err and "Traceback" not in err
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("suggest", "--strategy", "mood"),
+        ("suggest", "--number", 0),
+        ("suggest", "--random-share", 1.5),
+        ("review", "--order", "alphabet"),
+        ("review", "--part", "middle"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_any_work(label, project, command, option, value):
+    inputs = ["geese.txt"] if command == "suggest" else []
+    code, _, err = label(command, *inputs, "--output", "batch.csv", option, value)
+    assert code == 2 and f"Invalid value for '{option}'" in err and "Traceback" not in err
 
 
 def test_import_says_what_it_did(label, batch):

@@ -76,12 +76,6 @@ def test_the_test_part_is_reviewed_if_asked_and_says_so(flocks):
     assert all("a change needs a reason" in row["votes"] for row in rows)
 
 
-@pytest.mark.parametrize(("option", "value"), [("order", "alphabet"), ("part", "middle")])
-def test_an_option_that_is_unknown_is_refused(flocks, option, value):
-    with pytest.raises(InputError, match=f"--{option}: unknown {option} '{value}'"):
-        look(**{option: value})
-
-
 def test_a_candidate_that_is_unknown_is_refused(project):
     with pytest.raises(InputError, match="no candidate 'oracle'; expected tfidf, majority, keywords"):
         find_candidate(read_config("configs/default.yaml"), "oracle")
