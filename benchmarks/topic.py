@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from pipeline.config import read_config, read_topic_words
-from pipeline.data.corpora import clones
+from pipeline.data.download import clones
 from pipeline.data.external import normalize, read_external
 from pipeline.data.language import foreign_language
 from pipeline.data.sentences import cut

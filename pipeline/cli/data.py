@@ -54,7 +54,7 @@ def corpora(
     """Bring the texts of the external labels to this machine, each sentence checked by its sha1."""
     from pipeline.config import read_config
     from pipeline.data import corpora as room
-    from pipeline.data.download import Download
+    from pipeline.data.download import downloads
     from pipeline.data.external import read_external
     from pipeline.progress import Bar
 
@@ -64,7 +64,7 @@ def corpora(
         if sources:
             texts = room.collect_texts(sources, known, settings.label_names, bar.update)
         elif host := room.find_host(settings):
-            texts = room.fetch_texts(known, Download(host, output.with_name("downloads")), bar.update)
+            texts = room.fetch_texts(known, downloads(host, output.with_name("downloads")), bar.update)
         else:
             raise InputError("stance corpora", "nobody is to be asked (STANCE_OFFLINE or data.corpora_host)")
     room.write_corpora(texts, labels, output)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 
-from pipeline.data.formats.rows import Reject, Row
-from pipeline.data.tables import read_rows
+from pipeline.data.formats.rows import Row
+from pipeline.data.tables import check_rows, read_rows
 from pipeline.errors import InputError, raise_problems
 
 # The annotator whose word ends a disagreement, and its name in files of version 0.1.
@@ -48,15 +48,17 @@ def read_labels(folder: Path, label_names: Sequence[str]) -> list[Annotation]:
     files = [folder] if folder.is_file() else sorted(folder.glob("*.jsonl"))
     if not files:
         raise InputError(folder, "holds no labels", expected="*.jsonl", then="see labels/README.md")
-    annotations: list[Annotation] = []
-    problems: list[str | InputError] = []
-    for row in (row for file in files for row in read_rows(file)):
-        try:
-            annotations.append(_annotation(row, label_names))
-        except InputError as error:
-            problems.append(error)
-    raise_problems(problems + _duplicates(annotations))
-    return annotations
+    first: dict[tuple[object, ...], Annotation] = {}
+
+    def check(row: Row) -> Annotation:
+        annotation = _annotation(row, label_names)
+        earlier = first.setdefault((*annotation.span, annotation.annotator), annotation)
+        if earlier is not annotation:
+            what = f"{annotation.annotator} annotated this span already at {earlier.where}"
+            raise InputError(row.where, what, then="remove one of the two lines")
+        return annotation
+
+    return check_rows(chain.from_iterable(map(read_rows, files)), check)
 
 
 def codebook_version(folder: Path) -> str:
@@ -69,35 +71,20 @@ def codebook_version(folder: Path) -> str:
     return version[1] if version else ""
 
 
-def _annotation(row: Row | Reject, label_names: Sequence[str]) -> Annotation:
-    if isinstance(row, Reject):
-        raise InputError(row.where, row.why)
-    for name, kind in FIELDS.items():
-        if name not in row.fields:
-            raise InputError(row.where, f"no field {name!r}", expected=", ".join(FIELDS))
-        if type(row.fields[name]) is not kind:
-            raise InputError(
-                row.where, f"`{name}` is {row.fields[name]!r}", expected=f"a value of type {kind.__name__}"
-            )
-    if row.fields["label"] not in label_names:
-        raise InputError(row.where, f"unknown label {row.fields['label']!r}", expected=", ".join(label_names))
-    extra = {name: row.fields[name] for name in OPTIONAL if row.fields.get(name) is not None}
-    for name, value in extra.items():
-        if not isinstance(value, str):
-            raise InputError(row.where, f"`{name}` is {value!r}", expected="a text")
-    annotation = Annotation(**{name: row.fields[name] for name in FIELDS}, where=row.where, **extra)
-    return replace(annotation, annotator=ADJUDICATED) if annotation.annotator == FORMERLY else annotation
-
-
-def _duplicates(annotations: Iterable[Annotation]) -> list[str | InputError]:
-    first: dict[tuple[object, ...], Annotation] = {}
-    problems: list[str | InputError] = []
-    for row in annotations:
-        earlier = first.setdefault((*row.span, row.annotator), row)
-        if earlier is not row:
-            what = f"{row.annotator} annotated this span already at {earlier.where}"
-            problems.append(InputError(row.where, what, then="remove one of the two lines"))
-    return problems
+def _annotation(row: Row, label_names: Sequence[str]) -> Annotation:
+    if missing := [name for name in FIELDS if name not in row.fields]:
+        raise InputError(row.where, f"no field {missing[0]!r}", expected=", ".join(FIELDS))
+    fields = {name: row.fields[name] for name in FIELDS}
+    fields |= {name: row.fields[name] for name in OPTIONAL if row.fields.get(name) is not None}
+    for name, value in fields.items():
+        kind = FIELDS.get(name, str)
+        if type(value) is not kind:
+            raise InputError(row.where, f"`{name}` is {value!r}", expected=f"a value of type {kind.__name__}")
+    if fields["label"] not in label_names:
+        raise InputError(row.where, f"unknown label {fields['label']!r}", expected=", ".join(label_names))
+    if fields["annotator"] == FORMERLY:
+        fields["annotator"] = ADJUDICATED
+    return Annotation(**fields, where=row.where)
 
 
 def check_spans(annotations: Iterable[Annotation], texts: dict[str, str]) -> None:

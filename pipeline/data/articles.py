@@ -88,10 +88,7 @@ def find_files(path: Path) -> Iterator[tuple[str, Path]]:
 def find_sources(inputs: Iterable[str | Path], without: Collection[str] = ()) -> Iterator[Source]:
     """Yield what to read, in the order given: files, folders and `-` (JSONL on standard input).
 
-    Args:
-        inputs: paths, or `-`.
-        without: real paths of files that folders may hold and that are passed over.
-
+    Files whose real paths are among those in `without` are passed over.
     """
     names = {os.path.basename(path) for path in without}
     for entry in inputs:
@@ -142,7 +139,6 @@ def _standard_input() -> IO[bytes]:
 
 
 def _contained(content: Content) -> Iterator[Article | Reject]:
-    """Yield the article of a document, or those of a table."""
     if content.form is None:
         yield Reject(content.where, f"unknown kind of file; expected {', '.join((*SUFFIXES, ARCHIVE))}")
     elif content.form.is_table:
@@ -171,7 +167,6 @@ def _articles(rows: Iterable[Row | Reject], where: str) -> Iterator[Article | Re
 
 
 def _article(row: Row | Reject) -> Article | Reject:
-    """Check one row; anything but text is a reject, and an id that is neither text nor number. It may be missing."""
     if isinstance(row, Reject):
         return row
     text, key = row.fields.get("text"), row.fields.get("id")

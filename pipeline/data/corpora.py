@@ -7,59 +7,47 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.data.download import Download
+from pipeline.data.download import Read, Source, clones, downloads
 from pipeline.data.external import KEPT, FetchedTexts, match, match_file, normalize, read_external, read_split, take
 from pipeline.data.files import write_whole
-from pipeline.data.formats.rows import Reject
-from pipeline.data.tables import read_rows
-from pipeline.errors import InputError, raise_problems
+from pipeline.data.formats.rows import Row
+from pipeline.data.tables import check_rows, read_rows
+from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback
 
 CONNECTIONS = 8
 # A fetch with more of its files missing is not over: sources that are gone are not counted.
 MOST_FAILED = 0.05
-Source = tuple[str, str, str]  # repository, commit, path
-# Returns the bytes of a file that passes the check, or raises OSError; FileNotFoundError where there is none.
-Read = Callable[[Source, Callable[[bytes], bool]], bytes]
 
 
 def fetch_texts(labels: Sequence[dict[str, Any]], read: Read, on_progress: ProgressCallback) -> FetchedTexts:
     """Read each named file once, in parallel, and check each sentence against its sha1.
 
     When as many files in a row as there are connections cannot be had, the others are not asked for.
-
-    Args:
-        labels: rows of `read_external`.
-        read: `Download`, or `clones`.
-        on_progress: called with how far it is.
-
     """
     wanted: dict[Source, list[dict[str, Any]]] = defaultdict(list)
     for row in labels:
         wanted[row["repo"], row["commit"], row["path"]].append(row)
-    stopped = threading.Event()
-    recent: deque[bool] = deque(maxlen=CONNECTIONS)  # whether the last answers failed
+    failed = deque([False] * CONNECTIONS, CONNECTIONS)  # whether the last answers were none that another try may bring
 
     def read_one(source: Source) -> bytes | OSError:
-        if stopped.is_set():
+        if all(failed):
             return OSError("not asked for after others failed")
-        content: bytes | OSError
         try:
             content = read(source, lambda content: match_file(content, source[2], wanted[source], FetchedTexts()))
         except OSError as error:
-            content = error
-        recent.append(_may_come(content))
-        if sum(recent) == CONNECTIONS:
-            stopped.set()
+            failed.append(not isinstance(error, FileNotFoundError))
+            return error
+        failed.append(False)
         return content
 
     result = FetchedTexts(files=len(wanted))
@@ -67,39 +55,15 @@ def fetch_texts(labels: Sequence[dict[str, Any]], read: Read, on_progress: Progr
         try:
             for number, (source, content) in enumerate(zip(wanted, pool.map(read_one, wanted), strict=True), 1):
                 on_progress(number / len(wanted), f"real text: file {number} of {len(wanted)}")
-                _add(source, content, wanted[source], result)
+                if isinstance(content, bytes):
+                    match_file(content, source[2], wanted[source], result)
+                else:
+                    missing = result.vanished if isinstance(content, FileNotFoundError) else result.failed
+                    missing.append(f"{source[0]}@{source[1][:7]}:{source[2]} ({content})")
+                    result.missing["file cannot be had"] += len(wanted[source])
         finally:
-            stopped.set()
+            pool.shutdown(cancel_futures=True)
     return result
-
-
-def _add(source: Source, content: bytes | OSError, rows: list[dict[str, Any]], result: FetchedTexts) -> None:
-    name = f"{source[0]}@{source[1][:7]}:{source[2]}"
-    if isinstance(content, OSError):
-        (result.failed if _may_come(content) else result.vanished).append(f"{name} ({content})")
-        result.missing["file cannot be had"] += len(rows)
-        return
-    match_file(content, source[2], rows, result)
-
-
-def _may_come(content: bytes | OSError) -> bool:
-    """Say whether a file that did not come may come another time."""
-    return isinstance(content, OSError) and not isinstance(content, FileNotFoundError)
-
-
-def clones(*folders: Path) -> Read:
-    """Return a reader of local clones: FOLDER/owner/name, FOLDER/name, or FOLDER itself."""
-
-    def read(source: Source, check: Callable[[bytes], bool]) -> bytes:
-        repository, _, path = source
-        for folder in folders:
-            for root in (folder / repository, folder / repository.split("/")[-1], folder):
-                file = (root / path).resolve()
-                if file.is_relative_to(folder.resolve()) and file.is_file():
-                    return file.read_bytes()
-        raise FileNotFoundError("not in the clones")
-
-    return read
 
 
 def collect_texts(
@@ -127,21 +91,20 @@ def load_texts(files: Sequence[Path], labels: Sequence[dict[str, Any]], label_na
     articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for label in labels:
         articles[label["article"]].append(label)
-    texts, problems = FetchedTexts(), []
-    for row in (row for file in files for row in read_rows(file)):
-        if isinstance(row, Reject):
-            problems.append(str(row))
-            continue
+    texts = FetchedTexts()
+
+    def take_row(row: Row) -> None:
         text, key = row.fields.get("text"), row.fields.get("id")
         if not isinstance(text, str) or not isinstance(key, str):
-            problems.append(f"{row.where}: no id or text; expected id, article, source, text, label")
-        elif key in sentences:
+            raise InputError(row.where, "no id or text", expected="id, article, source, text, label")
+        if key in sentences:
             take(sentences[key], text, texts)
         elif key in articles:
             match(normalize(text), articles[key], texts)
         elif row.fields.get("label") in label_names:
             texts.rows.append({name: row.fields.get(name) or "" for name in (*KEPT, "text")})
-    raise_problems(problems)
+
+    check_rows(chain.from_iterable(map(read_rows, files)), take_row)
     # A sentence that came twice, in a table and in its article, is one.
     rows = list({sentence["id"]: sentence for sentence in texts.rows}.values())
     lost = len(sentences.keys() - {sentence["id"] for sentence in rows})
@@ -187,7 +150,7 @@ def bring_texts(config: Config, on_progress: ProgressCallback) -> str:
         return f"Real text was not asked for (STANCE_OFFLINE or data.corpora_host); training goes on with {here}."
     labels = read_external(folder, config.label_names)
     try:
-        result = fetch_texts(labels, Download(host, output.with_name("downloads")), on_progress)
+        result = fetch_texts(labels, downloads(host, output.with_name("downloads")), on_progress)
         write_corpora(result, folder, output)
     except (OSError, InputError) as error:
         return f"No new text from {host}: {getattr(error, 'what', error)}; training goes on with {here}."

@@ -86,13 +86,7 @@ def load_dataset(config: Config) -> Dataset:
     index = read_index(config.data.seeds, articles)
     labels = adjudicate(annotations)
     duplicates, groups = splitting.link(texts)
-    raise_problems(
-        [
-            *_unindexed({row.article_id for row in annotations} - index.keys(), config),
-            *_overlapping(annotations),
-            *_divided(duplicates, index, config),
-        ]
-    )
+    raise_problems(_problems(annotations, duplicates, index, config.data.seeds / INDEX))
     examples = _join(annotations, labels, index, groups, config)
     corpora = config.data.corpora
     # What `bring_texts` could not bring is not there; what nobody can bring is a mistake.
@@ -102,27 +96,22 @@ def load_dataset(config: Config) -> Dataset:
     return Dataset(examples, tuple(annotations), tuple(duplicates), _leaks(examples), unlabelled)
 
 
-def _unindexed(keys: Iterable[str], config: Config) -> list[str]:
-    file = config.data.seeds / INDEX
-    return [f"{file}: no row for {key!r}, which has labels; run `stance split`" for key in sorted(keys)]
-
-
-def _overlapping(annotations: Sequence[Annotation]) -> list[str]:
-    return [
+def _problems(
+    annotations: Sequence[Annotation], duplicates: Iterable[splitting.Duplicate], index: Index, file: Path
+) -> list[str]:
+    """Say which articles have no part, which annotations overlap, which near-duplicates are in different parts."""
+    without = sorted({row.article_id for row in annotations} - index.keys())
+    problems = [f"{file}: no row for {key!r}, which has labels; run `stance split`" for key in without]
+    problems += [
         f"{later.where}: overlaps the span {earlier.start}:{earlier.end}; expected spans side by side"
         for earlier, later in find_overlaps(annotations)
     ]
-
-
-def _divided(duplicates: Iterable[splitting.Duplicate], index: Index, config: Config) -> list[str]:
-    """Say which near-duplicates are in different parts."""
-    pairs = [(pair, [index[key]["split"] for key in (pair.first, pair.second) if key in index]) for pair in duplicates]
-    return [
-        f"{config.data.seeds / INDEX}: {pair.first} is in {parts[0]} and its near-duplicate {pair.second} in "
-        f"{parts[1]}; expected one side; change the `split` of one"
-        for pair, parts in pairs
-        if len(set(parts)) > 1
-    ]
+    for pair in duplicates:
+        first, second = (index.get(key, {}).get("split") for key in (pair.first, pair.second))
+        if first and second and first != second:
+            what = f"{pair.first} is in {first} and its near-duplicate {pair.second} in {second}"
+            problems.append(f"{file}: {what}; expected one side; change the `split` of one")
+    return problems
 
 
 def _join(
@@ -133,34 +122,32 @@ def _join(
     config: Config,
 ) -> tuple[Example, ...]:
     """Return an example for each labelled span, in the order of articles and places."""
-    rows = {row.span: row for row in annotations}
+    texts = {row.span: row.text for row in annotations}
     sampling = {row.span: row.sampling for row in annotations if row.sampling}
-    kept = _limited({key for key, _, _ in labels}, index, config.data.limit)
     positions: Counter[str] = Counter()
     examples = []
     for span in sorted(labels):
         key, start, end = span
-        if key not in kept:
-            continue
+        row = index[key]
         example = Example(
             article_id=key,
             sentence_index=positions[key],
             start=start,
             end=end,
-            text=rows[span].text,
+            text=texts[span],
             label=labels[span],
-            split=_part(index[key]["origin"], index[key]["split"]),
+            split=_part(row["origin"], row["split"]),
             group=groups[key],
-            origin=index[key]["origin"],
-            outlet=index[key]["outlet"],
-            date=index[key]["date"],
-            style=index[key]["style"],
+            origin=row["origin"],
+            outlet=row["outlet"],
+            date=row["date"],
+            style=row["style"],
             sampling=sampling.get(span, ""),
-            own=is_own(index[key]["origin"], config),
+            own=is_own(row["origin"], config),
         )
         examples.append(example)
         positions[key] += 1
-    return tuple(examples)
+    return _limited(examples, config.data.limit)
 
 
 def _leaks(examples: Sequence[Example]) -> tuple[splitting.Duplicate, ...]:
@@ -184,14 +171,9 @@ def _load_table(config: Config) -> Dataset:
     if not rows[0].split:
         parts = _divide(rows, config)
         rows = [replace(row, split=parts[row.article_id]) for row in rows]
-    taken: Counter[str] = Counter()
-    kept = []
-    for row in rows:
-        taken[row.split] += 1
-        if not config.data.limit or taken[row.split] <= config.data.limit:
-            kept.append(row)
+    kept = _limited(rows, config.data.limit)
     raise_problems(_unlearned(kept, config.data.source))
-    return Dataset(tuple(kept), (), tuple(duplicates), _leaks(kept), 0)
+    return Dataset(kept, (), tuple(duplicates), _leaks(kept), 0)
 
 
 def _divide(rows: Iterable[Example], config: Config) -> dict[str, str]:
@@ -226,15 +208,16 @@ def _part(origin: str, split: str) -> str:
     return f"{APART[origin]}-{split}" if origin in APART and split != "train" else split
 
 
-def _limited(keys: Iterable[str], index: Index, limit: int) -> set[str]:
-    """Return the articles to take: all, or no more than the limit from each origin and part."""
-    taken: Counter[tuple[str, str]] = Counter()
-    kept = set()
-    for key in sorted(keys):
-        taken[place := (index[key]["origin"], index[key]["split"])] += 1
-        if not limit or taken[place] <= limit:
-            kept.add(key)
-    return kept
+def _limited(examples: Iterable[Example], limit: int) -> tuple[Example, ...]:
+    """Return the examples of all articles, or of no more than the limit from each origin and part."""
+    articles: dict[tuple[str, str], set[str]] = defaultdict(set)
+    kept = []
+    for example in examples:
+        taken = articles[example.origin, example.split]
+        if not limit or example.article_id in taken or len(taken) < limit:
+            taken.add(example.article_id)
+            kept.append(example)
+    return tuple(kept)
 
 
 def read_corpora(file: Path, label_names: Sequence[str]) -> tuple[Example, ...]:
@@ -254,12 +237,6 @@ def to_dataset_dict(dataset: Dataset, label_names: Sequence[str], parts: Sequenc
         {name: datasets.Value(KINDS.get(name, "string")) for name in Example.__dataclass_fields__}
         | {"id": datasets.Value("string"), "label": datasets.ClassLabel(names=list(label_names))}
     )
-    return datasets.DatasetDict(
-        {
-            split: datasets.Dataset.from_list(
-                [asdict(e) | {"id": e.id} for e in dataset.part(split)], features=features
-            )
-            for split in parts
-            if dataset.part(split)
-        }
-    )
+    rows = {split: [asdict(example) | {"id": example.id} for example in dataset.part(split)] for split in parts}
+    tables = {split: datasets.Dataset.from_list(own, features=features) for split, own in rows.items() if own}
+    return datasets.DatasetDict(tables)

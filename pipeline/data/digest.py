@@ -11,33 +11,31 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+_distributions = lru_cache(packages_distributions)
 # No score hangs on how errors and progress are worded, a config is read (what it says is among the values) or a file
 # is written.
 GROUND = {f"pipeline{name}" for name in ("", ".config", ".errors", ".progress", ".data.digest", ".data.files")}
 
 
 def fingerprint(modules: Iterable[str], *values: Any, files: Iterable[Path] = ()) -> str:
-    """Name a result by 24 hex digits of a sha256.
+    """Name a result by 24 hex digits of a sha256 over code, values (as JSON holds them) and files.
 
-    Args:
-        modules: whose code it comes from, with all that they import from this package and from others.
-        values: options and data, as JSON can hold them.
-        files: whose content it hangs on too.
-
+    The code is that of the modules and all that they import from this package; of other packages it is the version.
     """
     code, packages = collect_code(modules)
-    names = sorted({name for package in packages for name in _distributions().get(package, ())})
+    distributions = _distributions()
+    names = sorted({name for package in packages for name in distributions.get(package, ())})
     total = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode())
     total.update(repr([(name, version(name)) for name in names]).encode())
     for name in sorted(code):
-        total.update(f"{name} {_read(code[name])[0]}".encode())
+        total.update(f"{name} {_parse(code[name].read_text(encoding='utf-8'))[0]}".encode())
     for file in files:
         total.update(f"{file.name} {hash_file(file)}".encode())
     return total.hexdigest()[:24]
@@ -52,11 +50,10 @@ def collect_code(modules: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
         name = waiting.pop()
         if name in code or name in GROUND:
             continue
-        file = _find(name)
-        if file is None:
+        if (file := _find(name)) is None:
             raise ModuleNotFoundError(f"no module {name} below {PACKAGE}")
         code[name] = file
-        for imported in _read(file)[1]:
+        for imported in _parse(file.read_text(encoding="utf-8"))[1]:
             package, _, rest = imported.partition(".")
             if package != "pipeline":
                 packages.add(package)
@@ -68,8 +65,8 @@ def collect_code(modules: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
 
 def hash_file(file: Path) -> str:
     """Return the sha256 of a file, which is read once while it does not change."""
-    found = file.stat()
-    return _hash(file, found.st_size, found.st_mtime_ns)
+    status = file.stat()
+    return _hash(file, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache
@@ -78,25 +75,16 @@ def _hash(file: Path, size: int, changed: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-@lru_cache
-def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
-
-
 def _find(module: str) -> Path | None:
     place = PACKAGE.parent.joinpath(*module.split("."))
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
-def _read(file: Path) -> tuple[str, tuple[str, ...]]:
-    """Return a digest of a file's code, comments and layout apart, and the names that it imports."""
-    return _parse(file.read_text(encoding="utf-8"))
-
-
 @lru_cache(maxsize=256)
-def _parse(source: str) -> tuple[str, tuple[str, ...]]:
+def _parse(source: str) -> tuple[str, set[str]]:
+    """Return a digest of code, comments and layout apart, and the names that it imports."""
     tree = ast.parse(source)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(set(_imports(tree))))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), set(_imports(tree))
 
 
 def _imports(node: ast.AST) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Files from a host: asked for again where that may help, and kept on this machine once they were checked."""
+"""Files that others published: downloaded and kept once they were checked, or read from local clones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.data.files import write_whole
@@ -19,26 +18,18 @@ TRIES = 3
 PAUSE = 0.5  # seconds before the second try; each later one waits twice as long
 GONE = (404, 410)  # answers that no other try changes
 
+Source = tuple[str, str, str]  # repository, commit, path
+# Returns the bytes of a file that passes the check (a page to log in does not), or raises OSError: FileNotFoundError
+# where there is no such file, another one where another try may succeed.
+Read = Callable[[Source, Callable[[bytes], bool]], bytes]
 
-@dataclass(frozen=True)
-class Download:
-    """Fetches files below a host, each of them once."""
 
-    host: str
-    folder: Path  # what was fetched
+def downloads(host: str, folder: Path) -> Read:
+    """Return a reader of files below a host, each of which is fetched once and kept in a folder."""
 
-    def __call__(self, source: Sequence[str], check: Callable[[bytes], bool]) -> bytes:
-        """Return the bytes of a file, from the folder if it is there.
-
-        Args:
-            source: the parts of the file's address below the host.
-            check: whether this is the file that was meant; a page to log in is none.
-
-        FileNotFoundError: the host has no such file. OSError: another try may succeed.
-
-        """
-        url = f"{self.host.rstrip('/')}/{'/'.join(urllib.parse.quote(part) for part in source)}"
-        file = self.folder / hashlib.sha256(url.encode()).hexdigest()[:32]
+    def read(source: Source, check: Callable[[bytes], bool]) -> bytes:
+        url = f"{host.rstrip('/')}/{'/'.join(map(urllib.parse.quote, source))}"
+        file = folder / hashlib.sha256(url.encode()).hexdigest()[:32]
         if file.exists() and check(content := file.read_bytes()):
             return content
         content = _fetch(url)
@@ -47,6 +38,23 @@ class Download:
         with write_whole(file) as partial:
             partial.write_bytes(content)
         return content
+
+    return read
+
+
+def clones(*folders: Path) -> Read:
+    """Return a reader of local clones: FOLDER/owner/name, FOLDER/name, or FOLDER itself."""
+
+    def read(source: Source, check: Callable[[bytes], bool]) -> bytes:
+        repository, _, path = source
+        for folder in folders:
+            for root in (folder / repository, folder / repository.split("/")[-1], folder):
+                file = (root / path).resolve()
+                if file.is_relative_to(folder.resolve()) and file.is_file():
+                    return file.read_bytes()
+        raise FileNotFoundError("not in the clones")
+
+    return read
 
 
 def _fetch(url: str) -> bytes:

@@ -9,12 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.formats.rows import Reject, Row
-from pipeline.data.tables import read_rows
-from pipeline.errors import InputError, InputErrors, raise_problems
+from pipeline.data.formats.rows import Row
+from pipeline.data.tables import check_rows, read_rows
+from pipeline.errors import InputError, InputErrors
 
 KEPT = ("id", "article", "source", "outlet", "label")
 FIELDS = (*KEPT, "repo", "commit", "path", "start", "length", "sha1")
@@ -49,19 +50,16 @@ class FetchedTexts:
 def read_external(folder: Path, label_names: Sequence[str]) -> list[dict[str, Any]]:
     """Read the labels that name their text by place; InputError lists broken rows."""
     rows: dict[str, dict[str, Any]] = {}
-    problems = []
-    for row in (row for file in sorted(folder.glob("*.jsonl")) for row in read_rows(file)):
-        if isinstance(row, Reject):
-            problems.append(str(row))
-        elif missing := [name for name in FIELDS if name not in row.fields]:
-            problems.append(f"{row.where}: no {', '.join(missing)}; expected {', '.join(FIELDS)}")
-        elif row.fields["label"] not in label_names:
-            problems.append(f"{row.where}: unknown label; expected {', '.join(label_names)}")
-        elif row.fields["id"] in rows:
-            problems.append(f"{row.where}: duplicate id {row.fields['id']!r}")
-        else:
-            rows[row.fields["id"]] = row.fields
-    raise_problems(problems)
+
+    def check(row: Row) -> None:
+        if missing := [name for name in FIELDS if name not in row.fields]:
+            raise InputError(row.where, f"no {', '.join(missing)}", expected=", ".join(FIELDS))
+        if row.fields["label"] not in label_names:
+            raise InputError(row.where, "unknown label", expected=", ".join(label_names))
+        if rows.setdefault(row.fields["id"], row.fields) is not row.fields:
+            raise InputError(row.where, f"duplicate id {row.fields['id']!r}")
+
+    check_rows(chain.from_iterable(map(read_rows, sorted(folder.glob("*.jsonl")))), check)
     if not rows:
         raise InputError(folder, "holds no labels", expected="*.jsonl with locators, see its README.md")
     return list(rows.values())
@@ -69,9 +67,8 @@ def read_external(folder: Path, label_names: Sequence[str]) -> list[dict[str, An
 
 def read_split(folder: Path) -> dict[str, str]:
     """Return the part of each external document: train, validation or test."""
-    rows = list(read_rows(folder / "split.csv", ("article", "split")))
-    raise_problems([str(row) for row in rows if isinstance(row, Reject)])
-    return {row.fields["article"]: row.fields["split"] for row in rows if isinstance(row, Row)}
+    rows = read_rows(folder / "split.csv", ("article", "split"))
+    return dict(check_rows(rows, lambda row: (row.fields["article"], row.fields["split"])))
 
 
 def normalize(content: str, path: str = "") -> str:

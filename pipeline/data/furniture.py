@@ -96,13 +96,7 @@ REPEATED = re.compile(r"[A-Z][\w.’'-]*(?: (?:[A-Z][\w.’'-]*|of|the|and))+(?<
 
 
 def find_kind(line: str, *, goes_on: bool = False) -> str:
-    """Return what a line of a page is; empty for prose.
-
-    Args:
-        line: without blanks around it.
-        goes_on: whether a line stands directly before it, which it may continue.
-
-    """
+    """Return what a line of a page is; empty for prose. It `goes_on` where it may continue the line before it."""
     if goes_on and line[:1].islower():
         return ""
     line = line[: LONGEST + 1]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.data.examples import Example
 from pipeline.data.formats import TABLES
 from pipeline.data.formats.columns import name_columns, to_text
 from pipeline.data.formats.rows import Reject, Row
-from pipeline.data.tables import read_rows
+from pipeline.data.tables import check_rows, read_rows
 from pipeline.errors import InputError, raise_problems
 
 PARTS = ("train", "validation", "test")
@@ -88,96 +89,73 @@ def to_examples(
 ) -> list[Example]:
     """Check rows and return them as examples; InputErrors lists what is wrong, row by row.
 
-    Args:
-        rows: with the columns text, label, and if known id, target, split, article, source, outlet, date.
-        label_names: what a label may be.
-        columns: our names -> the table's, where they differ.
-        where: names the table, whose stem is the origin of rows without a source.
-
+    `columns` holds the table's names by ours, where they differ; the stem of `where` is the origin of rows without one.
     """
-    table = _Table(tuple(label_names), columns, Path(str(where)).stem)
-    problems = []
-    for row in rows:
-        try:
-            table.add(row)
-        except InputError as error:
-            problems.append(str(error))
-    raise_problems(problems)
-    if not table.examples:
-        raise InputError(where, "holds no row", expected="id, text, label")
-    return table.examples
+    # A table's own names are read as those of its columns are.
+    columns = dict(zip(columns, name_columns(tuple(columns.values())), strict=True))
+    examples: dict[str, Example] = {}
+    ends: dict[str, tuple[int, int]] = {}  # of an article so far: rows, characters
 
-
-class _Table:
-    """Examples as they are gathered, and what later rows are checked against."""
-
-    def __init__(self, label_names: tuple[str, ...], columns: Mapping[str, str], origin: str) -> None:
-        self.examples: list[Example] = []
-        self._names, self._origin = label_names, origin
-        # A table's own names are read as those of its columns are.
-        self._columns = dict(zip(columns, name_columns(tuple(columns.values())), strict=True))
-        self._ids: set[str] = set()
-        self._ends: dict[str, tuple[int, int]] = {}  # of an article so far: rows, characters
-
-    def add(self, row: Row | Reject) -> None:
-        if isinstance(row, Reject):
-            raise InputError(row.where, row.why)
-        fields = self._translate(row)
-        text, label = self._text_and_label(fields, row.where)
-        words = {name: " ".join(to_text(fields.get(name, "")).split()) for name in COLUMNS if name != "text"}
-        try:
-            "".join((text, *words.values())).encode()
-        except UnicodeEncodeError:
-            raise InputError(row.where, "holds half of a surrogate pair, which is no character") from None
-        if self.examples and bool(words["target"]) != bool(self.examples[0].target):
-            this, others = ("a", "none") if words["target"] else ("no", "one")
+    def add(row: Row) -> None:
+        cells = _check(row, label_names, columns)
+        other = next(iter(examples.values()), None)
+        if other and bool(other.target) != bool(cells["target"]):
+            this, others = ("no", "one") if other.target else ("a", "none")
             raise InputError(row.where, f"{this} target, though rows before it have {others}", expected="all or none")
-        key = words["id"] or self._name(words["target"], text)
-        if key in self._ids:
+        key = cells["id"] or _name(cells["target"], cells["text"], examples)
+        if key in examples:
             raise InputError(row.where, f"duplicate id {key!r}", expected="unique ids")
-        self._ids.add(key)
-        article = words["article"] or key
-        index, start = self._ends.get(article, (0, 0))
-        self._ends[article] = (index + 1, start + len(text) + 1)
-        example = Example(
+        article = cells["article"] or key
+        index, start = ends.get(article, (0, 0))
+        end = start + len(cells["text"])
+        ends[article] = (index + 1, end + 1)
+        examples[key] = Example(
             article_id=article,
             sentence_index=index,
             start=start,
-            end=start + len(text),
-            text=text,
-            label=label,
-            split=words["split"],
+            end=end,
+            text=cells["text"],
+            label=cells["label"],
+            split=cells["split"],
             group=article,
-            origin=words["source"] or self._origin,
-            outlet=words["outlet"],
-            date=parse_date(words["date"]),
-            target=words["target"],
+            origin=cells["source"] or Path(str(where)).stem,
+            outlet=cells["outlet"],
+            date=parse_date(cells["date"]),
+            target=cells["target"],
         )
-        self.examples.append(example)
 
-    def _translate(self, row: Row) -> dict[str, Any]:
-        """Return the cells that hold something, under our names."""
-        for theirs in self._columns.values():
-            if theirs not in row.fields:
-                raise InputError(row.where, f"no column {theirs!r}", expected=", ".join(map(str, row.fields)))
-        cells = {name: row.fields.get(self._columns.get(name, name)) for name in COLUMNS}
-        return {name: value for name, value in cells.items() if not _empty(value)}
+    check_rows(rows, add)
+    if not examples:
+        raise InputError(where, "holds no row", expected="id, text, label")
+    return list(examples.values())
 
-    def _text_and_label(self, fields: Mapping[str, Any], where: str) -> tuple[str, str]:
-        expected = ", ".join(self._columns.get(name, name) for name in ("id", *NEEDED))
-        if missing := [self._columns.get(name, name) for name in NEEDED if name not in fields]:
-            raise InputError(where, f"no {', '.join(missing)}", expected=expected)
-        text, label = fields["text"], to_text(fields["label"])
-        if not isinstance(text, str):
-            raise InputError(where, f"`text` is {text!r}", expected="a text")
-        if label not in self._names:
-            raise InputError(where, f"unknown label {label!r}", expected=", ".join(self._names))
-        return text, label
 
-    def _name(self, target: str, text: str) -> str:
-        """Name a row without an id by its content, and by how many rows before it are the same."""
-        key = hashlib.sha256(f"{target}\n{text}".encode()).hexdigest()[:12]
-        return next(name for n in range(len(self._ids) + 1) if (name := f"{key}-{n}" if n else key) not in self._ids)
+def _check(row: Row, label_names: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
+    """Return what the cells of a row say, under our names; InputError where it is no labelled text."""
+    for theirs in columns.values():
+        if theirs not in row.fields:
+            raise InputError(row.where, f"no column {theirs!r}", expected=", ".join(map(str, row.fields)))
+    cells = {name: row.fields.get(columns.get(name, name)) for name in COLUMNS}
+    if missing := [columns.get(name, name) for name in NEEDED if _empty(cells[name])]:
+        expected = ", ".join(columns.get(name, name) for name in ("id", *NEEDED))
+        raise InputError(row.where, f"no {', '.join(missing)}", expected=expected)
+    if not isinstance(cells["text"], str):
+        raise InputError(row.where, f"`text` is {cells['text']!r}", expected="a text")
+    if to_text(cells["label"]) not in label_names:
+        raise InputError(row.where, f"unknown label {to_text(cells['label'])!r}", expected=", ".join(label_names))
+    said = {name: "" if _empty(cell) else " ".join(to_text(cell).split()) for name, cell in cells.items()}
+    said |= {"text": cells["text"], "label": to_text(cells["label"])}
+    try:
+        "".join(said.values()).encode()
+    except UnicodeEncodeError:
+        raise InputError(row.where, "holds half of a surrogate pair, which is no character") from None
+    return said
+
+
+def _name(target: str, text: str, known: Container[str]) -> str:
+    """Name a row without an id by its content, and by how many rows before it are the same."""
+    key = hashlib.sha256(f"{target}\n{text}".encode()).hexdigest()[:12]
+    return next(name for n in count() if (name := f"{key}-{n}" if n else key) not in known)
 
 
 def _empty(value: Any) -> bool:

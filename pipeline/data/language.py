@@ -31,13 +31,7 @@ def _detector() -> Any:
 
 
 def foreign_language(text: str, expected: str) -> str:
-    """Return the English name of the language of a text that is plainly not in the expected one, else nothing.
-
-    Args:
-        text: an article, or a sentence.
-        expected: the code of a language, as `en`; empty: any will do.
-
-    """
+    """Return the English name of a text's language if it is plainly not the expected one (`en`; empty: any)."""
     if not expected:
         return ""
     words = [match.group().lower() for match in islice(WORD.finditer(text), WORDS)]

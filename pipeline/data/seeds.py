@@ -16,7 +16,7 @@ from pipeline.data.files import write_whole
 from pipeline.data.formats import SUFFIXES, find_format
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.data.labelled import PARTS
-from pipeline.data.tables import read_rows
+from pipeline.data.tables import check_rows, read_rows
 from pipeline.errors import InputError, raise_problems
 
 INDEX = "index.csv"
@@ -57,29 +57,25 @@ def read_index(folder: Path, articles: Mapping[str, Article]) -> dict[str, dict[
     if not file.exists():
         raise InputError(file, "no such file", expected=",".join(INDEX_COLUMNS), then="run `stance split`")
     index: dict[str, dict[str, str]] = {}
-    problems = []
-    for row in read_rows(file):
-        if isinstance(row, Row) and tuple(row.fields) != INDEX_COLUMNS:
-            raise InputError(f"{file}:1", f"columns {', '.join(row.fields)}", expected=",".join(INDEX_COLUMNS))
-        if problem := _problem(row, index, articles, folder):
-            problems.append(problem)
-        elif isinstance(row, Row):
-            index[row.fields["article_id"]] = row.fields
-    raise_problems(problems)
+
+    def check(row: Row) -> None:
+        key, split = row.fields["article_id"], row.fields["split"]
+        if None in row.fields.values():
+            raise InputError(row.where, "fewer columns than the first line")
+        if key in index:
+            raise InputError(row.where, f"duplicate article_id {key}", then="remove one row")
+        if key not in articles:
+            raise InputError(row.where, f"no article {key!r} in {folder}", then="remove the row")
+        if split not in PARTS:
+            raise InputError(row.where, f"split {split!r}", expected=", ".join(PARTS))
+        index[key] = row.fields
+
+    rows = list(read_rows(file))
+    names = next((tuple(row.fields) for row in rows if isinstance(row, Row)), INDEX_COLUMNS)
+    if names != INDEX_COLUMNS:
+        raise InputError(f"{file}:1", f"columns {', '.join(names)}", expected=",".join(INDEX_COLUMNS))
+    check_rows(rows, check)
     return index
-
-
-def _problem(row: Row | Reject, index: Index, articles: Mapping[str, Article], folder: Path) -> str:
-    if isinstance(row, Reject):
-        return str(row)
-    key, split = row.fields["article_id"], row.fields["split"]
-    if None in row.fields.values():
-        return f"{row.where}: fewer columns than the first line"
-    if key in index:
-        return f"{row.where}: duplicate article_id {key}; remove one row"
-    if key not in articles:
-        return f"{row.where}: no article {key!r} in {folder}; remove the row"
-    return "" if split in PARTS else f"{row.where}: split {split!r}; expected {', '.join(PARTS)}"
 
 
 def is_own(origin: str, config: Config) -> bool:

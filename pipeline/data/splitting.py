@@ -43,8 +43,11 @@ def near_duplicates(texts: Mapping[str, str], threshold: float = 0.4) -> list[Du
     """
     sizes: dict[str, int] = {}
     holders: dict[str, list[str]] = defaultdict(list)
-    equal = [keys for words, keys in group_equal(texts).items() if words]
-    for key in (keys[0] for keys in equal):
+    equal: dict[str, list[str]] = defaultdict(list)  # by their words
+    for key, text in texts.items():
+        if words := normalize(text):
+            equal[words].append(key)
+    for key in (keys[0] for keys in equal.values()):
         own = shingles(texts[key])
         sizes[key] = len(own)
         for shingle in own:
@@ -53,21 +56,13 @@ def near_duplicates(texts: Mapping[str, str], threshold: float = 0.4) -> list[Du
     for keys in holders.values():
         if len(keys) <= BOILERPLATE:
             shared.update((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :])
-    pairs = [Duplicate(first, other, 1.0) for first, *others in equal for other in others]
+    pairs = [Duplicate(first, other, 1.0) for first, *others in equal.values() for other in others]
     pairs += [
         Duplicate(a, b, count / min(sizes[a], sizes[b]))
         for (a, b), count in shared.items()
         if count >= threshold * min(sizes[a], sizes[b])
     ]
     return sorted(pairs, key=lambda pair: (-pair.overlap, pair.first, pair.second))
-
-
-def group_equal(texts: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the keys of texts whose words are equal, by these words."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for key, text in texts.items():
-        groups[normalize(text)].append(key)
-    return groups
 
 
 def group(keys: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -109,7 +104,7 @@ def assign(
         shares: part -> share of the rows, adding up to 1.
         groups: article id -> group; a group is never divided.
         fixed: articles that have a part already; they keep it, and their group follows them.
-        random_state: breaks ties; the same inputs give the same parts.
+        random_state: breaks ties.
 
     """
     groups = groups or {}
@@ -140,13 +135,7 @@ def assign(
 
 
 def leaks(texts: Sequence[tuple[str, str, str]], threshold: float = 0.8) -> list[Duplicate]:
-    """Find sentences of different parts that say the same; of equal ones each is in a pair.
-
-    Args:
-        texts: (key, part, sentence); the pairs come back with their keys.
-        threshold: shared shingles of the shorter sentence, 0 to 1.
-
-    """
+    """Find sentences (key, part, text) of different parts that say the same; of equal ones each is in a pair."""
     equal: dict[tuple[str, str], list[str]] = defaultdict(list)  # by part and words; the first stands for the others
     for key, part, text in texts:
         equal[part, normalize(text)].append(key)

@@ -27,13 +27,7 @@ def on_topic(texts: Sequence[str], words: TopicWords, *, titled: bool = False) -
 
     A sentence that names the topic has; one that names another topic instead has not. One that names neither has where
     its text is about the topic or has just named it. A text that never names it has not, unless it is short: whoever
-    types a sentence or two knows what they are about.
-
-    Args:
-        texts: all sentences of a text, in order.
-        words: what names the topic, and what others.
-        titled: whether the first is its title.
-
+    types a sentence or two knows what they are about. Where a text is `titled`, the first sentence is its title.
     """
     texts = [text.lower() for text in texts]
     is_short = len(texts) - titled <= SHORT

@@ -171,4 +171,4 @@ def test_a_row_may_say_how_its_sentence_was_chosen(read):
 
 
 def test_what_a_row_says_beside_must_be_text(tmp_path, read):
-    assert "`codebook` is 3; expected a text" in refusal(read, ROW | {"codebook": 3})
+    assert "`codebook` is 3; expected a value of type str" in refusal(read, ROW | {"codebook": 3})

@@ -19,8 +19,8 @@ from pyarrow import parquet
 
 from pipeline.data.articles import Article, find_files, find_sources, read_articles, read_source
 from pipeline.data.formats import delimited, rows
-from pipeline.data.formats.encoding import decode
 from pipeline.data.formats.rows import Reject
+from pipeline.data.formats.text import decode
 from pipeline.data.tables import ByteCounter, read_rows
 from pipeline.errors import InputError
 

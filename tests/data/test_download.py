@@ -14,7 +14,7 @@ from test_corpora import BILL, FILES, LABELS, TALK
 from pipeline.config import Candidate, Config, Data
 from pipeline.data import corpora, download
 from pipeline.data.corpora import bring_texts, fetch_texts
-from pipeline.data.download import Download
+from pipeline.data.download import downloads
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 
@@ -176,7 +176,7 @@ def test_when_nobody_answers_the_others_are_not_asked_for(kitchen, config, monke
     monkeypatch.setattr(download, "TRIES", 1)
     kitchen.trouble["all"] = (500, 99)
     rows = [TALK | {"id": str(number), "path": f"{number}.txt"} for number in range(200)]
-    texts = fetch_texts(rows, Download(kitchen.host, Path("downloads")), lambda share, words: None)
+    texts = fetch_texts(rows, downloads(kitchen.host, Path("downloads")), lambda share, words: None)
     assert len(texts.failed) == 200 and kitchen.asked.total() < 50
 
 
@@ -212,7 +212,7 @@ def test_a_host_that_is_none_is_named(config, monkeypatch):
 def test_files_are_fetched_side_by_side_and_the_bar_moves(kitchen, config):
     shares = []
     rows = [TALK | {"id": str(number)} for number in range(3)] + [BILL]
-    fetch_texts(rows, Download(kitchen.host, Path("downloads")), lambda share, words: shares.append((share, words)))
+    fetch_texts(rows, downloads(kitchen.host, Path("downloads")), lambda share, words: shares.append((share, words)))
     assert shares == [(0.5, "real text: file 1 of 2"), (1.0, "real text: file 2 of 2")]
 
 

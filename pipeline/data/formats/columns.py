@@ -43,12 +43,7 @@ def _name(name: str) -> str:
 
 
 def to_rows(records: Iterable[tuple[str, Sequence[Any] | str]]) -> Iterator[Row | Reject]:
-    """Yield a row for each line of a table whose first line names the columns; blank lines are none.
-
-    Args:
-        records: where each line stands, and its cells or why it has none.
-
-    """
+    """Yield a row for each line (where it stands, its cells or why it has none); the first one names the columns."""
     lines = iter(records)
     where, first = next(lines, ("", ()))
     try:

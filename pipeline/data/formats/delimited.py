@@ -10,8 +10,8 @@ from typing import IO, Any
 
 from pipeline.data.formats import rows
 from pipeline.data.formats.columns import to_rows
-from pipeline.data.formats.encoding import find_encoding
 from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.formats.text import find_encoding
 
 SAMPLE = 1 << 20  # bytes that encoding and delimiter are found by
 

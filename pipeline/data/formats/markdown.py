@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from pipeline.data.formats.encoding import decode
 from pipeline.data.formats.rows import Reject, Row, read_document
+from pipeline.data.formats.text import decode
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from pipeline.data.formats.encoding import decode
 from pipeline.data.formats.rows import Reject, Row, read_document
+from pipeline.data.formats.text import decode
 
 # Where a page says in which encoding it is written; browsers look at its first bytes too.
 DECLARED = re.compile(

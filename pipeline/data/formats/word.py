@@ -9,8 +9,7 @@ from io import BytesIO
 from typing import IO
 from zipfile import BadZipFile, ZipFile
 
-from pipeline.data.formats.archive import check_size
-from pipeline.data.formats.rows import Reject, Row, read_document
+from pipeline.data.formats.rows import Reject, Row, check_size, read_document
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 WORDS = {f"{W}t": None, f"{W}tab": " ", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-"}

@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Iterator
 from typing import IO, Any
 
-from pipeline.data.formats.archive import check_size
 from pipeline.data.formats.columns import to_rows
-from pipeline.data.formats.rows import Reject, Row
+from pipeline.data.formats.rows import Reject, Row, check_size
 
 
 def read(stream: IO[bytes], where: str) -> Iterator[Row | Reject]:
