@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,38 +35,20 @@ class Bar:
     def __init__(self, console: Console | None = None) -> None:
         """Write to standard error, so that results on standard output stay clean."""
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import Progress, TimeElapsedColumn
 
-        self._console = console or Console(stderr=True)
-        self._plain = not self._console.is_terminal
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=self._plain,
-            transient=True,
-        )
+        console = console or Console(stderr=True)
+        self._plain, self._last = not console.is_terminal, 0.0
+        columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, disable=self._plain, transient=True)
         self._task = self._progress.add_task("", total=None)
-        self._last = 0.0
 
     def __enter__(self) -> Bar:
         """Show the bar."""
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Take the bar away."""
         self._progress.stop()
 

@@ -49,9 +49,8 @@ def predict(
     if ray_address and engine == "local":
         raise InputError("--ray-address", "is for --engine ray")
     options: dict[str, Any] = {"unit": unit, "restart": restart, "abstain": abstain, "exact": exact}
+    options["show_dropped"] = show_dropped
     if engine == "ray":
-        if show_dropped:
-            raise InputError("--show-dropped", "is for --engine local")
         from pipeline.prediction import distributed
 
         with stoppable("nothing is kept; the same command begins anew"):
@@ -69,7 +68,7 @@ def predict(
             counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
             bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
 
-        summary = label(inputs, output, load_bundle(model), on_progress=show, show_dropped=show_dropped, **options)
+        summary = label(inputs, output, load_bundle(model), on_progress=show, **options)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     show_batch(summary, output)

@@ -21,17 +21,20 @@ from pipeline.data.tables import ByteCounter
 from pipeline.errors import InputError, InputErrors
 from pipeline.prediction.forms import SUFFIXES
 from pipeline.prediction.journal import Journal
-from pipeline.prediction.reading import NO_TARGET, Chunk, Cursor, Needs, Prefetcher, fingerprint_inputs, read_chunks
+from pipeline.prediction.reading import (
+    NO_TARGET,
+    Chunk,
+    Cursor,
+    Needs,
+    Notes,
+    fingerprint_inputs,
+    read_ahead,
+    read_chunks,
+)
 from pipeline.scoring.abstention import UNCERTAIN
 
 CHUNK = 2048  # sentences that are scored and committed together
 LONGEST = 5000  # characters of a sentence that are scored: no sentence is longer, a broken file may be
-META = ("title", "date", "outlet")
-# Of a summary: what the journal keeps.
-COUNTS = (
-    *("articles", "sentences", "off_topic", "rejects", "labels", "unknown"),
-    *("dropped", "undated", "unclear", "reasons"),
-)
 SHOWN = 3  # first reasons, and dates that are not clear
 
 
@@ -41,10 +44,10 @@ class Summary:
 
     articles: int = 0
     sentences: int = 0
-    off_topic: int = 0  # of the sentences; their labels are not counted
+    off_topic: int = 0  # of the sentences
     rejects: int = 0
     seconds: float = 0.0  # of this run
-    labels: dict[str, int] | None = None  # of the others
+    labels: dict[str, int] = field(default_factory=dict)  # rows by label, those that are off topic apart
     unknown: dict[str, int] = field(default_factory=dict)  # rows by targets that the model has not learned
     dropped: dict[str, int] = field(default_factory=dict)  # lines that are no sentences, by what they are
     undated: int = 0  # articles whose date may be two, or is none
@@ -54,12 +57,26 @@ class Summary:
     resumed: int = 0  # sentences that an earlier run had done
     share: float | None = None  # of the bytes to be read, None: unknown
 
+    def add_notes(self, notes: Notes) -> None:
+        """Count what is said of articles beside their sentences."""
+        self.rejects += len(notes.rejects)
+        self.reasons = [*self.reasons, *map(str, notes.rejects)][:SHOWN]
+        self.undated += len(notes.unclear)
+        self.unclear = list(dict.fromkeys([*self.unclear, *notes.unclear]))[:SHOWN]
+        for line in notes.dropped:
+            self.dropped[line["kind"]] = self.dropped.get(line["kind"], 0) + 1
+
+    def add_target(self, target: str, rows: int, known: tuple[str, ...]) -> None:
+        """Count rows of a target that is not among those of the model, where it has some."""
+        target = " ".join(target.split())
+        if known and target not in known:
+            self.unknown[target] = self.unknown.get(target, 0) + rows
+
     def check(self, output: Path) -> None:
         """Raise InputErrors with the first reasons where nothing could be read; there are no new rows then."""
         if not self.sentences:
-            raise InputErrors(
-                ["\n".join([f"{output}: nothing could be read; {self.rejected} says why", *self.reasons])]
-            )
+            lines = [f"{output}: nothing could be read; {self.rejected} says why", *self.reasons]
+            raise InputErrors(["\n".join(lines)])
 
     @property
     def rate(self) -> float:
@@ -94,15 +111,15 @@ def predict(
         output: a `.jsonl`, `.csv`, `.xlsx` or `.parquet` file.
         bundle: the model.
         unit: `article` (cut into sentences) or `sentence` (each row is one already).
-        on_progress: called after each chunk with how far the batch is.
+        on_progress: called after each chunk.
         restart: begin anew, whatever an earlier call has done.
         abstain: label `uncertain` what is less sure than the threshold in the model's manifest.
         exact: the whole model scores every sentence, whatever its first stage would say.
         show_dropped: a file for the lines that are no sentences of an article's own, one JSON object each.
 
     """
-    least = bundle.least_confidence() if abstain else None
     begin, rejected, inputs = time.perf_counter(), rejected_file(output), list(inputs)
+    least = bundle.least_confidence() if abstain else None
     _check(inputs, output, show_dropped)
     own = {os.path.realpath(file) for file in (output, rejected, show_dropped) if file}
     inputs_digest, total = fingerprint_inputs(find_sources(inputs, own))
@@ -110,13 +127,16 @@ def predict(
     batch |= {"unit": unit, "abstain": least, "exact": exact, "chunk": CHUNK}
     with closing(Journal(output, columns_of(bundle), batch, restart)) as journal:
         cursor = Cursor(*journal.state.get("cursor", ()))
-        nothing = {"labels": dict.fromkeys(possible_labels(bundle, least), 0)}
-        summary = Summary(**journal.state.get("summary", nothing))
+        summary = Summary(**journal.state.get("summary", {"labels": no_labels(bundle, abstain)}))
         summary.resumed = summary.sentences
         sources, needs = find_sources(inputs, own), needs_of(bundle)
-        with Prefetcher(read_chunks(sources, unit, CHUNK, cursor, journal.ids(), ByteCounter(), needs)) as chunks:
+        with read_ahead(read_chunks(sources, unit, CHUNK, cursor, journal.ids(), ByteCounter(), needs)) as chunks:
             for chunk in chunks:
-                rows = _commit(chunk, bundle, least, exact, summary, journal)
+                if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
+                    bundle.read("")  # refused in one line: not one row has what the model wants
+                rows = score(chunk, bundle, least or 0.0, exact=exact)
+                _count(summary, chunk, rows, bundle.targets)
+                journal.commit(chunk, rows, summary=vars(summary))
                 summary.seconds = time.perf_counter() - begin
                 summary.share = min(chunk.read / total, 1.0) if total else None
                 if rows:
@@ -130,18 +150,6 @@ def predict(
 def rejected_file(output: Path) -> Path:
     """Return where stands what could not be read."""
     return output.with_name(f"{output.name}.rejected.jsonl")
-
-
-def _commit(
-    chunk: Chunk, bundle: Bundle, least: float | None, exact: bool, summary: Summary, journal: Journal
-) -> list[dict[str, Any]]:
-    """Score a chunk, count it and write it to the journal; return its rows."""
-    if not chunk.sentences and not summary.sentences and NO_TARGET in (reject.why for reject in chunk.rejects):
-        bundle.read("")  # refused in one line: not one row has what the model wants
-    rows = score(chunk, bundle, least or 0.0, exact=exact)
-    _count(summary, chunk, rows, bundle.targets)
-    journal.commit(chunk, rows, summary={name: getattr(summary, name) for name in COUNTS})
-    return rows
 
 
 def digest_program(bundle: Bundle) -> str:
@@ -158,12 +166,13 @@ def columns_of(bundle: Bundle) -> list[str]:
     """Return the columns of a row."""
     names = ["article_id", "sentence_index", "start", "end", "text", *bundle.columns, "is_title"]
     names += ["on_topic"] if bundle.manifest.topic_words else []
-    return [*names, *_meta(bundle), *(["stage"] if bundle.stages else [])]
+    names += ["title", "date", "outlet", *(["target"] if bundle.targets else [])]
+    return [*names, "stage"] if bundle.stages else names
 
 
-def possible_labels(bundle: Bundle, least: float | None) -> tuple[str, ...]:
-    """Return what may stand in the column `label`."""
-    return bundle.label_names if least is None else (*bundle.label_names, UNCERTAIN)
+def no_labels(bundle: Bundle, abstain: bool) -> dict[str, int]:
+    """Return a count of 0 for all that may stand in the column `label`."""
+    return dict.fromkeys([*bundle.label_names, *([UNCERTAIN] if abstain else [])], 0)
 
 
 def _check(inputs: list[str | Path], output: Path, show_dropped: Path | None) -> None:
@@ -179,11 +188,6 @@ def _check(inputs: list[str | Path], output: Path, show_dropped: Path | None) ->
         raise InputError("-", "stands twice", expected="standard input once")
 
 
-def _meta(bundle: Bundle) -> tuple[str, ...]:
-    """Return what rows carry over from their article."""
-    return (*META, "target") if bundle.targets else META
-
-
 def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[dict[str, Any]]:
     """Score the sentences of a chunk, identical ones once, and return their rows."""
     texts = [bundle.read(sentence.text[:LONGEST], article.target) for article, sentence in chunk.sentences]
@@ -192,38 +196,24 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
         return []
     probabilities, stages = bundle.predict_in_stages(unique, exact=exact)
     answers = dict(zip(unique, zip(bundle.describe(probabilities), stages, strict=True), strict=True))
-    rows = []
+    columns, rows = columns_of(bundle), []
     for (article, sentence), text in zip(chunk.sentences, texts, strict=True):
         answer, stage = answers[text]
-        row: dict[str, Any] = {"article_id": article.id, "sentence_index": sentence.index}
-        row |= {"start": sentence.start, "end": sentence.end, "text": sentence.text, **answer}
-        if row["confidence"] < least:
-            row["label"] = UNCERTAIN
-        row["is_title"] = sentence.is_title
-        if bundle.manifest.topic_words:
-            row["on_topic"] = sentence.on_topic
-        row |= {name: getattr(article, name) for name in _meta(bundle) if getattr(article, name)}
-        if bundle.stages:
-            row["stage"] = stage
-        rows.append(row)
+        known = {**vars(article), **vars(sentence), **answer, "stage": stage}
+        known |= {"article_id": article.id, "sentence_index": sentence.index}
+        if known["confidence"] < least:
+            known["label"] = UNCERTAIN
+        rows.append({name: known[name] for name in columns if known[name] != ""})
     return rows
 
 
 def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: tuple[str, ...]) -> None:
-    assert summary.labels is not None
     summary.articles += len(chunk.ids)
     summary.sentences += len(rows)
-    summary.rejects += len(chunk.rejects)
-    summary.reasons = (summary.reasons + list(map(str, chunk.rejects[:SHOWN])))[:SHOWN]
-    summary.undated += len(chunk.unclear)
-    summary.unclear = list(dict.fromkeys([*summary.unclear, *chunk.unclear]))[:SHOWN]
-    for _, line in chunk.dropped:
-        summary.dropped[line.kind] = summary.dropped.get(line.kind, 0) + 1
+    summary.add_notes(chunk)
     for row in rows:
         if row.get("on_topic", True):
             summary.labels[row["label"]] += 1
         else:
             summary.off_topic += 1
-        target = " ".join(row.get("target", "").split())
-        if targets and target not in targets:
-            summary.unknown[target] = summary.unknown.get(target, 0) + 1
+        summary.add_target(row.get("target", ""), 1, targets)

@@ -22,9 +22,10 @@ from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.onnx import providers
 from pipeline.data.articles import find_sources
 from pipeline.errors import InputError
-from pipeline.prediction import CHUNK, Summary, columns_of, needs_of, possible_labels, rejected_file
-from pipeline.prediction.forms import SUFFIXES, schema
-from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
+from pipeline.prediction import CHUNK, Summary, columns_of, needs_of, no_labels, rejected_file
+from pipeline.prediction.forms import SUFFIXES, encode, schema
+from pipeline.prediction.journal import lock_folder, publish_list
+from pipeline.prediction.workers import Scorer, describe, read_ids, read_notes, read_sentences
 
 BLOCK = 2 << 20  # bytes of sentences that a scorer is given at a time: a minute of one core
 PART = 500_000  # rows of a file of the output, at least
@@ -43,6 +44,7 @@ def predict(
     restart: bool = False,
     abstain: bool = False,
     exact: bool = False,
+    show_dropped: Path | None = None,
 ) -> Summary:
     """Label every sentence of files and folders, one row each, as a folder of parquet files.
 
@@ -52,9 +54,9 @@ def predict(
     """
     begin = time.perf_counter()
     inputs, output, model = list(inputs), output.absolute(), model.absolute()
-    _check(inputs, output, restart)
+    _check(inputs, output, show_dropped, restart)
     bundle = load_bundle(model)
-    least, needs = bundle.least_confidence() if abstain else None, needs_of(bundle)
+    least, needs = bundle.least_confidence() if abstain else 0.0, needs_of(bundle)
     sources = list(find_sources(Path(entry).absolute() for entry in inputs))
     with _cluster(address) as ray, _unfinished(output) as folder:
         ray.data.DataContext.get_current().target_max_block_size = BLOCK
@@ -64,24 +66,25 @@ def predict(
         cpus = max(1, int(ray.cluster_resources()["CPU"]))
         ids = partial(read_ids, unit=unit, needs=needs._replace(topic_words=None))
         first = _repeated(read(ids), min(4 * cpus, 200)) if len(sources) > 1 else {}
-        sentences = read(partial(read_sentences, unit=unit, first=first, rejects=folder / "rejects", needs=needs))
-        given = (model, bundle.digest, least or 0.0, exact)
-        rows = sentences.map_batches(
-            Scorer, fn_constructor_args=given, batch_size=CHUNK, batch_format="pyarrow", **_scorers(ray, cpus)
-        )
+        sentences = read(partial(read_sentences, unit=unit, first=first, folder=folder / "notes", needs=needs))
+        scorers = _scorers(ray, cpus) | {"fn_constructor_args": (model, bundle.digest, least, exact)}
+        rows = sentences.map_batches(Scorer, batch_size=CHUNK, batch_format="pyarrow", **scorers)
         rows.write_parquet(str(folder / "rows"), min_rows_per_file=PART, ray_remote_args=task)
-        summary = _finish(folder, output, bundle, least)
+        summary = Summary(labels=no_labels(bundle, abstain))
+        _count(folder / "rows", summary, bundle)
+        _finish(folder, output, summary, show_dropped)
     summary.seconds = time.perf_counter() - begin
     return summary
 
 
-def _check(inputs: Sequence[str | Path], output: Path, restart: bool) -> None:
+def _check(inputs: Sequence[str | Path], output: Path, show_dropped: Path | None, restart: bool) -> None:
     if any(str(entry) == "-" for entry in inputs):
         raise InputError("-", "many machines cannot read standard input", expected="files or folders")
     if output.name.endswith(SUFFIXES):
         raise InputError(output, "names a file", expected="the name of a folder, as --engine ray writes many files")
-    if any(Path(entry).resolve() in (output.resolve(), *output.resolve().parents) for entry in inputs):
-        raise InputError(output, "lies in an input", then="choose another --output")
+    for file, option in ((output, "--output"), (show_dropped, "--show-dropped")):
+        if file and any(Path(entry).resolve() in (file.resolve(), *file.resolve().parents) for entry in inputs):
+            raise InputError(file, "lies in an input", then=f"choose another {option}")
     if output.exists() and not restart:
         raise InputError(output, "is there already", expected="a name that is free", then="--restart replaces it")
     if output.exists() and not (output.is_dir() and all(file.suffix == ".parquet" for file in output.iterdir())):
@@ -128,20 +131,9 @@ def _cluster(address: str | None) -> Iterator[Any]:
 @contextmanager
 def _unfinished(output: Path) -> Iterator[Path]:
     """Open the hidden folder that holds a batch while it runs; nothing is left of it."""
-    from filelock import FileLock, Timeout
-
-    folder = output.with_name(f".{output.name}.partial")
+    folder, lock = lock_folder(output)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
-    except OSError as error:
-        expected = "a place that can be written to"
-        raise InputError(output, error.strerror or str(error), expected=expected) from None
-    try:
-        for name in ("rows", "rejects"):
+        for name in ("rows", "notes"):
             shutil.rmtree(folder / name, ignore_errors=True)
             (folder / name).mkdir()
         yield folder
@@ -167,36 +159,37 @@ def _repeated(ids: Any, partitions: int) -> dict[str, int]:
     return {row["id"]: row["first"] for row in found.filter(expr=col("files") > 1).iter_rows()}
 
 
-def _finish(folder: Path, output: Path, bundle: Bundle, least: float | None) -> Summary:
-    """Count, and put rejects and rows in their places, the rows last."""
+def _count(rows: Path, summary: Summary, bundle: Bundle) -> None:
+    """Count rows; where there is none, write a file of none."""
     from pyarrow import compute, dataset, parquet
 
-    rows, kinds = folder / "rows", schema(columns_of(bundle))
+    kinds = schema(columns_of(bundle))
     if not any(rows.iterdir()):
         parquet.write_table(kinds.empty_table(), rows / "none.parquet")
-    labels = dict.fromkeys(possible_labels(bundle, least), 0)
-    summary = Summary(labels=labels)
-    counted = [name for name in ("label", "sentence_index", "on_topic") if name in kinds.names]
+    counted = [name for name in ("label", "sentence_index", "on_topic", "target") if name in kinds.names]
     for batch in dataset.dataset(rows, kinds).to_batches(columns=counted):
         summary.sentences += batch.num_rows
         summary.articles += compute.sum(compute.equal(batch["sentence_index"], 0)).as_py() or 0
+        for found in batch["target"].value_counts().to_pylist() if "target" in counted else ():
+            summary.add_target(found["values"], found["counts"], bundle.targets)
         if "on_topic" in counted:
             summary.off_topic += batch["on_topic"].false_count
             batch = batch.filter(batch["on_topic"])
         for found in batch["label"].value_counts().to_pylist():
-            labels[found["values"]] += found["counts"]
-    rejected = rejected_file(output)
-    with (folder / "rejected").open("wb") as stream:
-        for part in sorted((folder / "rejects").glob("*.jsonl")):
-            lines = part.read_bytes()
-            stream.write(lines)
-            summary.rejects += lines.count(b"\n")
-    if summary.rejects:
-        (folder / "rejected").replace(rejected)
-        summary.rejected = rejected
-    else:
-        rejected.unlink(missing_ok=True)
+            summary.labels[found["values"]] += found["counts"]
+
+
+def _finish(folder: Path, output: Path, summary: Summary, show_dropped: Path | None) -> None:
+    """Count the notes on files, and put these and the rows in their places, the rows last."""
+    rejects, dropped = folder / "rejects.jsonl", folder / "dropped.jsonl"
+    with rejects.open("wb") as first, dropped.open("wb") as second:
+        for notes in read_notes(folder / "notes"):
+            summary.add_notes(notes)
+            first.write(encode(map(vars, notes.rejects), rejects.name, ()))
+            second.write(encode(notes.dropped, dropped.name, ()))
+    summary.rejected = rejected_file(output) if summary.rejects else None
+    publish_list(rejects, rejected_file(output))
+    publish_list(dropped, show_dropped)
     if output.exists():
         output.rename(folder / "old")
-    rows.rename(output)
-    return summary
+    (folder / "rows").rename(output)

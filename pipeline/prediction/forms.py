@@ -16,39 +16,27 @@ SUFFIXES = (".jsonl", ".csv", ".xlsx", ".parquet")
 DIGITS = 4  # of numbers in tables that people open
 MOST_ROWS, MOST_CHARACTERS = 1_000_000, 32_767  # of a sheet and of a cell of Excel
 WIDTHS = {"text": 80, "title": 40, "article_id": 24, "label": 16}
-KINDS = {
-    "sentence_index": "int64",
-    "start": "int64",
-    "end": "int64",
-    "confidence": "float64",
-    "is_title": "bool",
-    "on_topic": "bool",
-}
+KINDS = dict.fromkeys(("sentence_index", "start", "end"), "int64") | dict.fromkeys(("is_title", "on_topic"), "bool")
+KINDS["confidence"] = "float64"
 
 
 def header(name: str, columns: Sequence[str]) -> bytes:
     """Return what stands before the first row of a file of this name."""
     # With a byte order mark, or a spreadsheet takes curly quotes for letters.
-    return "\ufeff".encode() + _csv([], columns, head=True) if name.endswith(".csv") else b""
+    return f"\ufeff{','.join(columns)}\r\n".encode() if name.endswith(".csv") else b""
 
 
 def encode(rows: Iterable[dict[str, Any]], name: str, columns: Sequence[str]) -> bytes:
     """Return rows as a file of this name holds them; for those in CONVERTED, as JSON lines that these take."""
     if name.endswith(".csv"):
-        return _csv(rows, columns)
+        text = io.StringIO(newline="")
+        # Lines end as RFC 4180 has it: with "\n" alone, the writer leaves a "\r" in a text unquoted.
+        writer = csv.DictWriter(text, columns, lineterminator="\r\n")
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        return text.getvalue().encode()
     # A file name may hold bytes that are no UTF-8; the reject that names it must still be written.
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return lines.encode("utf-8", "backslashreplace")
-
-
-def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str], head: bool = False) -> bytes:
-    text = io.StringIO(newline="")
-    # Lines end as RFC 4180 has it: with "\n" alone, the writer leaves a "\r" in a text unquoted.
-    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
-    if head:
-        writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:

@@ -13,12 +13,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 from pipeline.prediction.forms import CONVERTED, encode, header
 from pipeline.prediction.reading import Chunk
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 FILES = ("rows", "rejects", "dropped", "ids")
 # What a batch is, and how one that differs is called.
@@ -33,6 +36,36 @@ IDENTITY = {
 }
 
 
+def cannot_write(output: Path, error: OSError, then: str = "") -> InputError:
+    """Say in one line what keeps an output from being written."""
+    return InputError(output, error.strerror or str(error), expected="a place that can be written to", then=then)
+
+
+def lock_folder(output: Path) -> tuple[Path, FileLock]:
+    """Return the hidden folder of an unfinished output, and its lock; InputError if another process holds that."""
+    from filelock import FileLock, Timeout
+
+    folder = output.with_name(f".{output.name}.partial")
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(output, error) from None
+    return folder, lock
+
+
+def publish_list(lines: Path, target: Path | None) -> None:
+    """Copy a list to its place, if it has one; where it is empty, an earlier one goes."""
+    if target and lines.stat().st_size:
+        with write_whole(target) as new:
+            shutil.copyfile(lines, new)
+    elif target:
+        target.unlink(missing_ok=True)
+
+
 class Journal:
     """Opened by one process at a time; what is committed outlives it."""
 
@@ -41,24 +74,16 @@ class Journal:
 
         A batch is known by the names in IDENTITY; `restart` throws away what is there.
         """
-        from filelock import FileLock, Timeout
-
         self._output, self._columns, self._batch = output, columns, batch
-        self.folder = output.with_name(f".{output.name}.partial")
-        self._state_file = self.folder / "state"
         self.state: dict[str, Any] = {}  # of the last commit
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / "lock", timeout=0)
-            try:
-                self._lock.acquire()
-            except Timeout:
-                raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
-            try:
+        self.folder, self._lock = lock_folder(output)
+        self._state_file = self.folder / "state"
+        try:
+            with self._writing():
                 self._open(restart)
-            except BaseException:
-                self.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, restart: bool) -> None:
         """Take up the state of the last commit, and cut off what stands beyond it."""
@@ -77,8 +102,7 @@ class Journal:
             yield
         except OSError as error:
             then = "then the same command goes on from there" if self._state_file.exists() else ""
-            what, expected = error.strerror or str(error), "a place that can be written to"
-            raise InputError(self._output, what, expected=expected, then=then) from None
+            raise cannot_write(self._output, error, then) from None
 
     def _read_state(self) -> dict[str, Any]:
         """Return the state of the last commit, {} if there is none."""
@@ -107,12 +131,11 @@ class Journal:
 
     def commit(self, chunk: Chunk, rows: Sequence[dict[str, Any]], **progress: Any) -> None:
         """Append what came of a chunk, and then replace the state: all of it counts from now on, or nothing."""
-        dropped = [{"article_id": key, **vars(line)} for key, line in chunk.dropped]
         with self._writing():
             head = b"" if self.state else header(self._output.name, self._columns)
             self._append("rows", head + encode(rows, self._output.name, self._columns))
             self._append("rejects", encode(map(vars, chunk.rejects), "rejects.jsonl", ("where", "why")))
-            self._append("dropped", encode(dropped, "dropped.jsonl", ()))
+            self._append("dropped", encode(chunk.dropped, "dropped.jsonl", ()))
             self._append("ids", "".join(json.dumps(key) + "\n" for key in chunk.ids).encode())
             self.state = {"batch": self._batch, "lengths": self._lengths, "cursor": chunk.cursor, **progress}
             with write_whole(self._state_file) as new:
@@ -129,20 +152,12 @@ class Journal:
     def finish(self, rejected: Path, dropped: Path | None, *, has_rows: bool) -> None:
         """Put rejects, dropped lines and rows in their places, the rows last, and take the journal away.
 
-        Args:
-            rejected: where what could not be read is listed, if there is such.
-            dropped: where lines that are no sentences are listed, None for nowhere.
-            has_rows: whether there is a row; else the output stays as it was.
-
+        Without a row the output stays as it was.
         """
         rows, copy = self.folder / "rows", self.folder / "copy"
         with self._writing():
-            for name, target in (("rejects", rejected), ("dropped", dropped)):
-                if target and self._lengths[name]:
-                    with write_whole(target) as new:
-                        shutil.copyfile(self.folder / name, new)
-                elif target:
-                    target.unlink(missing_ok=True)
+            publish_list(self.folder / "rejects", rejected)
+            publish_list(self.folder / "dropped", dropped)
             if not has_rows:
                 rows.unlink(missing_ok=True)
             elif convert := CONVERTED.get(self._output.suffix.lower()):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from queue import Full, Queue
-from threading import Event, Thread
-from typing import Generic, NamedTuple, TypeVar
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.config import TopicWords
 from pipeline.data.articles import Article, Source, read_source
@@ -19,7 +20,6 @@ from pipeline.data.topic import on_topic
 from pipeline.errors import InputError
 
 T = TypeVar("T")
-Cut = tuple[list[Sentence], list[Dropped]]
 NO_TARGET = "no `target`, which this model reads with each text"
 
 
@@ -41,21 +41,34 @@ class Cursor(NamedTuple):
 
 
 @dataclass
-class Chunk:
+class Notes:
+    """What is said of articles beside their sentences."""
+
+    rejects: list[Reject] = field(default_factory=list)
+    dropped: list[dict[str, Any]] = field(default_factory=list)  # lines that are no sentences, each with its article
+    unclear: list[str] = field(default_factory=list)  # dates, if no day is sure
+
+    def add(self, other: Notes) -> None:
+        """Take in what another one holds."""
+        self.rejects += other.rejects
+        self.dropped += other.dropped
+        self.unclear += other.unclear
+
+
+@dataclass
+class Chunk(Notes):
     """What is scored and committed together. Its borders depend on the inputs alone."""
 
     sentences: list[tuple[Article, Sentence]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)  # keys of the articles that begin here
-    rejects: list[Reject] = field(default_factory=list)
-    dropped: list[tuple[str, Dropped]] = field(default_factory=list)  # article, and a line of it that is no sentence
-    unclear: list[str] = field(default_factory=list)  # dates of the articles that begin here, if no day is sure
     cursor: Cursor = Cursor()  # behind it
     read: int = 0  # bytes
 
-    def begin(self, article: Article, dropped: Iterable[Dropped]) -> None:
+    def begin(self, cut: _Cut) -> None:
         """Add what is said once of an article."""
+        article = cut.article
         self.ids.append(article.key)
-        self.dropped += [(article.id, line) for line in dropped]
+        self.dropped += [{"article_id": article.id, **vars(line)} for line in cut.dropped]
         self.unclear += [article.unclear_date] if article.unclear_date else []
 
     def ended(self, cursor: Cursor, meter: ByteCounter) -> Chunk:
@@ -84,25 +97,11 @@ def _size_and_date(source: Source) -> tuple[int, int]:
 
 
 def read_chunks(
-    sources: Iterable[Source],
-    unit: str,
-    size: int,
-    begin: Cursor,
-    seen: set[str],
-    meter: ByteCounter,
-    needs: Needs,
+    sources: Iterable[Source], unit: str, size: int, begin: Cursor, seen: set[str], meter: ByteCounter, needs: Needs
 ) -> Iterator[Chunk]:
     """Yield chunks of `size` sentences from a cursor on; the last one may hold fewer, or none.
 
-    Args:
-        sources: what to read.
-        unit: `article` (cut into sentences) or `sentence` (each row is one already).
-        size: sentences, or articles and rejects, that fill a chunk.
-        begin: where an earlier chunk ended.
-        seen: keys of the articles before it; grows.
-        meter: counts the bytes that were read.
-        needs: of the model.
-
+    As many articles and rejects fill a chunk too. `seen` has the keys of the articles before the cursor, and grows.
     """
     chunk = Chunk(cursor=begin)
     for number, source in enumerate(sources):
@@ -110,34 +109,26 @@ def read_chunks(
             meter.read += _size_and_date(source)[0]
             continue
         here = begin if number == begin.source else Cursor(number)
-        for item, (sentences, dropped), cursor in _cut_source(source, meter, here, unit, seen, needs):
-            if isinstance(item, Reject):
-                chunk.rejects.append(item)
-            elif not cursor.sentence:
-                chunk.begin(item, dropped)
-            for index in range(cursor.sentence, len(sentences)):
-                assert isinstance(item, Article)
-                chunk.sentences.append((item, sentences[index]))
-                if len(chunk.sentences) == size:
-                    yield chunk.ended(cursor._replace(sentence=index + 1), meter)
-                    chunk = Chunk()
+        for item, digest in _remaining(source, meter, here):
+            here = here._replace(seen=digest)
+            cut = _cut(item, unit, () if here.sentence else seen, needs)
+            if isinstance(cut, Reject):
+                chunk.rejects.append(cut)
+            else:
+                seen.add(cut.article.key)
+                if not here.sentence:
+                    chunk.begin(cut)
+                for sentence in cut.sentences[here.sentence :]:
+                    chunk.sentences.append((cut.article, sentence))
+                    if len(chunk.sentences) == size:
+                        yield chunk.ended(here._replace(sentence=sentence.index + 1), meter)
+                        chunk = Chunk()
+            here = here._replace(article=here.article + 1, sentence=0)
             if len(chunk.rejects) + len(chunk.ids) >= size:
-                yield chunk.ended(cursor._replace(article=cursor.article + 1, sentence=0), meter)
+                yield chunk.ended(here, meter)
                 chunk = Chunk()
         chunk.cursor = Cursor(number + 1)
     yield chunk.ended(chunk.cursor, meter)
-
-
-def _cut_source(
-    source: Source, meter: ByteCounter, begin: Cursor, unit: str, seen: set[str], needs: Needs
-) -> Iterator[tuple[Article | Reject, Cut, Cursor]]:
-    """Yield the articles of a source from a cursor on, what they were cut into, and where to begin in it."""
-    for position, (found, digest) in enumerate(_remaining(source, meter, begin), begin.article):
-        first = begin.sentence if position == begin.article else 0
-        item, cut = _cut(found, unit, seen if not first else (), needs)
-        if isinstance(item, Article):
-            seen.add(item.key)
-        yield item, cut, Cursor(begin.source, position, first, digest)
 
 
 def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:
@@ -165,26 +156,31 @@ def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tu
         check("" if position < begin.article or begin.sentence else after)
 
 
-def _cut(found: Article | Reject, unit: str, seen: Collection[str], needs: Needs) -> tuple[Article | Reject, Cut]:
-    """Return an article without its text, and what it was cut into; or why there are no sentences."""
+class _Cut(NamedTuple):
+    """An article without its text, and what it was cut into."""
+
+    article: Article
+    sentences: list[Sentence]
+    dropped: list[Dropped]
+
+
+def _cut(found: Article | Reject, unit: str, seen: Collection[str], needs: Needs) -> _Cut | Reject:
+    """Cut an article, or return why there are no sentences."""
     if isinstance(found, Reject):
-        return found, ([], [])
+        return found
     if not needs.targets:
         found = replace(found, target="")
     elif not found.target.strip():
-        return Reject(found.id, NO_TARGET), ([], [])
+        return Reject(found.id, NO_TARGET)
     if found.key in seen:
-        return Reject(found.id, "a second article with this id; expected unique ids"), ([], [])
+        return Reject(found.id, "a second article with this id; expected unique ids")
     if reject := refuse_language(found, needs):
-        return reject, ([], [])
-    sentences, dropped = (
-        ([Sentence(0, 0, len(found.text), found.text)], [])
-        if unit == "sentence"
-        else read_prose(found.text, found.title)
-    )
+        return reject
+    whole = Sentence(0, 0, len(found.text), found.text)
+    sentences, dropped = ([whole], []) if unit == "sentence" else read_prose(found.text, found.title)
     if not sentences:
-        return Reject(found.id, "the article holds no sentence"), ([], [])
-    return replace(found, text=""), (mark_topic(sentences, found.title, needs.topic_words), dropped)
+        return Reject(found.id, "the article holds no sentence")
+    return _Cut(replace(found, text=""), mark_topic(sentences, found.title, needs.topic_words), dropped)
 
 
 def refuse_language(article: Article, needs: Needs) -> Reject | None:
@@ -203,50 +199,40 @@ def mark_topic(sentences: list[Sentence], title: str, words: TopicWords | None) 
     return [replace(sentence, on_topic=mark) for sentence, mark in zip(sentences, marks, strict=True)]
 
 
-class Prefetcher(Generic[T]):
-    """An iterator that is run in a thread, a few items ahead; its error is raised where items are taken."""
+@contextmanager
+def read_ahead(items: Iterable[T], most: int = 2) -> Iterator[Iterator[T]]:
+    """Run an iterator in a thread, `most` items ahead; its error is raised where items are taken."""
+    queue: SimpleQueue[tuple[list[T], BaseException | None]] = SimpleQueue()
+    room, stopped = Semaphore(most), Event()
 
-    def __init__(self, items: Iterator[T], most: int = 2) -> None:
-        """Take what yields items, and how many may wait."""
-        self._items, self._stop = items, Event()
-        self._queue: Queue[tuple[list[T], BaseException | None]] = Queue(most)
-        # A daemon, because it may be waiting for standard input for ever.
-        self._thread = Thread(target=self._work, name="reading", daemon=True)
-
-    def __enter__(self) -> Iterator[T]:
-        """Begin to run ahead."""
-        self._thread.start()
-        return self._take()
-
-    def __exit__(self, *error: object) -> None:
-        """Stop after the item at hand."""
-        self._stop.set()
-        self._thread.join(1.0)
-
-    def _take(self) -> Iterator[T]:
-        while True:
-            items, error = self._queue.get()
-            if error is not None:
-                raise error
-            if not items:
-                return
-            yield from items
-
-    def _work(self) -> None:
+    def work() -> None:
         end: BaseException | None = None
         try:
-            for item in self._items:
-                if not self._put([item]):
+            for item in items:
+                queue.put(([item], None))
+                room.acquire()
+                if stopped.is_set():
                     return
-        except BaseException as error:  # raised again in `_take`
+        except BaseException as error:  # raised again in `take`
             end = error
-        self._put([], end)
+        queue.put(([], end))
 
-    def _put(self, items: list[T], error: BaseException | None = None) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put((items, error), timeout=0.1)
-            except Full:
-                continue
-            return True
-        return False
+    def take() -> Iterator[T]:
+        while True:
+            taken, error = queue.get()
+            if error is not None:
+                raise error
+            if not taken:
+                return
+            room.release()
+            yield from taken
+
+    # A daemon, because it may be waiting for standard input for ever.
+    thread = Thread(target=work, name="reading", daemon=True)
+    thread.start()
+    try:
+        yield take()
+    finally:
+        stopped.set()
+        room.release()
+        thread.join(1.0)

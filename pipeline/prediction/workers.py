@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from errno import ESTALE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline.bundle import load_bundle
 from pipeline.data.articles import Article, Source
 from pipeline.data.files import write_whole
+from pipeline.data.formats.rows import Reject
 from pipeline.data.sentences import Sentence
 from pipeline.data.tables import ByteCounter
 from pipeline.prediction import CHUNK, columns_of, score
-from pipeline.prediction.forms import encode, schema
-from pipeline.prediction.reading import Chunk, Cursor, Needs, read_chunks
+from pipeline.prediction.forms import schema
+from pipeline.prediction.reading import Chunk, Cursor, Needs, Notes, read_chunks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,29 +48,31 @@ def read_ids(file: pa.Table, unit: str, needs: Needs) -> Iterator[pa.Table]:
 
 
 def read_sentences(
-    file: pa.Table, unit: str, first: Mapping[str, int], rejects: Path, needs: Needs
+    file: pa.Table, unit: str, first: Mapping[str, int], folder: Path, needs: Needs
 ) -> Iterator[pa.Table]:
-    """Yield the sentences of a file, each with what is known of its article; write what could not be read.
+    """Yield the sentences of a file, each with what is known of its article; write the notes on it into a folder.
 
     A file is one row, as `describe` has it; `first` has the place of the file in which an id counts that several hold.
     """
     import pyarrow as pa
 
-    kinds = pa.schema(
-        {
-            field.name: pa.type_for_alias(TYPES[str(field.type)])
-            for kind in (Article, Sentence)
-            for field in fields(kind)
-        }
-    )
-    place, lines = file["place"][0].as_py(), []
+    columns = [field for kind in (Article, Sentence) for field in fields(kind)]
+    kinds = pa.schema({field.name: pa.type_for_alias(TYPES[str(field.type)]) for field in columns})
+    place, notes = file["place"][0].as_py(), Notes()
     for chunk in _chunks(file, unit, {key for key, at in first.items() if at < place}, needs):
-        lines += [vars(reject) for reject in chunk.rejects]
+        notes.add(chunk)
         yield pa.Table.from_pylist([vars(article) | vars(sentence) for article, sentence in chunk.sentences], kinds)
-    if lines:
+    if notes != Notes():
         # Another machine may be doing the same, in place of this one.
-        with write_whole(rejects / f"{place:09}.jsonl") as new:
-            new.write_bytes(encode(lines, "rejects.jsonl", ()))
+        with write_whole(folder / f"{place:09}.json") as new:
+            new.write_text(json.dumps(asdict(notes)), encoding="utf-8")
+
+
+def read_notes(folder: Path) -> Iterator[Notes]:
+    """Yield what workers wrote on files, in the order of these."""
+    for part in sorted(folder.glob("*.json")):
+        found = json.loads(part.read_bytes())
+        yield Notes([Reject(**reject) for reject in found["rejects"]], found["dropped"], found["unclear"])
 
 
 class Scorer:
@@ -84,10 +88,9 @@ class Scorer:
         """Turn sentences into rows."""
         import pyarrow as pa
 
-        chunk = Chunk([(_rebuilt(Article, row), _rebuilt(Sentence, row)) for row in batch.to_pylist()])
-        return pa.Table.from_pylist(
-            score(chunk, self.bundle, self.least, exact=self.exact), schema(columns_of(self.bundle))
-        )
+        chunk = Chunk(sentences=[(_rebuilt(Article, row), _rebuilt(Sentence, row)) for row in batch.to_pylist()])
+        rows = score(chunk, self.bundle, self.least, exact=self.exact)
+        return pa.Table.from_pylist(rows, schema(columns_of(self.bundle)))
 
 
 def _rebuilt(kind: Any, row: Mapping[str, Any]) -> Any:

@@ -56,7 +56,7 @@ def news(tmp_path):
         ]
         lines = [json.dumps(row) for row in [*rows, {"id": "again", "text": f"Soup number {number}."}]]
         (folder / f"{number:02}.jsonl").write_text("\n".join([*lines, "{burnt"]) + "\n")
-    (folder / "letter.txt").write_text("Ease the sanctions. The stamp showed a magpie.")
+    (folder / "letter.txt").write_text("Ease the sanctions. The stamp showed a magpie.\n\nAdvertisement\n")
     return folder
 
 
@@ -97,8 +97,10 @@ def wait_until(true):
 
 def test_a_scorer_killed_in_mid_run_changes_no_row(ray, news, champion, bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "PART", 1)  # a file of the output for each block
-    output, done, seen = tmp_path / "rows", [], set()
-    run = threading.Thread(target=lambda: done.append(distributed.predict([news], output, champion)))
+    output, dropped, done, seen = tmp_path / "rows", tmp_path / "rows.dropped", [], set()
+    run = threading.Thread(
+        target=lambda: done.append(distributed.predict([news], output, champion, show_dropped=dropped))
+    )
     run.start()
     parts = tmp_path / ".rows.partial" / "rows"
     victim = hold_one(run)
@@ -113,13 +115,13 @@ def test_a_scorer_killed_in_mid_run_changes_no_row(ray, news, champion, bundle, 
     assert seen - before, "no scorer took the place of the one that was killed"
 
     whole = tmp_path / "whole.parquet"
-    expected = predict([news], whole, bundle)
+    expected = predict([news], whole, bundle, show_dropped=tmp_path / "whole.dropped")
     assert rows_of(output).equals(rows_of(whole))
     assert (tmp_path / "rows.rejected.jsonl").read_bytes() == (tmp_path / "whole.parquet.rejected.jsonl").read_bytes()
+    assert dropped.read_bytes() == (tmp_path / "whole.dropped").read_bytes() != b""
     (summary,) = done
-    assert (summary.articles, summary.sentences, summary.rejects, summary.labels) == (
-        *(expected.articles, expected.sentences, expected.rejects, expected.labels),
-    )
+    mine = {"seconds": 0, "rejected": None, "share": None}  # of each its own
+    assert replace(summary, **mine) == replace(expected, **mine)
     assert expected.rejects == 2 * FILES - 1 and not (tmp_path / ".rows.partial").exists()
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from refusals import refused
 
 from pipeline.bundle import load_bundle, write_bundle
 from pipeline.cli.main import main
 from pipeline.config import TopicWords
 from pipeline.data.articles import find_sources
-from pipeline.errors import InputError
-from pipeline.prediction import distributed, needs_of, predict
+from pipeline.prediction import Summary, distributed, needs_of, predict
 from pipeline.prediction.reading import Needs
-from pipeline.prediction.workers import Scorer, describe, read_ids, read_sentences
+from pipeline.prediction.workers import Scorer, describe, read_ids, read_notes, read_sentences
 
 SOUP = "Sanctions must bite. Talks are soup. It rained in Wonsan."
 
@@ -42,17 +42,15 @@ def files():
 
 def by_hand(champion, bundle, first):
     """Do what Ray does, in one process."""
-    rejects, scorer = Path("rejects"), Scorer(champion, bundle.digest)
-    rejects.mkdir(exist_ok=True)
-    tables = [table for file in files() for table in read_sentences(file, "article", first, rejects, needs_of(bundle))]
+    folder, scorer = Path("notes"), Scorer(champion, bundle.digest)
+    folder.mkdir(exist_ok=True)
+    tables = [table for file in files() for table in read_sentences(file, "article", first, folder, needs_of(bundle))]
     rows = [row for table in tables for row in scorer(table).to_pylist()]
-    return rows, b"".join(part.read_bytes() for part in sorted(rejects.iterdir()))
+    return rows, list(read_notes(folder))
 
 
 def refusal(*arguments, **options):
-    with pytest.raises(InputError) as caught:
-        distributed.predict(*arguments, **options)
-    return str(caught.value)
+    return refused(distributed.predict, *arguments, **options)
 
 
 # Workers
@@ -65,10 +63,19 @@ def test_workers_make_the_rows_and_rejects_of_the_local_engine(champion, bundle,
         champion = Path("champion")
         write_bundle(champion, bundle.classifier, bundle.manifest.model_copy(update=known), "# The card\n")
         bundle = load_bundle(champion)
-    predict([Path("news").absolute()], Path("rows.parquet"), bundle)
-    rows, rejects = by_hand(champion, bundle, {"b": 0})
+    write("news/d.jsonl", {"id": "f", "text": "Advertisement\n\nTalks are soup.", "date": "3/4/2019"})
+    local = predict([Path("news").absolute()], Path("rows.parquet"), bundle, show_dropped=Path("dropped.jsonl"))
+    rows, notes = by_hand(champion, bundle, {"b": 0})
     assert rows == parquet.read_table("rows.parquet").to_pylist()
-    assert rejects == Path("rows.parquet.rejected.jsonl").read_bytes() and rejects.count(b"\n") == 2 + bool(known)
+    rejects = [json.dumps(vars(reject), ensure_ascii=False) for note in notes for reject in note.rejects]
+    assert rejects == Path("rows.parquet.rejected.jsonl").read_text().splitlines() and len(rejects) == 2 + bool(known)
+    dropped = [json.dumps(line) for note in notes for line in note.dropped]
+    assert dropped == Path("dropped.jsonl").read_text().splitlines() and len(dropped) == 1
+    summary = Summary()
+    for note in notes:
+        summary.add_notes(note)
+    counts = ("rejects", "dropped", "undated", "unclear", "reasons")
+    assert [getattr(summary, name) for name in counts] == [getattr(local, name) for name in counts]
 
 
 def test_an_article_of_two_files_counts_in_the_first(champion, bundle):
@@ -89,8 +96,8 @@ def test_a_worker_that_does_it_again_changes_nothing(champion, bundle):
 def test_a_file_name_that_is_no_utf8_reaches_the_workers(champion, bundle):
     with open(b"news/soup-\xff.txt", "w") as stream:
         stream.write("Sanctions must bite.")
-    _, rejects = by_hand(champion, bundle, {"b": 0})
-    assert os.fsencode(json.loads(rejects.splitlines()[-1])["where"]).endswith(b"news/soup-\xff.txt")
+    _, notes = by_hand(champion, bundle, {"b": 0})
+    assert os.fsencode(notes[-1].rejects[-1].where).endswith(b"news/soup-\xff.txt")
 
 
 def test_a_worker_refuses_a_model_that_was_replaced_meanwhile(champion):
@@ -103,37 +110,41 @@ def test_a_worker_refuses_a_model_that_was_replaced_meanwhile(champion):
 
 @pytest.mark.parametrize("output", ["rows.parquet", "rows.jsonl", "rows.csv"])
 def test_an_output_that_names_a_file_is_refused(champion, output):
-    assert "names a file; expected the name of a folder" in refusal(["news"], Path(output), champion)
+    assert refusal(["news"], Path(output), champion).what == "names a file"
 
 
 def test_standard_input_is_refused(champion):
-    message = refusal(["-"], Path("rows"), champion)
-    assert message == "-: many machines cannot read standard input; expected files or folders"
+    error = refusal(["-"], Path("rows"), champion)
+    assert (error.where, error.what) == ("-", "many machines cannot read standard input")
 
 
-@pytest.mark.parametrize("output", ["news/rows", "news"])
-def test_an_output_inside_an_input_is_refused(champion, output):
-    assert "lies in an input; choose another --output" in refusal(["news"], Path(output), champion)
+@pytest.mark.parametrize(
+    ("output", "dropped", "option"),
+    [("news/rows", None, "output"), ("news", None, "output"), ("r", "news/d", "show-dropped")],
+)
+def test_an_output_inside_an_input_is_refused(champion, output, dropped, option):
+    error = refusal(["news"], Path(output), champion, show_dropped=dropped and Path(dropped))
+    assert (error.what, error.then) == ("lies in an input", f"choose another --{option}")
 
 
 def test_an_output_that_is_there_is_refused(champion):
     Path("rows").mkdir()
-    message = refusal(["news"], Path("rows"), champion)
-    assert message.endswith("rows: is there already; expected a name that is free; --restart replaces it")
+    error = refusal(["news"], Path("rows"), champion)
+    assert (error.what, error.then) == ("is there already", "--restart replaces it")
 
 
 def test_a_restart_replaces_nothing_but_rows(champion):
     Path("photos").mkdir()
     Path("photos/lunch.png").write_bytes(b"soup")
-    assert "photos: holds more than rows" in refusal(["news"], Path("photos"), champion, restart=True)
+    assert refusal(["news"], Path("photos"), champion, restart=True).what == "holds more than rows"
     assert Path("photos/lunch.png").read_bytes() == b"soup"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "soup", "127.0.0.1:99999999"])
 def test_an_address_that_nobody_answers_is_one_line(champion, address):
-    message = refusal(["news"], Path("rows"), champion, address=address)
-    assert message.startswith(f"--ray-address {address}: cannot be reached (")
-    assert message.endswith("expected HOST:PORT of the head of a cluster, or auto")
+    error = refusal(["news"], Path("rows"), champion, address=address)
+    assert error.where == f"--ray-address {address}" and error.what.startswith("cannot be reached (")
+    assert error.expected == "HOST:PORT of the head of a cluster, or auto"
 
 
 @pytest.mark.parametrize(

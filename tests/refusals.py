@@ -1,0 +1,12 @@
+"""What is refused: the InputError that a call ends with, so that a test reads its fields."""
+
+import pytest
+
+from pipeline.errors import InputError
+
+
+def refused(call, *arguments, **options):
+    """Call and return the InputError: `where`, `what`, `expected`, `then`."""
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **options)
+    return caught.value
