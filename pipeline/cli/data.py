@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
-from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile
+from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, command, read_config
 from pipeline.cli.summaries import show_data
 from pipeline.errors import InputError
+from pipeline.progress import Bar
 
 app = typer.Typer()
 
@@ -18,17 +19,15 @@ app = typer.Typer()
 @app.command(epilog="Example: stance data --config configs/default.yaml")
 def data(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Check articles and labels; print counts, agreement and leaks."""
-    from pipeline.config import read_config
     from pipeline.data.dataset import load_dataset
 
     settings = read_config(config)
-    show_data(load_dataset(settings), settings)
+    show_data(load_dataset(settings), settings, config)
 
 
 @app.command(epilog="Example: stance split, then look at the new rows with `git diff seeds/index.csv`")
 def split(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Give newly labelled articles a part, train or test; what has one never moves."""
-    from pipeline.config import read_config
     from pipeline.data.seeds import INDEX, extend_index
 
     settings = read_config(config)
@@ -52,11 +51,9 @@ def corpora(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Bring the texts of the external labels to this machine, each sentence checked by its sha1."""
-    from pipeline.config import read_config
     from pipeline.data import corpora as room
     from pipeline.data.download import downloads
     from pipeline.data.external import read_external
-    from pipeline.progress import Bar
 
     settings = read_config(config)
     known = read_external(labels, settings.label_names)
@@ -69,5 +66,8 @@ def corpora(
             raise InputError("stance corpora", "nobody is to be asked (STANCE_OFFLINE or data.corpora_host)")
     room.write_corpora(texts, labels, output)
     for line in texts.describe():
-        out.print(line, markup=False)
-    out.print(f"Written to {output}; `stance train` trains with them.", markup=False)
+        out.print(line)
+    then = f"{command('train', config=config)} trains with them"
+    if settings.data.corpora != output:
+        then = f"name that file as `data.corpora` in {config}, then {then}"
+    out.print(f"Written to {output}; {then}.")

@@ -9,8 +9,8 @@ import typer
 
 from pipeline.cli.console import out
 from pipeline.cli.evaluation_summary import show_comparison, show_evaluation
-from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, settle
-from pipeline.cli.summaries import command
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, command, read_config, settle
+from pipeline.progress import Bar
 
 app = typer.Typer()
 
@@ -23,9 +23,7 @@ def evaluate(
 ) -> None:
     """Score the exported model on the test part, or on your own labelled file."""
     from pipeline.bundle import load_bundle
-    from pipeline.config import read_config
     from pipeline.evaluation.evaluate import evaluate
-    from pipeline.progress import Bar
     from pipeline.reporting.publishing import publish
 
     bundle, settings = load_bundle(model), read_config(config)
@@ -34,9 +32,9 @@ def evaluate(
         bar.update(0.9, "write the report")
         page, unlogged = publish(evaluation, bundle, settings, data)
     show_evaluation(evaluation, settings)
-    out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""), markup=False)
-    label = command("predict", "articles/", "--output", "rows.csv", "--model", model)
-    out.print(f"Next: {label} labels new articles.", markup=False)
+    out.print(f"\nReport: {page}" + (f" (not logged: {unlogged})" if unlogged else ""))
+    label = command("predict", "articles/", "--output", "rows.csv", model=model)
+    out.print(f"Next: {label} labels new articles.")
 
 
 @app.command(epilog="Example: stance compare models/champion models/full --data held-out.jsonl")
@@ -48,7 +46,6 @@ def compare(
 ) -> None:
     """Say whether model B is better than model A on the same rows, and how sure that is."""
     from pipeline.bundle import load_bundle
-    from pipeline.config import read_config
     from pipeline.data.dataset import load_dataset, read_labelled
     from pipeline.evaluation.comparison import compare_models
     from pipeline.evaluation.rows import check_labels, read_rows

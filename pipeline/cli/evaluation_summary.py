@@ -22,7 +22,7 @@ def show_evaluation(evaluation: Evaluation, settings: Config) -> None:
     from pipeline.reporting.findings import MOST_WEAK, describe_real, describe_rows
 
     if lead := describe_real(evaluation.main):
-        out.print(f"{lead}\n", markup=False)
+        out.print(f"{lead}\n")
     _show_subsets(evaluation)
     _show_metrics(evaluation)
     _show_confidence(evaluation)
@@ -116,7 +116,7 @@ def _show_contrast(contrast: Subset) -> None:
 def show_comparison(comparison: Comparison, models: tuple[Path, Path], rows: Sequence[Example]) -> None:
     """Print two models' scores on the same rows, what the second has more, and the verdict."""
     for letter, folder in zip("AB", models, strict=True):
-        out.print(f"{letter}: {folder}", markup=False)
+        out.print(f"{letter}: {folder}")
     table = new_table("score", "A", "B", "B - A", "95 % interval", "better is")
     for metric, interval in comparison.first:
         gain, second = comparison.gains[metric.key], comparison.second[metric.key]

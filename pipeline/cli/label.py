@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from pipeline.cli.console import out, table
-from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, Model
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, Model, command, read_config
+from pipeline.errors import InputError
+from pipeline.progress import Bar
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
     from pipeline.data.annotations import Annotation as Label
     from pipeline.data.formats.rows import Reject, Row
     from pipeline.labelling.agreement import Agreement
@@ -60,12 +59,10 @@ def suggest(
 ) -> None:
     """Pick the sentences of new articles whose labels would teach the model most."""
     from pipeline.bundle import load_bundle
-    from pipeline.config import read_config
     from pipeline.labelling.choice import Plan
     from pipeline.labelling.exchange import check_output, write_batch
     from pipeline.labelling.project import read_project
     from pipeline.labelling.suggestion import suggest as pick
-    from pipeline.progress import Bar
 
     check_output(output)
     settings = read_config(config)
@@ -73,31 +70,33 @@ def suggest(
         out.print(f"Your own labels so far: {_count(own, settings.label_names)}.")
     plan = Plan(number, strategy, random_share, settings.random_state)
     with Bar() as bar:
-        found = pick(inputs, load_bundle(model), settings, plan, bar.update)
-    write_batch(output, found.rows, settings.label_names)
-    _print_rejects(found.pool.rejects)
-    for why, count in found.pool.left_out.most_common():
+        batch = pick(inputs, load_bundle(model), settings, plan, bar.update)
+    write_batch(output, batch.rows, settings.label_names)
+    _print_rejects(batch.pool.rejects)
+    for why, count in batch.pool.left_out.most_common():
         out.print(f"{count} sentences left out: {why}")
-    guesses = Counter(row["guess"] for row in found.rows)
-    blind = sum(row["sampling"] == "random" for row in found.rows)
-    each = ", ".join(f"{guesses[name]} {name}" for name in settings.label_names)
-    out.print(f"{len(found.rows)} of {len(found.pool.sentences)} sentences ({each}; {blind} drawn at random): {output}")
+    blind = sum(row["sampling"] == "random" for row in batch.rows)
+    each = _by_label([row["guess"] for row in batch.rows], settings.label_names)
+    out.print(f"{len(batch.rows)} of {len(batch.pool.sentences)} sentences ({each}; {blind} drawn at random): {output}")
     if output.suffix == ".json":
-        out.print(
-            f"Next: in Label Studio, paste {output.with_suffix('.xml')} as the labelling interface, import {output}"
-        )
+        interface = f"paste {output.with_suffix('.xml')} as the labelling interface"
+        out.print(f"Next: in Label Studio, {interface}, import {output}")
         output = Path("EXPORT.json")
     elif output.suffix == ".xlsx":
         out.print("Next: fill the column `label` in a spreadsheet")
     else:
-        out.print(f"Next: `stance label {output}`, or fill the column `label` elsewhere")
-    sources = " ".join(f"--articles {'ARTICLES' if word == '-' else word}" for word in inputs)
-    out.print(f"Then: `stance label import {output} --annotator NAME {sources}`")
+        out.print(f"Next: {command('label', output, config=config)}, or fill the column `label` elsewhere")
+    out.print(f"Then: {_import(output, ['ARTICLES' if word == '-' else word for word in inputs], config)}")
+
+
+def _import(batch: Path, articles: Sequence[str], config: Path) -> str:
+    sources = [word for name in articles for word in ("--articles", name)]
+    return command("label", "import", batch, "--annotator", "NAME", *sources, config=config)
 
 
 def _print_rejects(rejects: Iterable[Reject]) -> None:
     for reject in rejects:
-        out.print(f"left out: {reject}", markup=False)
+        out.print(f"left out: {reject}")
 
 
 @app.command(epilog="Example: stance label batch.csv")
@@ -106,12 +105,11 @@ def start(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Label a batch in the terminal: 1 2 3, skip, undo, note; each answer is saved at once."""
-    from pipeline.config import read_config
     from pipeline.labelling.terminal import label_batch
 
     labelled, rows = label_batch(batch, read_config(config).label_names)
     out.print(f"{labelled} of {rows} sentences have a label: {batch}")
-    out.print(f"Next: `stance label import {batch} --annotator NAME --articles ARTICLES`")
+    out.print(f"Next: {_import(batch, ['ARTICLES'], config)}")
 
 
 @app.command("import", epilog="Example: stance label import batch.csv --annotator anna --articles new/")
@@ -124,33 +122,34 @@ def import_(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check every row of a batch, then add all of them to the labels or none."""
-    from pipeline.config import read_config
     from pipeline.data.annotations import ADJUDICATED, FORMERLY
-    from pipeline.errors import InputError
     from pipeline.labelling.exchange import read_batch
 
     if annotator in (ADJUDICATED, FORMERLY):
-        then = "record them with `stance label adjudicate`"
+        then = f"record them with {command('label', 'adjudicate', config=config)}"
         raise InputError(f"--annotator {annotator}", "is kept for decisions", then=then)
     options = {"annotator": annotator, "articles": articles or [], "old_codebook": old_codebook, "correct": correct}
-    _take_in(read_batch(file), read_config(config), options)
+    _take_in(read_batch(file), config, options)
 
 
-def _take_in(rows: list[Row], settings: Config, options: dict[str, Any]) -> None:
+def _take_in(rows: list[Row], config: Path, options: dict[str, Any]) -> None:
     from pipeline.labelling.importing import LABELS, import_batch
 
+    settings = read_config(config)
     done = import_batch(rows, settings, **options)
     _print_rejects(done.rejects)
-    counts = Counter(row.label for row in done.added)
-    each = ", ".join(f"{counts[name]} {name}" for name in settings.label_names)
-    out.print(f"{len(done.added)} annotations added" + f" ({each}): {settings.data.labels / LABELS}" * bool(done.added))
+    if done.added:
+        out.print(f"{_count(done.added, settings.label_names, 'added ')}: {settings.data.labels / LABELS}")
+    else:
+        out.print("0 annotations added")
+    split, decide = command("split", config=config), command("label", "adjudicate", config=config)
     for count, what in [
         (len(done.corrected), "annotations took the place of earlier ones"),
         (done.known, "rows were there already and changed nothing"),
         (done.unlabelled, "rows have no label yet"),
         (done.restored, "rows with changed quotes, spaces or ids were taken by the article's own text"),
-        (len(done.articles), "articles joined the seeds; `stance split` gives them a part"),
-        (done.undecided, "sentences are evenly split now; decide with `stance label adjudicate`"),
+        (len(done.articles), f"articles joined the seeds; {split} gives them a part"),
+        (done.undecided, f"sentences are evenly split now; decide with {decide}"),
     ]:
         if count:
             out.print(f"{count} {what}")
@@ -167,37 +166,36 @@ def adjudicate(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show sentences on which annotators are evenly split, or record decisions."""
-    from pipeline.config import read_config
     from pipeline.data.annotations import ADJUDICATED
     from pipeline.labelling.adjudication import conflicts
     from pipeline.labelling.exchange import check_output, read_batch, write_batch
     from pipeline.labelling.project import read_project
 
-    settings = read_config(config)
     if file is not None:
         decisions = read_batch(file)
         for decision in decisions:
             decision.fields.pop("annotator", None)
-        _take_in(decisions, settings, {"annotator": ADJUDICATED, "correct": correct})
+        _take_in(decisions, config, {"annotator": ADJUDICATED, "correct": correct})
         return
+    settings = read_config(config)
     if output:
         check_output(output)
-    found = conflicts(read_project(settings), every=every)
-    for row in found:
-        out.print(f"{row['article_id']}:{row['start']}-{row['end']}  {row['votes']}", markup=False, style="bold")
-        out.print(f"  {row['text']}\n", markup=False)
-    out.print(f"{len(found)} sentences to decide")
-    if output and found:
-        write_batch(output, found, settings.label_names)
-        out.print(f"Next: label {output}, then `stance label adjudicate {output}`")
-    elif found:
-        out.print("Next: `stance label adjudicate --output conflicts.csv` writes them to a file to decide")
+    rows = conflicts(read_project(settings), every=every)
+    for row in rows:
+        out.print(f"{row['article_id']}:{row['start']}-{row['end']}  {row['votes']}", style="bold")
+        out.print(f"  {row['text']}\n")
+    out.print(f"{len(rows)} sentences to decide")
+    if output and rows:
+        write_batch(output, rows, settings.label_names)
+        out.print(f"Next: label {output}, then {command('label', 'adjudicate', output, config=config)}")
+    elif rows:
+        words = ("label", "adjudicate", *(["--all"] if every else []), "--output", "conflicts.csv")
+        out.print(f"Next: {command(*words, config=config)} writes them to a file to decide")
 
 
 @app.command(epilog="Example: stance label agreement")
 def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show how far annotators agree: alpha, kappa by pair, confusions, by label and by month."""
-    from pipeline.config import read_config
     from pipeline.labelling.adjudication import estimate_shares
     from pipeline.labelling.agreement import compare_annotators, measure_agreement, measure_by, measure_by_label
     from pipeline.labelling.project import read_project
@@ -217,7 +215,7 @@ def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
         _print_alpha({"all": overall} | measure_by_label(rows, names, random_state=state) | months)
         for pair in compare_annotators(rows, names):
             title = f"\n{pair.first} (rows) and {pair.second} (columns): kappa {pair.kappa:.3f}"
-            shown = table("", *names, title=escape(title))
+            shown = table("", *names, title=title)
             for name, counts in zip(names, pair.matrix, strict=True):
                 shown.add_row(name, *map(str, counts))
             out.print(shown)
@@ -225,10 +223,13 @@ def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
         out.print(f"Share of {name} in running text, from sentences drawn at random: {share}")
 
 
-def _count(annotations: Sequence[Label], names: Sequence[str]) -> str:
+def _count(annotations: Sequence[Label], names: Sequence[str], done: str = "") -> str:
     """Say how many annotations there are, by label."""
-    counts = Counter(row.label for row in annotations)
-    return f"{len(annotations)} annotations ({', '.join(f'{counts[name]} {name}' for name in names)})"
+    return f"{len(annotations)} annotations {done}({_by_label([row.label for row in annotations], names)})"
+
+
+def _by_label(labels: Sequence[str], names: Sequence[str]) -> str:
+    return ", ".join(f"{labels.count(name)} {name}" for name in names)
 
 
 def _print_alpha(measured: dict[str, Agreement]) -> None:
@@ -251,11 +252,9 @@ def review(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write existing labels, the least believable first, to look at again."""
-    from pipeline.config import read_config
     from pipeline.labelling.exchange import check_output, write_batch
     from pipeline.labelling.review import find_candidate
     from pipeline.labelling.review import review as look
-    from pipeline.progress import Bar
 
     check_output(output)
     settings = read_config(config)
@@ -264,7 +263,7 @@ def review(
         rows = look(settings, chosen, part=part, order=order, number=number, on_progress=bar.update)
     write_batch(output, rows, settings.label_names)
     out.print(f"{len(rows)} sentences to look at again: {output}")
-    out.print(f"Next: label only those that are wrong, then `stance label adjudicate {output}`")
+    out.print(f"Next: label only those that are wrong, then {command('label', 'adjudicate', output, config=config)}")
 
 
 @app.command(
@@ -280,8 +279,6 @@ def export(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write all annotations for use elsewhere, or adjudicated examples to score a model on."""
-    from pipeline.config import read_config
-    from pipeline.errors import InputError
     from pipeline.labelling.adjudication import annotation_rows, example_rows
     from pipeline.labelling.exchange import check_suffix, write_batch
     from pipeline.labelling.project import read_project
@@ -293,6 +290,6 @@ def export(
     project = read_project(settings)
     rows = example_rows(project, sampling=sampling, part=part) if examples else annotation_rows(project)
     if not rows:
-        raise InputError(output, "there is nothing to export", then="see `stance data`")
+        raise InputError(output, "there is nothing to export", then=f"see {command('data', config=config)}")
     write_batch(output, rows, settings.label_names)
     out.print(f"{len(rows)} {'examples' if examples else 'annotations'}: {output}")

@@ -7,15 +7,29 @@ import os
 import re
 import sys
 from importlib.metadata import requires
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
+from pipeline import __version__
 from pipeline.cli import coverage, data, evaluation, label, prediction, tracking, training
+from pipeline.cli.console import out
+from pipeline.cli.options import stoppable
 from pipeline.errors import InputError
+
+
+class _Stoppable(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; whichever it is, Ctrl-C ends it with one line."""
+        with stoppable("the same command takes up what was finished"):
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     name="stance",
+    cls=_Stoppable,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -27,6 +41,20 @@ app = typer.Typer(
 for group in (data, training, evaluation, prediction, coverage, tracking):
     app.add_typer(group.app)
 app.add_typer(label.app, name="label")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"stance-pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show name and version.")
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:
@@ -48,9 +76,6 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         _refuse(f"standard output: {error.strerror}; files that the command writes are complete")
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; what was finished is kept, the same command goes on from there\n")
-        sys.exit(130)
 
 
 def extra_of(module: str) -> str:

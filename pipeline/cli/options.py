@@ -1,17 +1,21 @@
-"""What commands share: options by one name, and how long work ends when it is stopped."""
+"""What commands share: options by one name, hints that can be typed, and how work ends when it is stopped."""
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 def settle(model: Path) -> Path:
@@ -28,6 +32,20 @@ def settle(model: Path) -> Path:
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says what to do.")]
 Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.", callback=settle)]
 DEFAULT_CONFIG, DEFAULT_MODEL = Path("configs/default.yaml"), Path("models/champion")
+
+
+def read_config(path: Path) -> Config:
+    """Read a config when a command runs: what checks it is too slow to import for `--help`."""
+    from pipeline.config import read_config
+
+    return read_config(path)
+
+
+def command(*words: object, config: Path = DEFAULT_CONFIG, model: Path = DEFAULT_MODEL) -> str:
+    """Write a command as a person can type it, with the config and the model where they are not the usual ones."""
+    named = ["--config", config] if config != DEFAULT_CONFIG else []
+    named += ["--model", model] if model != DEFAULT_MODEL else []
+    return f"`{shlex.join(['stance', *map(str, [*words, *named])])}`"
 
 
 @contextmanager

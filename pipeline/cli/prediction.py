@@ -12,6 +12,7 @@ import typer
 from pipeline.cli.options import DEFAULT_MODEL, Model, stoppable
 from pipeline.cli.summaries import show_batch
 from pipeline.errors import InputError
+from pipeline.progress import Bar
 
 if TYPE_CHECKING:
     from pipeline.prediction import Summary
@@ -54,21 +55,19 @@ def predict(
         from pipeline.prediction import distributed
 
         with stoppable("nothing is kept; the same command begins anew"):
-            done = distributed.predict(inputs, output, model, address=ray_address, **options)
-        show_batch(done, output)
-        return
-    from pipeline.bundle import load_bundle
-    from pipeline.prediction import predict as label
-    from pipeline.progress import Bar
+            summary = distributed.predict(inputs, output, model, address=ray_address, **options)
+    else:
+        from pipeline.bundle import load_bundle
+        from pipeline.prediction import predict as label
 
-    with stoppable(f"the same command goes on where {output} was stopped"), Bar() as bar:
-
-        def show(done: Summary) -> None:
-            left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
-            counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
-            bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
-
-        summary = label(inputs, output, load_bundle(model), on_progress=show, **options)
+        with stoppable(f"the same command goes on where {output} was stopped"), Bar() as bar:
+            summary = label(inputs, output, load_bundle(model), on_progress=lambda done: _show(done, bar), **options)
     if summary.resumed:
         sys.stderr.write(f"went on after {summary.resumed:,} sentences that an earlier run had done\n")
     show_batch(summary, output)
+
+
+def _show(done: Summary, bar: Bar) -> None:
+    left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
+    counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
+    bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
+from rich.text import Text
 
 from pipeline.cli.console import out
 from pipeline.cli.console import table as new_table
+from pipeline.cli.options import command
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SHOWN = 5  # trials of each candidate, or texts
 
 
-def show_data(dataset: Dataset, settings: Config) -> None:
-    """Print counts, agreement and leaks; of the user's own labels first."""
+def show_data(dataset: Dataset, settings: Config, config: Path) -> None:
+    """Print counts, agreement and leaks; of the user's own labels first. `config` is the file."""
     own = [] if settings.data.source else [example for example in dataset.examples if example.own]
     if own:
         parts = ", ".join(f"{count} in the {part} part" for part, count in Counter(e.split for e in own).items())
@@ -40,7 +40,7 @@ def show_data(dataset: Dataset, settings: Config) -> None:
         out.print(f"Text and labels are those of {settings.data.source}.")
         return
     if settings.data.corpora and not settings.data.corpora.exists():
-        out.print("Real text with labels is not here yet; `stance corpora` brings it.")
+        out.print(f"Real text with labels is not here yet; {command('corpora', config=config)} brings it.")
     out.print(f"Labels are a language model's reading under {settings.data.labels / 'CODEBOOK.md'}.")
     out.print(f"The articles of origin {', '.join(settings.data.invented)} are invented.")
 
@@ -62,31 +62,25 @@ def _show_agreement(dataset: Dataset, own: set[str], settings: Config) -> None:
     annotations = [row for row in dataset.annotations if not own or row.article_id in own]
     agreement = measure_agreement(annotations, settings.label_names, random_state=settings.random_state)
     if agreement:
-        out.print(
-            f"\nAgreement of annotators{' on your own labels' * bool(own)}: Krippendorff's alpha {agreement.alpha:.3f} "
-            f"[{agreement.low:.3f}, {agreement.high:.3f}] over {agreement.spans} sentences annotated twice; "
-            f"{agreement.differ} differed and were adjudicated."
-        )
+        alpha = f"Krippendorff's alpha {agreement.alpha:.3f} [{agreement.low:.3f}, {agreement.high:.3f}]"
+        twice = f"{agreement.spans} sentences annotated twice; {agreement.differ} differed and were adjudicated"
+        out.print(f"\nAgreement of annotators{' on your own labels' * bool(own)}: {alpha} over {twice}.")
     elif own:
         out.print("\nNo sentence of your own was annotated by two annotators yet.")
 
 
 def _show_equal_texts(dataset: Dataset) -> None:
     """Print what stands in two parts, and what has two labels."""
-    out.print(
-        f"Leak report: {len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across "
-        "the split; "
-        f"{len({leak.first for leak in dataset.leaks})} sentences of the train part stand in another part too and are "
-        "withheld."
-    )
+    pairs = f"{len(dataset.duplicates)} pairs of near-duplicate articles, {dataset.across or 'none'} across the split"
+    withheld = f"{len({leak.first for leak in dataset.leaks})} sentences of the train part"
+    out.print(f"Leak report: {pairs}; {withheld} stand in another part too and are withheld.")
     for leak in dataset.leaks[: 2 * SHOWN]:
         out.print(f"  {leak.first} ~ {leak.second} ({leak.overlap:.0%})")
-    contradictions = dataset.contradictions
-    if contradictions:
-        out.print(f"{len(contradictions)} texts have two labels or more:")
-    for rows in contradictions[:SHOWN]:
+    if dataset.contradictions:
+        out.print(f"{len(dataset.contradictions)} texts have two labels or more:")
+    for rows in dataset.contradictions[:SHOWN]:
         places = ", ".join(f"{row.id} is {row.label}" for row in rows[:SHOWN])
-        out.print(f"  {rows[0].text[:60]!r}: {places}", markup=False)
+        out.print(f"  {rows[0].text[:60]!r}: {places}")
 
 
 def show_training(outcome: TrainingResult, settings: Config, config: Path) -> None:
@@ -97,8 +91,8 @@ def show_training(outcome: TrainingResult, settings: Config, config: Path) -> No
     _show_kinds_of_text(outcome, settings)
     real = outcome.results[0].real
     if not real.all():
-        words = "rows are real text; scores on invented text are no guide to news."
-        out.print(f"{int(real.sum())} of the {len(real)} {words}")
+        rows = f"{int(real.sum())} of the {len(real)} rows are real text"
+        out.print(f"{rows}; scores on invented text are no guide to news.")
     if not all(result.held_out.all() for result in outcome.results):
         out.print("The pretrained model has learned from the invented train text: it is scored on the real rows alone.")
     if gains := against_tfidf(outcome.results, settings):
@@ -106,31 +100,24 @@ def show_training(outcome: TrainingResult, settings: Config, config: Path) -> No
         for gain in gains:
             out.print(f"  {gain} (on {gain.rows:,} rows)")
     if outcome.own:
-        out.print(f"\n{outcome.own}", markup=False)
+        out.print(f"\n{outcome.own}")
     out.print(f"\n* selected: {outcome.reason}.")
     out.print(f"{str(outcome.abstention).capitalize()}.")
-    out.print(f"{outcome.verdict}", markup=False)
+    out.print(str(outcome.verdict))
     if outcome.model_version:
         registered = f"models:/{settings.registered_model}/{outcome.model_version} ({outcome.alias})"
         out.print(f"Exported to {outcome.folder}/, registered as {registered}.")
     else:
         out.print(f"{outcome.folder}/ holds this very model already: it stays, and no version was registered.")
     if not (outcome.verdict.promoted or outcome.verdict.unchanged):
-        again = command("train", "--config", config, "--promote")
-        out.print(f"{settings.output}/ is unchanged; {again} would replace it all the same.", markup=False)
-    evaluate = command("eval", "--config", config, "--model", outcome.folder)
-    out.print(f"Next: {evaluate} scores it on the test part; {_ui(settings)} shows the runs.", markup=False)
-
-
-def command(*words: object) -> str:
-    """Write a command as a person can type it."""
-    return f"`{shlex.join(['stance', *map(str, words)])}`"
+        again = command("train", "--promote", config=config)
+        out.print(f"{settings.output}/ is unchanged; {again} would replace it all the same.")
+    evaluate = command("eval", config=config, model=outcome.folder)
+    out.print(f"Next: {evaluate} scores it on the test part; {_ui(settings)} shows the runs.")
 
 
 def _ui(settings: Config) -> str:
-    from pipeline.config import Config
-
-    own = settings.registered_model != Config.model_fields["registered_model"].default
+    own = settings.registered_model != type(settings).model_fields["registered_model"].default
     return command("ui", *(("--experiment", settings.registered_model) if own else ()))
 
 
@@ -162,30 +149,29 @@ def _show_kinds_of_text(outcome: TrainingResult, settings: Config) -> None:
         values = [kinds[kind].value if kind in kinds else None for kind in ("real", "invented")]
         values += [label.f1 for label in scores.by_label(settings.label_names)]
         values += [scores[metric.key].value for metric in means]
-        cells = ("" if value is None else f"{value:.3f}" for value in values)
-        table.add_row(_candidate(outcome, result), *cells)
+        table.add_row(_candidate(outcome, result), *("" if value is None else f"{value:.3f}" for value in values))
     out.print(table)
     for metric in means:
         out.print(f"{metric.title}: {metric.meaning}.")
 
 
-def _candidate(outcome: TrainingResult, result: CandidateResult) -> str:
-    name = escape(result.candidate.name)
-    return f"[bold]{name} *[/]" if result is outcome.selected else name
+def _candidate(outcome: TrainingResult, result: CandidateResult) -> Text:
+    name = result.candidate.name
+    return Text(f"{name} *", "bold") if result is outcome.selected else Text(name)
 
 
 def show_batch(summary: Summary, output: Path) -> None:
     """Print what a batch did; InputError with the first reasons where nothing could be read."""
     summary.check(output)
-    counts = ", ".join(f"{n} {name}" for name, n in (summary.labels or {}).items())
     off = f"; {summary.off_topic} off topic, not counted" if summary.off_topic else ""
-    out.print(f"{summary.articles} articles, {summary.sentences} sentences ({counts}{off}): {output}")
+    counts = f"{summary.articles} articles, {summary.sentences} sentences ({_list(summary.labels)}{off})"
+    out.print(f"{counts}: {output}")
     if summary.dropped:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(summary.dropped.items(), key=lambda item: -item[1]))
+        kinds = _list(dict(sorted(summary.dropped.items(), key=lambda item: -item[1])))
         out.print(f"{sum(summary.dropped.values())} lines are no sentences ({kinds}); --show-dropped lists them")
     if summary.undated:
         dates = ", ".join(map(repr, summary.unclear))
-        out.print(f"{summary.undated} articles have no sure date ({dates}); it is left empty", markup=False)
+        out.print(f"{summary.undated} articles have no sure date ({dates}); it is left empty")
     if summary.unknown:
         names = ", ".join(f"{name!r} ({count})" for name, count in sorted(summary.unknown.items()))
         sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")
@@ -193,10 +179,14 @@ def show_batch(summary: Summary, output: Path) -> None:
         out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
 
 
+def _list(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
 def describe_trial(trial: TrialResult, total: int) -> str:
     """Return the line that tells how a trial ended."""
-    options = ", ".join(f"{name} {value}" for name, value in trial.options.items())
     end = trial.ended or f"macro-F1 {trial.macro_f1}"
+    options = ", ".join(f"{name} {value}" for name, value in trial.options.items())
     return f"{trial.candidate} trial {trial.number} of {total}: {end}; {options}"
 
 
@@ -204,29 +194,25 @@ def show_tuning(outcome: TuningResult, output: Path, settings: Config) -> None:
     """Print what came out of a tuning; `output` is the config that it wrote."""
     for entry in outcome.tuned:
         _show_trials(entry)
-    out.print(f"\nMacro-F1 on {outcome.rows}.", markup=False)
+    out.print(f"\nMacro-F1 on {outcome.rows}.")
     for entry in outcome.tuned:
-        out.print(f"{entry.candidate.name}: {entry.verdict}.", markup=False)
+        out.print(f"{entry.candidate.name}: {entry.verdict}.")
     out.print("The best of many trials flatters itself: only the test part says how good it is.")
-    train, evaluate = (
-        command("train", "--config", output),
-        command("eval", "--config", output, "--model", settings.output),
-    )
-    out.print(f"Next: {train}, then {evaluate}; {_ui(settings)} shows the trials.", markup=False)
+    train, evaluate = command("train", config=output), command("eval", config=output, model=settings.output)
+    out.print(f"Next: {train}, then {evaluate}; {_ui(settings)} shows the trials.")
 
 
 def _show_trials(entry: Tuned) -> None:
     names = list(entry.trials[0].options)
     title = f"\n{entry.candidate.name}: {len(entry.trials)} trials, {len(entry.best)} of them to the end"
-    table = new_table("trial", "macro-F1", "95 % interval", *map(escape, names), title=escape(title))
+    table = new_table("trial", "macro-F1", "95 % interval", *names, title=title)
     for trial in entry.best[:SHOWN]:
-        score = trial.macro_f1
-        if score:
-            values = (escape(str(trial.options[name])) for name in names)
-            table.add_row(str(trial.number), f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", *values)
+        if score := trial.macro_f1:
+            options = (str(trial.options[name]) for name in names)
+            table.add_row(str(trial.number), f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", *options)
     before = entry.before
     table.add_row("as it was", f"{before.value:.3f}", f"{before.low:.3f} to {before.high:.3f}")
     out.print(table)
     if entry.importances:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in entry.importances.items())
-        out.print(f"What mattered, as far as {len(entry.best)} trials tell: {shares}", markup=False)
+        out.print(f"What mattered, as far as {len(entry.best)} trials tell: {shares}")

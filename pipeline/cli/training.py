@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import out
-from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, stoppable
+from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, read_config
 from pipeline.cli.summaries import describe_trial, show_training, show_tuning
 from pipeline.errors import InputError
+from pipeline.progress import Bar
 
 if TYPE_CHECKING:
     from pipeline.training.results import CandidateResult
@@ -32,9 +33,7 @@ def train(
     ] = "",
 ) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
-    from pipeline.config import read_config
     from pipeline.data.corpora import bring_texts
-    from pipeline.progress import Bar
     from pipeline.training import rebuild
     from pipeline.training.train import train
 
@@ -47,8 +46,8 @@ def train(
         settings = read_config(config)
 
     def on_result(result: CandidateResult) -> None:
-        found = result.macro_f1(result.held_out, settings.selection.resamples)
-        sys.stderr.write(f"{result.candidate.name}: macro-F1 {found}\n")
+        score = result.macro_f1(result.held_out, settings.selection.resamples)
+        sys.stderr.write(f"{result.candidate.name}: macro-F1 {score}\n")
 
     with Bar() as bar:
         if message := bring_texts(settings, bar.update):
@@ -56,7 +55,7 @@ def train(
         outcome = train(settings, bar.update, on_result, promote=promote)
     show_training(outcome, settings, config)
     if from_run:
-        out.print(f"\n{rebuild.compare(recorded, outcome.run_id)}", markup=False)
+        out.print(f"\n{rebuild.compare(recorded, outcome.run_id)}")
 
 
 @app.command(
@@ -72,7 +71,6 @@ def tune(
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the trials of earlier runs.")] = False,
 ) -> None:
     """Search the options of candidates by cross-validation; write the best as a config for `stance train`."""
-    from pipeline.progress import Bar
     from pipeline.training.tuning import tune as search
     from pipeline.training.tuning.space import read_space
 
@@ -81,7 +79,7 @@ def tune(
     def on_result(trial: TrialResult) -> None:
         sys.stderr.write(f"{describe_trial(trial, trials or wanted.trials)}\n")
 
-    with stoppable("finished trials are kept, the same command goes on from there"), Bar() as bar:
+    with Bar() as bar:
         outcome = search(wanted, output, bar.update, on_result, trials=trials, minutes=minutes, restart=restart)
     if outcome.resumed:
         sys.stderr.write(f"went on after {outcome.resumed} trials that an earlier run had finished\n")
@@ -108,36 +106,28 @@ def pretrain(
 ) -> None:
     """Rebuild a pretrained model, from the texts that `stance corpora` brought; goes on if interrupted."""
     from pipeline.classifiers.pretrained_folder import HOME
-    from pipeline.config import read_config
-    from pipeline.progress import Bar
-    from pipeline.training.pretrain import (
-        RECIPES,
-        pretrain,
-        pretrain_first_stage,
-        pretrain_held_out,
-        pretrain_second_stage,
-    )
+    from pipeline.training import pretrain as room
 
-    if name not in RECIPES:
-        raise InputError(name, "no such pretrained model", expected=" or ".join(RECIPES))
-    settings, recipe, folder, texts = read_config(config), RECIPES[name], output or HOME / name, unlabelled or []
+    if name not in room.RECIPES:
+        raise InputError(name, "no such pretrained model", expected=" or ".join(room.RECIPES))
+    settings, recipe, folder, texts = read_config(config), room.RECIPES[name], output or HOME / name, unlabelled or []
     with Bar() as bar:
         if not only_first_stage:
-            card = pretrain(settings, recipe, texts, folder, bar.update, checkpoint)
+            card = room.pretrain(settings, recipe, texts, folder, bar.update, checkpoint)
             out.print(f"{folder}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
         base = "" if recipe.teacher else checkpoint
-        out.print(f"first stage: {pretrain_first_stage(settings, texts, folder, bar.update, base)}")
+        out.print(f"first stage: {room.pretrain_first_stage(settings, texts, folder, bar.update, base)}")
         if recipe.teacher:  # of the base-size model they would be too large to ship
-            out.print(f"vectors of {pretrain_held_out(settings, folder, bar.update)} real sentences to try labels on")
+            vectors = room.pretrain_held_out(settings, folder, bar.update)
+            out.print(f"vectors of {vectors} real sentences to try labels on")
         if recipe.teacher and not output:
-            stage = pretrain_second_stage(settings, HOME / recipe.teacher, name, bar.update, checkpoint)
+            stage = room.pretrain_second_stage(settings, HOME / recipe.teacher, name, bar.update, checkpoint)
             out.print(f"second stage of {recipe.teacher}: {stage}")
 
 
 @app.command(epilog="Example: stance rollback")
 def rollback(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Return to the champion before this one; a second time comes back."""
-    from pipeline.config import read_config
     from pipeline.training import champion
 
     settings = read_config(config)

@@ -5,7 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import LABEL_NAMES, ROOT
+
+from pipeline import __version__
+from pipeline.cli.options import command
+from pipeline.cli.summaries import show_tuning
+from pipeline.config import Candidate, read_config
+from pipeline.scoring.bootstrap import Interval
+from pipeline.training.tuning import TuningResult
+from pipeline.training.tuning.trials import TrialResult, Tuned
 
 COMMANDS = [
     "data",
@@ -67,6 +75,49 @@ def test_each_command_shows_an_example(stance, command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_names_each_command(stance, command):
     assert re.search(rf"^\W*{command}  ", stance("--help")[1], re.MULTILINE)
+
+
+def test_the_version_is_name_and_number(stance):
+    assert stance("--version") == (0, f"stance-pipeline {__version__}\n", "")
+
+
+def test_no_table_of_data_or_tune_is_wider_than_100_columns_or_cut(stance, project, capsys):
+    names = {old: f"{old}-of-whatever-is-argued-for-{n}" for n, old in enumerate(LABEL_NAMES)}
+    for file in (project / "labels/letters.jsonl", project / "configs/default.yaml"):
+        file.write_text(re.sub("|".join(names), lambda old: names[old.group()], file.read_text()))
+    code, data, _ = stance("data")
+    options = {f"an_option_with_a_long_name_{n}": 1 / 3 for n in range(9)}
+    trial = TrialResult("tfidf", 1, options, Interval(0.5, 0.4, 0.6))
+    tuned = Tuned(Candidate(name="tfidf", kind="tfidf"), trial.macro_f1, (trial,), (trial,), {}, "better")
+    show_tuning(TuningResult((tuned,), "12 rows", 0, "a-run"), Path("tuned.yaml"), read_config("configs/default.yaml"))
+    tables = data.partition("\nAgreement")[0] + capsys.readouterr().out.partition("\nMacro-F1 on")[0]
+    assert code == 0 and max(map(len, tables.splitlines())) <= 100 and "…" not in tables
+    assert tables.count("0.33") == 9
+
+
+# Hints
+
+
+def test_a_hint_can_be_typed_and_names_config_and_model_where_they_are_not_the_usual_ones():
+    assert command("eval") == "`stance eval`"
+    named = command("predict", "my articles/", config=Path("my.yaml"), model=Path("models/mine"))
+    assert named == "`stance predict 'my articles/' --config my.yaml --model models/mine`"
+
+
+@pytest.mark.parametrize(
+    "words", ["adjudicate", "adjudicate --all", "adjudicate -o b.csv", "review -o b.csv --candidate keywords"]
+)
+def test_hints_of_the_labelling_loop_name_the_config(stance, project, words):
+    Path("configs/default.yaml").rename("configs/own.yaml")
+    if words.startswith("adjudicate"):
+        labels = Path("labels/letters.jsonl")
+        kept = [line for line in labels.read_text().splitlines() if "adjudicated" not in line]
+        labels.write_text("\n".join(kept) + "\n")
+    code, out, err = stance("label", *words.split(), "--config", "configs/own.yaml")
+    assert code == 0, err
+    (hint,) = (line for line in out.splitlines() if line.startswith("Next: "))
+    assert "stance label adjudicate" in hint and "--config configs/own.yaml" in hint
+    assert ("--all" in hint) == (words == "adjudicate --all")
 
 
 # stance data

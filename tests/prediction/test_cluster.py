@@ -141,7 +141,9 @@ def test_a_parquet_dataset_of_sentences_replaces_an_earlier_folder(ray, news, ch
 
 
 def test_what_a_worker_refuses_is_one_line_and_leaves_nothing(ray, news, champion, tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "load_bundle", lambda folder: replace(load_bundle(folder), digest="yesterday"))
+    bundle = load_bundle(champion)
+    other = replace(bundle, manifest=bundle.manifest.model_copy(update={"checksum": "yesterday"}))
+    monkeypatch.setattr(distributed, "load_bundle", lambda folder: other)
     with pytest.raises(InputError, match="--engine ray: a worker says: .* has changed since the batch began"):
         distributed.predict([news / "letter.txt"], tmp_path / "rows", champion)
     assert [path.name for path in tmp_path.iterdir()] == ["news"]

@@ -336,7 +336,7 @@ def test_a_study_that_was_stopped_goes_on_in_the_same_run(kitchen, done, name, c
     process = stopped_by(name)
     assert process.returncode == code, process.stderr
     if code > 0:
-        assert "stance: stopped; finished trials are kept, the same command goes on from there" in process.stderr
+        assert "stance: stopped; the same command takes up what was finished" in process.stderr
     assert not TUNED.exists()
     (parent,), before, _ = runs()
     assert set(before) == {"soup 1", "soup 2", "soup 3"}
