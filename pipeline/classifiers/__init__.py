@@ -122,7 +122,7 @@ class Classifier(Protocol):
 KINDS = {
     "majority": "rules:Majority",
     "keywords": "rules:Keywords",
-    "naive_bayes": "bayes:NaiveBayes",
+    "naive_bayes": "linear:NaiveBayes",
     "tfidf": "linear:Tfidf",
     "embedding": "embedding:Embedding",
     "hybrid": "embedding:Hybrid",

@@ -1,7 +1,6 @@
 """Learn from few labels: pull sentences of one label together, then a linear layer. Only `fit` imports torch.
 
-SetFit (Tunstall et al., 2022, "Efficient Few-Shot Learning Without Prompts"): fine-tune a sentence
-encoder on pairs, then fit logistic regression on its vectors. SetFit encodes each pair anew; here a
+As SetFit (Tunstall et al., 2022, "Efficient Few-Shot Learning Without Prompts"), which encodes each pair anew; here a
 batch is encoded once and all its pairs count, so one step sees hundreds of pairs.
 """
 
@@ -18,7 +17,7 @@ from pipeline.classifiers import STRICT, index_labels
 from pipeline.classifiers.embedding import Embedding
 from pipeline.classifiers.onnx import OnnxModel
 from pipeline.data.examples import Example
-from pipeline.progress import ProgressCallback
+from pipeline.progress import ProgressCallback, step_of
 
 if TYPE_CHECKING:
     import torch
@@ -27,13 +26,8 @@ if TYPE_CHECKING:
 def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
     """Return how far the cosines of pairs are from 1 (same label) and 0 (another one), squared.
 
-    Both sorts of pairs weigh the same, however many there are of each.
-
-    Args:
-        vectors: unit vectors, shape (n, d).
-        targets: label indices, shape (n,).
-        weight: of each label, shape (labels,).
-
+    Both sorts of pairs weigh the same, however many there are of each. Vectors are of length 1, shape (n, d), targets
+    label indices, shape (n,), and `weight` that of each label, shape (labels,).
     """
     same = (targets[:, None] == targets).float()
     rows = same.new_ones(len(same)) if weight is None else weight[targets]
@@ -47,14 +41,10 @@ def pair_loss(vectors: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor
 
 @dataclass(config=STRICT)
 class Contrastive(Embedding):
-    """Fine-tune an encoder on pairs of sentences, then logistic regression on its vectors.
+    """Fine-tune an encoder on pairs of sentences, then logistic regression on its vectors."""
 
-    The cost is bounded: `steps` batches at most, or one pass over as many sentences as they hold. Few
-    sentences are passed over `epochs` times at most: more of the same harms.
-    """
-
-    epochs: Annotated[int, Field(ge=1)] = 10
-    steps: Annotated[int, Field(ge=1)] = 30
+    epochs: Annotated[int, Field(ge=1)] = 10  # at most: more of the same sentences harms
+    steps: Annotated[int, Field(ge=1)] = 30  # batches at most, or one pass over as many sentences as they hold
     learning_rate: float = 5e-5
     batch_size: Annotated[int, Field(ge=2)] = 32
     freeze_words: bool = True
@@ -94,4 +84,4 @@ class Contrastive(Embedding):
         )
         # The linear layer learns from the exported form's vectors: they are what it will meet.
         self._onnx = OnnxModel(to_onnx(model, tokenizer, self.max_length, self.precision))
-        super().fit(examples, label_names, lambda share, words: on_progress(0.9 + 0.1 * share, words))
+        super().fit(examples, label_names, step_of(on_progress, 9, 10))

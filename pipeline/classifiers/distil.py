@@ -28,13 +28,12 @@ from pipeline.scoring.calibration import fit_calibration, softmax
 class Distil(Finetune):
     """Fine-tune a checkpoint on labels mixed with what teachers think: an ensemble at the cost of one.
 
-    The config names the teacher, an earlier candidate; `with_teachers` puts the definition of it, or
-    of its members, into `teachers`. They are fitted `teacher_folds` times on each set of examples.
+    The config names the teacher, an earlier candidate; `with_teachers` puts its definition, or its members', in here.
     """
 
     teacher: str = ""
     teachers: tuple[Candidate, ...] = ()
-    teacher_folds: Annotated[int, Field(ge=2)] = 3
+    teacher_folds: Annotated[int, Field(ge=2)] = 3  # fits of each teacher on each set of examples
     label_share: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a label beside the teachers' probabilities
     unlabelled: tuple[Path, ...] = ()  # articles whose sentences the teachers alone label
 
@@ -61,10 +60,11 @@ class Distil(Finetune):
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Fit the teachers, then the student on labels and the teachers' probabilities."""
-        # No label of a held-out row may reach the student, not through its teachers either. So the
-        # teachers' scores from the comparison of candidates will not do: all but one of those fits
-        # have learned from the rows that this student will be scored on. Teachers are fitted here
-        # anew, on nothing but the examples that `fit` is given.
+        from pipeline.classifiers.finetuning import finetune
+
+        # Through no teacher may the label of a held-out row reach the student. Scores from the comparison of
+        # candidates will not do: all but one of those fits have learned from the rows that this student is scored on.
+        # So teachers are fitted anew, on nothing but these examples.
         unlabelled = [text for path in self.unlabelled for text in read_sentences(path)]
         targets, others = soften_labels(
             self.teachers,
@@ -76,13 +76,8 @@ class Distil(Finetune):
             folds=self.teacher_folds,
             random_state=self.random_state,
         )
-        self._learn(
-            examples,
-            targets,
-            label_names,
-            lambda share, words: on_progress(0.8 + 0.2 * share, f"student, {words}"),
-            more=(unlabelled, others),
-        )
+        step = step_of(on_progress, 4, 5, "student, ")
+        self._trained = finetune(self, examples, targets, label_names, step, (unlabelled, others))
 
 
 def read_sentences(path: Path) -> list[str]:
@@ -117,8 +112,7 @@ def soften_labels(
         random_state: of folds and fits.
 
     Returns:
-        Probabilities of the examples, shape (n, k), and of the unlabelled texts, shape (m, k): the latter from
-        the mean log-probability over all fits.
+        Probabilities, shapes (n, k) and (m, k): the latter from the mean log-probability over all fits.
 
     """
     y_true, numbers = index_labels(examples, label_names), _divide(examples, folds, random_state)

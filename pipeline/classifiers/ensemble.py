@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import STRICT, Classifier, State, create
+from pipeline.classifiers import STRICT, Classifier, State, T, create
 from pipeline.config import Candidate
 from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback
@@ -19,10 +19,7 @@ from pipeline.scoring.calibration import Calibration, softmax
 def blend(logs: Sequence[np.ndarray], y_true: np.ndarray) -> list[float]:
     """Return the non-negative weights of members that minimize log-loss on rows none of them has seen.
 
-    Args:
-        logs: log-probabilities of each member, each of shape (n, k).
-        y_true: label indices, shape (n,).
-
+    `logs` holds the log-probabilities of each member, of shape (n, k); `y_true` label indices, shape (n,).
     """
     from scipy.optimize import minimize
 
@@ -39,13 +36,11 @@ def blend(logs: Sequence[np.ndarray], y_true: np.ndarray) -> list[float]:
 
 
 class _Member(BaseModel):
-    """What is stored of a member, and the names of its arrays and blobs, which stand behind its number."""
+    """What is stored of a member, beside its arrays and blobs, whose names begin with its number."""
 
     candidate: Candidate
     calibration: Calibration
     values: dict[str, Any]
-    arrays: list[str]
-    blobs: list[str]
 
 
 @dataclass(config=STRICT)
@@ -81,24 +76,15 @@ class Ensemble(Classifier):
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return weighted log-probabilities, shape (n, k)."""
-        parts = [
-            weight * calibration.log_probabilities(member.decision_function(texts))
-            for weight, (_, member, calibration) in zip(self._weights, self._fitted, strict=True)
-        ]
-        return np.sum(parts, axis=0)
+        logs = [calibration.log_probabilities(one.decision_function(texts)) for _, one, calibration in self._fitted]
+        return np.tensordot(self._weights, logs, axes=1)
 
     def state(self) -> State:
         """Return the members' states side by side, each under its number."""
         whole = State(values={"weights": self._weights, "members": []})
         for number, (candidate, member, calibration) in enumerate(self._fitted):
             part = member.state()
-            stored = _Member(
-                candidate=candidate,
-                calibration=calibration,
-                values=part.values,
-                arrays=sorted(part.arrays),
-                blobs=sorted(part.blobs),
-            )
+            stored = _Member(candidate=candidate, calibration=calibration, values=part.values)
             whole.values["members"].append(stored.model_dump(mode="json"))
             whole.arrays |= {f"{number}.{name}": array for name, array in part.arrays.items()}
             whole.blobs |= {f"{number}.{name}": blob for name, blob in part.blobs.items()}
@@ -109,7 +95,10 @@ class Ensemble(Classifier):
         self._weights, self._fitted = state.value("weights", list[FiniteFloat]), []
         for number, stored in enumerate(state.value("members", list[_Member])):
             member = create(stored.candidate)
-            arrays = {name: state.arrays[f"{number}.{name}"] for name in stored.arrays}
-            blobs = {name: state.blobs[f"{number}.{name}"] for name in stored.blobs}
+            arrays, blobs = _under(f"{number}.", state.arrays), _under(f"{number}.", state.blobs)
             member.restore(State(stored.values, arrays, blobs))
             self._fitted.append((stored.candidate, member, stored.calibration))
+
+
+def _under(prefix: str, parts: dict[str, T]) -> dict[str, T]:
+    return {name.removeprefix(prefix): part for name, part in parts.items() if name.startswith(prefix)}

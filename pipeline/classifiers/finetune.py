@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -14,9 +14,6 @@ from pipeline.classifiers.encoders import DEFAULT, OverCheckpoint
 from pipeline.classifiers.onnx import OnnxModel, Precision
 from pipeline.data.examples import Example
 from pipeline.progress import ProgressCallback
-
-if TYPE_CHECKING:
-    from pipeline.classifiers.finetuning import Finetuned
 
 
 @dataclass(config=STRICT)
@@ -42,19 +39,9 @@ class Finetune(OverCheckpoint):
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Train; the same inputs and random_state on the same machine give the same weights."""
-        self._learn(examples, index_labels(examples, label_names), label_names, on_progress)
-
-    def _learn(
-        self,
-        examples: Sequence[Example],
-        targets: np.ndarray,
-        label_names: Sequence[str],
-        on_progress: ProgressCallback,
-        more: tuple[Sequence[str], np.ndarray] | None = None,
-    ) -> None:
         from pipeline.classifiers.finetuning import finetune
 
-        self._trained: Finetuned = finetune(self, examples, targets, label_names, on_progress, more)
+        self._trained = finetune(self, examples, index_labels(examples, label_names), label_names, on_progress)
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return logits, shape (n, k)."""

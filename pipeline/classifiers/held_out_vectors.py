@@ -19,8 +19,7 @@ from pipeline.data.files import write_whole
 from pipeline.errors import InputError
 
 FILE = "held_out_vectors.npz"
-COLUMNS = ("article_id", "label", "split", "origin", "outlet", "digest")
-PLACES = ("sentence_index", "start", "end")
+COLUMNS = ("article_id", "label", "split", "origin", "outlet", "digest", "sentence_index", "start", "end")
 MOST = 127
 
 
@@ -49,7 +48,7 @@ def write_vectors(folder: Path, adapter: str, examples: Sequence[Example], vecto
     scale = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-9) / MOST
     arrays = {"vectors": np.rint(vectors / scale).astype(np.int8), "scale": scale.astype(np.float32)}
     rows = [vars(row) | {"digest": row.key.rpartition("#")[2]} for row in examples]
-    arrays |= {name: np.array([row[name] for row in rows]) for name in (*COLUMNS, *PLACES)}
+    arrays |= {name: np.array([row[name] for row in rows]) for name in COLUMNS}
     with write_whole(folder / FILE) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, adapter=np.array(adapter), **arrays)
 
@@ -67,10 +66,8 @@ def read_vectors(folder: Path, adapter: str) -> HeldOutVectors | None:
         if str(arrays["adapter"]) != adapter:
             raise InputError(file, "belongs to another adapter", then=then)
         vectors = arrays["vectors"].astype(np.float32) * arrays["scale"]
-        rows = zip(*(arrays[name].tolist() for name in (*COLUMNS, *PLACES)), strict=True)
-        examples = tuple(
-            Withheld(**dict(zip((*COLUMNS, *PLACES), row, strict=True)), text="", group=str(row[0])) for row in rows
-        )
+        rows = zip(*(arrays[name].tolist() for name in COLUMNS), strict=True)
+        examples = tuple(Withheld(**dict(zip(COLUMNS, row, strict=True)), text="", group=str(row[0])) for row in rows)
         if len(examples) != len(vectors):
             raise ValueError(f"{len(examples)} sentences, {len(vectors)} vectors")
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:

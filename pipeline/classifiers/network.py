@@ -13,7 +13,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from pipeline.classifiers.encoding import encode, mean_pool, prefers_bfloat16
+from pipeline.classifiers.encoding import INPUTS, encode, mean_pool, prefers_bfloat16
 from pipeline.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -96,25 +96,26 @@ def train_network(
     """Train a network and return it.
 
     Args:
-        model: what is trained, an `encoder` with or without a `head`; parameters that need no gradient stay.
+        model: an `encoder` with or without a `head`; parameters that need no gradient stay.
         tokenizer: the encoder's.
         texts: n texts, each with its target if it has one.
         targets: label indices, shape (n,), or probabilities, shape (n, labels).
-        options: rates, epochs, sizes, random_state.
+        options: how.
         on_progress: called with the share that is done.
         loss: of outputs and targets, with the `weight` of each label.
-        class_weights: of each label in the loss, shape (labels,).
+        class_weights: these, shape (labels,).
         after_epoch: called after each epoch; True stops.
         workspace: keeps a checkpoint after each epoch there, and goes on from the last one.
 
     """
     weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-    rows = _rows(encode(tokenizer, texts, options.max_length), targets)
+    labels = torch.tensor(targets, dtype=torch.long if targets.ndim == 1 else torch.float32)
+    encoded = encode(tokenizer, texts, options.max_length)
+    rows = [{"ids": ids, "label": label, "length": len(ids)} for ids, label in zip(encoded, labels, strict=True)]
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
-        padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
-        labels = torch.stack([row["labels"] for row in batch])
-        return {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"], "labels": labels}
+        padded = tokenizer.pad({"input_ids": [row["ids"] for row in batch]}, return_tensors="pt")
+        return {name: padded[name] for name in INPUTS} | {"labels": torch.stack([row["label"] for row in batch])}
 
     def weighted_loss(outputs: torch.Tensor, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         return loss(outputs, labels, weight=None if weights is None else weights.to(outputs.device))
@@ -142,14 +143,6 @@ def _optimizer(model: Any, options: TrainingOptions | Finetune) -> torch.optim.O
     if hasattr(model, "head"):
         groups.append({"params": list(model.head.parameters()), "lr": options.head_rate})
     return torch.optim.AdamW(groups, weight_decay=options.weight_decay)
-
-
-def _rows(encoded: Sequence[Sequence[int]], targets: np.ndarray) -> list[dict[str, Any]]:
-    kind = torch.long if targets.ndim == 1 else torch.float32
-    return [
-        {"input_ids": ids, "labels": torch.tensor(target, dtype=kind), "length": len(ids)}
-        for ids, target in zip(encoded, targets, strict=True)
-    ]
 
 
 def _arguments(options: TrainingOptions | Finetune, rows: int, folder: str, keep: bool) -> TrainingArguments:

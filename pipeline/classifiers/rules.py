@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import STRICT, Classifier, State, index_labels
 from pipeline.config import read_yaml
 from pipeline.data.examples import Example, divide
-from pipeline.errors import InputError
+from pipeline.errors import InputError, describe_invalid
 from pipeline.progress import ProgressCallback
 
 
@@ -42,10 +43,9 @@ class Majority(Classifier):
 
 @dataclass(config=STRICT)
 class Keywords(Classifier):
-    """Count the phrases of a small lexicon: what people would try before they train anything.
+    """Count the phrases of a small lexicon, which maps labels to regular expressions: what one tries without training.
 
-    The lexicon maps labels to lists of regular expressions. A label without phrases is the answer
-    when no phrase, or equally many of each side, are found.
+    A label without phrases is the answer when no phrase, or equally many of each side, are found.
     """
 
     lexicon: Path
@@ -60,13 +60,11 @@ class Keywords(Classifier):
         """Read the lexicon; nothing is learned."""
         phrases = read_yaml(self.lexicon)
         try:
-            for pattern in [pattern for patterns in phrases.values() for pattern in patterns]:
-                re.compile(pattern)
-        except (re.error, AttributeError, TypeError) as error:
-            expected = "labels with lists of regular expressions"
-            raise InputError(self.lexicon, f"is no lexicon ({error})", expected=expected) from None
-        unknown = sorted(phrases.keys() - set(label_names))
-        if unknown:
+            TypeAdapter(dict[str, list[re.Pattern[str]]]).validate_python(phrases)
+        except ValidationError as error:
+            what, expected = f"is no lexicon ({describe_invalid(error)})", "labels with lists of regular expressions"
+            raise InputError(self.lexicon, what, expected=expected) from None
+        if unknown := sorted(phrases.keys() - set(label_names)):
             raise InputError(self.lexicon, f"unknown label {unknown[0]!r}", expected=", ".join(label_names))
         self._phrases = [list(phrases.get(name, ())) for name in label_names]
 

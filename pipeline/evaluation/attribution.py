@@ -21,7 +21,7 @@ from pipeline.scoring.metrics import MACRO_F1, difference, measure
 from pipeline.scoring.predictions import Predictions
 
 WORD = re.compile(r"\S+")
-# Words that only join others are not left out: it halves the work. "no" and "not" are not among them.
+# Words that only join others are not left out: it halves the work.
 STOPWORDS = frozenset(
     "a an the of and or in on at to for by with as from that this it its is are was were be been has have had "
     "their his her he she they who which will would said".split()
@@ -58,10 +58,7 @@ class Audit:
 
 
 def word_weights(bundle: Bundle, texts: Sequence[str], predictions: Predictions) -> list[list[Word]]:
-    """Return the words of each text, as `Bundle.normalize` has it, with what its prediction's log-odds lose without.
-
-    Spans are of the text with single spaces; words that only join others have no weight.
-    """
+    """Return the words of each text, as `Bundle.normalize` has it, with what its prediction's log-odds lose without."""
     rest = predictions.probabilities.copy()
     rest[np.arange(len(texts)), predictions.y_pred] = -1
     pairs = zip(predictions.y_pred.tolist(), rest.argmax(1).tolist(), strict=True)
@@ -77,10 +74,7 @@ def _log_odds(probabilities: np.ndarray, best: int, second: int) -> float:
 
 
 def occlude(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int, int], np.ndarray]]]:
-    """Return for each text, as `Bundle.normalize` has it, the spans of its words and the probabilities without each.
-
-    A target is no part of the text, and stays.
-    """
+    """Return the spans of the words of each text, as `Bundle.normalize` has it, and the probabilities without each."""
     plan, variants = [], []
     for given in texts:
         target, text = divide(given)
@@ -93,10 +87,7 @@ def occlude(bundle: Bundle, texts: Sequence[str]) -> list[list[tuple[tuple[int, 
 
 
 def read_obvious(file: Path | None) -> re.Pattern[str] | None:
-    """Read a list of regular expressions, the words that anybody would search for; None where there is no file.
-
-    A model that needs these words has not learned to read.
-    """
+    """Read a list of regular expressions, the words that anybody would search for; None where there is no file."""
     if file is None or not file.exists():
         return None
     words = read_yaml(file)
@@ -116,8 +107,8 @@ def audit(
 ) -> Audit:
     """Hide the obvious words from all rows, if any are known, and leave out each word of the stance predictions.
 
-    A stance is any label but the commonest. At most 120 predictions, evenly spread over the rows, are
-    examined word by word. Texts are as `Bundle.normalize` has them.
+    A stance is any label but the commonest; at most 120 predictions, evenly spread over the rows, are examined word
+    by word. Texts are as `Bundle.normalize` has them.
     """
     commonest = np.bincount(predictions.y_true, minlength=predictions.label_count).argmax()
     rows = np.flatnonzero(predictions.y_pred != commonest).tolist()
@@ -126,14 +117,14 @@ def audit(
     variants = occlude(bundle, [texts[row] for row in rows])
     labels = [bundle.decide(np.array([left for _, left in own])) if own else np.empty(0) for own in variants]
     decided = sum(bool((left != predictions.y_pred[row]).any()) for row, left in zip(rows, labels, strict=True))
-    masked = change = None
-    touched = [row for row, text in enumerate(texts) if obvious and _hide(obvious, text) != text]
-    if obvious:
-        probabilities = predictions.probabilities.copy()
-        probabilities[touched] = bundle.predict_proba([_hide(obvious, texts[row]) for row in touched])
-        without = replace(predictions, y_pred=bundle.decide(probabilities), probabilities=probabilities)
-        masked, change = measure(MACRO_F1, without), difference(MACRO_F1, predictions, without)
-    return Audit(masked, change, len(touched), len(rows), decided)
+    if obvious is None:
+        return Audit(None, None, 0, len(rows), decided)
+    hidden = {row: hid for row, text in enumerate(texts) if (hid := _hide(obvious, text)) != text}
+    probabilities = predictions.probabilities.copy()
+    probabilities[list(hidden)] = bundle.predict_proba(list(hidden.values()))
+    without = replace(predictions, y_pred=bundle.decide(probabilities), probabilities=probabilities)
+    masked, change = measure(MACRO_F1, without), difference(MACRO_F1, predictions, without)
+    return Audit(masked, change, len(hidden), len(rows), decided)
 
 
 @dataclass(frozen=True)
@@ -168,7 +159,7 @@ def select_errors(
 ) -> tuple[list[ExplainedRow], list[ExplainedRow]]:
     """Return the most confident mistakes, and the least confident rows, 50 of each at most.
 
-    Texts are what the model reads of the rows, as `Bundle.normalize` has it.
+    Texts are those of the rows, as `Bundle.normalize` has them.
     """
     order = np.argsort(-predictions.confidence, kind="stable")
     wrong, unsure = order[~predictions.hits[order]][:EXPLAINED].tolist(), order[::-1][:EXPLAINED].tolist()

@@ -1,7 +1,7 @@
-"""Behaviour tests: small sentences whose answer is beyond doubt, written by people who know the field.
+"""Behaviour tests: small sentences whose answer is beyond doubt (Ribeiro et al., 2020, "Beyond Accuracy").
 
-Three kinds (Ribeiro et al., 2020, "Beyond Accuracy"): a sentence must get a label; sentences that
-differ in nothing that matters must get the same label; a change must move a probability one way.
+A sentence must get a label; sentences that differ in nothing that matters must get the same label; a change must move
+a probability one way.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ def describe_gain(gain: Interval, name: str) -> str:
         return f"{name} is better by {points:.1f} points, 95 % interval {low:.1f} to {high:.1f}{over}"
     if gain.high < 0:
         return f"{name} is worse by {-points:.1f} points, 95 % interval {-high:.1f} to {-low:.1f}{over}"
-    words = f"{name} scores {points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}{over}"
-    return f"no difference is shown: {words}"
+    words = f"{points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}{over}"
+    return f"no difference is shown: {name} scores {words}"
 
 
 def compare_models(first: Bundle, second: Bundle, examples: Sequence[Example]) -> Comparison:

@@ -1,8 +1,7 @@
 """What a model that ships says of the real test documents, measured when it was made: their text is not here.
 
-`test_predictions.json` beside it holds for each document its id and source, and for each sentence its label, the
-probabilities, and the labels that baselines trained on the same real text give; no text. It counts for that very
-model: the file names the digest of its files, and an exported model is the one whose head it has.
+`test_predictions.json` beside it holds labels, probabilities, and what baselines trained on the same real text say; no
+text. It counts for that very model: it names the digest of its files, and an exported model must have its head.
 """
 
 from __future__ import annotations
@@ -66,16 +65,12 @@ class MeasuredRows(Facts):
         probabilities = np.array([row for document in documents for row in document.probabilities])[:, order]
         probabilities = probabilities / probabilities.sum(1, keepdims=True)
         groups = np.repeat([document.article for document in documents], [len(row.labels) for row in documents])
-
-        def indices(labels: Iterator[tuple[int, ...]]) -> np.ndarray:
-            return np.argsort(order)[np.concatenate(list(labels))]
-
-        y_true = indices(document.labels for document in documents)
-        baselines = {
-            known: Predictions(y_true, y_pred, np.eye(len(order))[y_pred], groups)
-            for known in documents[0].baselines
-            for y_pred in [indices(document.baselines[known] for document in documents)]
-        }
+        places = np.argsort(order)
+        y_true = places[np.concatenate([document.labels for document in documents])]
+        baselines = {}
+        for baseline in documents[0].baselines:
+            y_pred = places[np.concatenate([document.baselines[baseline] for document in documents])]
+            baselines[baseline] = Predictions(y_true, y_pred, np.eye(len(order))[y_pred], groups)
         own = Predictions(y_true, bundle.decide(probabilities), probabilities, groups)
         return Subset(name, own, baselines, metrics_of(bundle), real=True, measured=True, nested=nested)
 

@@ -17,8 +17,6 @@ from pipeline.progress import ignore_progress
 from pipeline.scoring.calibration import softmax
 from pipeline.scoring.predictions import Predictions, likeliest
 
-BASELINES = ("majority", "keywords", "tfidf")
-
 
 @dataclass(frozen=True)
 class ScoredRows:
@@ -63,7 +61,7 @@ def read_rows(dataset: Dataset, config: Config, data: Path | None = None) -> tup
 def fit_baselines(train: Sequence[Example], label_names: Sequence[str], config: Config) -> dict[str, Classifier]:
     """Fit the baselines on the train part; without a lexicon there is no keyword list."""
     baselines = {}
-    for kind in BASELINES if config.evaluation.lexicon else ("majority", "tfidf"):
+    for kind in ("majority", "keywords", "tfidf") if config.evaluation.lexicon else ("majority", "tfidf"):
         options = {"lexicon": str(config.evaluation.lexicon)} if kind == "keywords" else {}
         baselines[kind] = create(Candidate(name=kind, kind=kind, options=options), config.random_state)
         baselines[kind].fit(train, label_names, ignore_progress)

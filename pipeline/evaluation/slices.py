@@ -25,11 +25,6 @@ ENDED = re.compile(r"[.!?…][\"”’'»)\]]*$")
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
-def _year(example: Example) -> str:
-    year = YEAR.search(example.date)
-    return year.group() if year else ""
-
-
 def _length(example: Example) -> str:
     words = len(example.text.split())
     return "1 to 15 words" if words <= 15 else "16 to 30 words" if words <= 30 else "31 words or more"
@@ -45,7 +40,7 @@ DIMENSIONS: dict[str, Callable[[Example], str]] = {
     "target": lambda example: example.target,
     "outlet": lambda example: example.outlet,
     "style": lambda example: example.style,
-    "year": _year,
+    "year": lambda example: year.group() if (year := YEAR.search(example.date)) else "",
     "length": _length,
     "quotation": _either(QUOTE, "with a quotation", "without a quotation"),
     "negation": _either(NEGATION, "negated", "not negated"),
@@ -70,11 +65,9 @@ def cut_rows(examples: Sequence[Example], obvious: re.Pattern[str] | None = None
 
     Rows that hold an obvious word are a slice, and those that hold none, where such words are known.
     """
-    dimensions = dict(DIMENSIONS)
-    if obvious:
-        dimensions["wording"] = _either(obvious, "holds an obvious word", "holds no obvious word")
+    wording = {"wording": _either(obvious, "holds an obvious word", "holds no obvious word")} if obvious else {}
     slices = []
-    for dimension, value_of in dimensions.items():
+    for dimension, value_of in (DIMENSIONS | wording).items():
         rows_of = _group_rows([value_of(example) for example in examples], in_order=dimension in ("year", "length"))
         if len(rows_of) > 1:
             slices += [(dimension, value, np.array(rows)) for value, rows in rows_of.items()]
@@ -96,7 +89,7 @@ def _group_rows(values: Sequence[str], *, in_order: bool) -> dict[str, list[int]
 def score_slices(
     examples: Sequence[Example], predictions: Predictions, obvious: re.Pattern[str] | None = None
 ) -> list[Slice]:
-    """Score every slice, each with its interval; rows that hold an obvious word are one, where such words are known."""
+    """Score every slice of `cut_rows`, each with its interval."""
     slices = []
     for dimension, value, rows in cut_rows(examples, obvious):
         own = predictions.take(rows)

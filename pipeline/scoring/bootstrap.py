@@ -35,7 +35,7 @@ class Interval:
 
 
 class Bootstrap:
-    """Resamples of articles; of rows where there are fewer than ten articles."""
+    """All articles, then resamples of them; of rows where there are fewer than ten articles."""
 
     def __init__(self, groups: Sequence[str] | np.ndarray, resamples: int = 1000, random_state: int = 0) -> None:
         """Draw the resamples of rows whose articles are these, length n."""
@@ -45,16 +45,17 @@ class Bootstrap:
             self.unit, self._codes = "sentences", np.arange(len(groups))
         size = int(self._codes.max()) + 1
         drawn = np.random.default_rng(random_state).multinomial(size, np.full(size, 1 / size), size=resamples)
-        self._weights: np.ndarray = drawn  # how often each article is drawn, shape (resamples, articles)
+        # How often each article is drawn, shape (1 + resamples, articles).
+        self._weights = np.vstack([np.ones(size), drawn])
 
     def matrices(self, y_true: np.ndarray, y_pred: np.ndarray, size: int) -> np.ndarray:
-        """Return the confusion matrix of each resample, shape (resamples, size, size)."""
+        """Return the confusion matrix of all rows, then that of each resample, shape (1 + resamples, size, size)."""
         added = np.zeros((self._weights.shape[1], size, size))
         np.add.at(added, (self._codes, y_true, y_pred), 1)
         return np.tensordot(self._weights, added, axes=1)
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """Return the mean of rows' values, shape (n, ...), in each resample, shape (resamples, ...)."""
+        """Return the mean of rows' values, shape (n, ...), then that in each resample, shape (1 + resamples, ...)."""
         added = np.zeros((self._weights.shape[1], *values.shape[1:]))
         np.add.at(added, self._codes, values)
         rows = self._weights @ np.bincount(self._codes)

@@ -115,15 +115,15 @@ def _total_gap(means: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(means).sum(-1))
 
 
-def _above_noise(means: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
+def _above_noise(means: np.ndarray) -> tuple[float, float]:
     """Return an interval of the calibration error that holds the true one 95 % of the time or more.
 
     Noise alone gives a perfectly calibrated model an error above 0, and each resample adds it once more. So the
     lower end takes off what noise could give (resampled gaps about their mean; the triangle inequality), and the
     upper end is as far above the value as the resamples spread above their own mean. Bins stay as they are.
     """
-    value, draws = float(_total_gap(means)), _total_gap(drawn)
-    noise = float(np.quantile(_total_gap(drawn - means), 0.975))
+    value, draws = float(_total_gap(means[0])), _total_gap(means[1:])
+    noise = float(np.quantile(_total_gap(means[1:] - means[0]), 0.975))
     return max(0.0, value - noise), value + float(np.quantile(draws, 0.975) - draws.mean())
 
 
@@ -142,35 +142,30 @@ class Metric:
     of_rows: Callable[[Predictions], np.ndarray] | None = None
     higher_is_better: bool = True
     reads_probabilities: bool = True  # where it is of rows
-    # The ends of the interval from the means of all rows and those of the resamples; None: percentiles.
-    bounds: Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None = None
+    # The ends of the interval from what `resample` returns; None: percentiles.
+    bounds: Callable[[np.ndarray], tuple[float, float]] | None = None
 
     @property
     def about_labels(self) -> bool:
         """Whether it looks at no probability."""
         return self.of_rows is None or not self.reads_probabilities
 
-    def summarize(self, rows: Predictions) -> np.ndarray:
-        """Return what the statistic is taken of, for all rows."""
-        if self.of_rows is None:
-            return confusion(rows.y_true, rows.y_pred, rows.label_count)
-        return np.asarray(self.of_rows(rows), float).mean(0)
-
     def resample(self, rows: Predictions, bootstrap: Bootstrap) -> np.ndarray:
-        """Return the same for each resample, shape (resamples, ...)."""
+        """Return what the statistic is taken of, for all rows and for each resample, shape (1 + resamples, ...)."""
         if self.of_rows is None:
             return bootstrap.matrices(rows.y_true, rows.y_pred, rows.label_count)
         return bootstrap.means(np.asarray(self.of_rows(rows), float))
 
     def value(self, rows: Predictions) -> float:
         """Return its value on rows; NaN where it has none."""
-        return float(self.statistic(self.summarize(rows)))
+        return float(self.statistic(self.resample(rows, Bootstrap(rows.groups, 0)))[0])
 
     def measure(self, rows: Predictions, bootstrap: Bootstrap) -> Interval:
         """Return its value with the 95 % interval, by resamples that several metrics may share."""
         drawn = self.resample(rows, bootstrap)
-        ends = self.bounds(self.summarize(rows), drawn) if self.bounds else percentiles(self.statistic(drawn))
-        return Interval(self.value(rows), *ends, bootstrap.unit)
+        values = self.statistic(drawn)
+        ends = self.bounds(drawn) if self.bounds else percentiles(values[1:])
+        return Interval(float(values[0]), *ends, bootstrap.unit)
 
 
 MACRO_F1 = Metric("macro_f1", "macro-F1", "the mean over labels of F1, from 0 to 1", macro_f1)
@@ -249,5 +244,6 @@ def difference(
     Paired: both are scored on the same resampled articles.
     """
     bootstrap = Bootstrap(before.groups, resamples, random_state)
-    draws = [metric.statistic(metric.resample(rows, bootstrap)) for rows in (before, after)]
-    return Interval(metric.value(after) - metric.value(before), *percentiles(draws[1] - draws[0]), bootstrap.unit)
+    first, second = (metric.statistic(metric.resample(rows, bootstrap)) for rows in (before, after))
+    gains = second - first
+    return Interval(float(gains[0]), *percentiles(gains[1:]), bootstrap.unit)

@@ -83,7 +83,8 @@ def test_sentences_are_resampled_where_articles_are_few(metric):
 def test_a_resample_draws_as_many_articles_as_there_are():
     rows = np.arange(60) % 3
     drawn = Bootstrap([str(n % 12) for n in range(60)], 50).matrices(rows, rows, 3)
-    assert drawn.shape == (50, 3, 3) and set(drawn.sum((1, 2))) == {60}  # 12 articles of 5 rows
+    assert drawn.shape == (51, 3, 3) and set(drawn.sum((1, 2))) == {60}  # 12 articles of 5 rows
+    assert drawn[0].tolist() == np.diag([20, 20, 20]).tolist()
 
 
 def test_the_rows_of_an_article_are_drawn_together():
