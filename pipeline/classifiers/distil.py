@@ -33,7 +33,7 @@ class Distil(Finetune):
 
     teacher: str = ""
     teachers: tuple[Candidate, ...] = ()
-    teacher_folds: Annotated[int, Field(ge=2)] = 3  # fits of each teacher on each set of examples
+    teacher_folds: Annotated[int, Field(ge=2)] = 3  # fits of each teacher; at most as many as a label has articles
     label_share: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a label beside the teachers' probabilities
     unlabelled: tuple[Path, ...] = ()  # articles whose sentences the teachers alone label
 
@@ -66,82 +66,58 @@ class Distil(Finetune):
         # candidates will not do: all but one of those fits have learned from the rows that this student is scored on.
         # So teachers are fitted anew, on nothing but these examples.
         unlabelled = [text for path in self.unlabelled for text in read_sentences(path)]
-        targets, others = soften_labels(
-            self.teachers,
-            examples,
-            unlabelled,
-            label_names,
-            lambda share, words: on_progress(0.8 * share, words),
-            label_share=self.label_share,
-            folds=self.teacher_folds,
-            random_state=self.random_state,
+        soft, others = self.soften_labels(
+            examples, unlabelled, label_names, lambda share, words: on_progress(0.8 * share, words)
         )
         step = step_of(on_progress, 4, 5, "student, ")
-        self._trained = finetune(self, examples, targets, label_names, step, (unlabelled, others))
+        self._trained = finetune(self, examples, soft, label_names, step, (unlabelled, others))
+
+    def soften_labels(
+        self,
+        examples: Sequence[Example],
+        unlabelled: Sequence[str],
+        label_names: Sequence[str],
+        on_progress: ProgressCallback,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the student learns: labels mixed with what teachers think, and that alone for unlabelled texts.
+
+        An example's probabilities, shape (n, k), come from fits without its article: a teacher that has learned its
+        label would only repeat it. Several teachers are calibrated and weighted as an ensemble is, on those same
+        scores. Those of m unlabelled texts, shape (m, k), come from the mean log-probability over all fits.
+        """
+        y_true, folds = index_labels(examples, label_names), self._divide(examples)
+        count = int(folds.max()) + 1
+        held_out, others = [], []
+        for position, teacher in enumerate(self.teachers):
+            scores, of_others = np.empty((len(examples), len(label_names))), []
+            for fold in range(count):
+                inside = list(compress(examples, folds != fold))
+                outside = [example.input for example in compress(examples, folds == fold)]
+                prefix = f"teacher {teacher.name}, fit {fold + 1} of {count}: "
+                step = step_of(on_progress, position * count + fold, len(self.teachers) * count, prefix)
+                texts = [*outside, *unlabelled]
+                fit = fit_and_score(teacher, inside, texts, label_names, self.random_state, None, step)
+                scores[folds == fold] = fit.scores[: len(outside)]
+                of_others.append(fit.scores[len(outside) :])
+            calibration = fit_calibration(scores, y_true, folds)
+            held_out.append(calibration.log_probabilities(scores))
+            others.append(np.mean([calibration.log_probabilities(part) for part in of_others], axis=0))
+        weights = blend(held_out, y_true)
+        of_examples, of_unlabelled = (softmax(np.tensordot(weights, logs, axes=1)) for logs in (held_out, others))
+        labels = np.eye(len(label_names))[y_true]
+        return self.label_share * labels + (1 - self.label_share) * of_examples, of_unlabelled
+
+    def _divide(self, examples: Sequence[Example]) -> np.ndarray:
+        """Return the fold of each example, whole articles together, shape (n,); InputError if there are too few."""
+        articles = Counter(label for label, _ in {(example.label, example.group) for example in examples})
+        rarest, fewest = min(articles.items(), key=lambda item: item[1])
+        if fewest < 2:
+            what = f"{rarest!r} has examples in one article"
+            raise InputError("a student's teachers", what, expected="two or more", then="label more")
+        labels, groups = [example.label for example in examples], [example.group for example in examples]
+        return assign_folds(labels, groups, min(self.teacher_folds, fewest), self.random_state)
 
 
 def read_sentences(path: Path) -> list[str]:
     """Read the sentences that `cut_unlabelled` has cut from unlabelled articles."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def soften_labels(
-    teachers: Sequence[Candidate],
-    examples: Sequence[Example],
-    unlabelled: Sequence[str],
-    label_names: Sequence[str],
-    on_progress: ProgressCallback,
-    *,
-    label_share: float,
-    folds: int,
-    random_state: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a student learns: labels mixed with what teachers think, and that alone.
-
-    An example's probabilities come from fits without its article: a teacher that has learned its label would
-    only repeat it. Several teachers are calibrated and weighted as an ensemble is, on those same scores.
-
-    Args:
-        teachers: with the definitions of their own teachers, if they have any.
-        examples: n labelled examples.
-        unlabelled: m other texts.
-        label_names: in the order of the probabilities.
-        on_progress: called as teachers are fitted.
-        label_share: how much of a target is the label.
-        folds: fits of each teacher: at most as many as the rarest label has articles.
-        random_state: of folds and fits.
-
-    Returns:
-        Probabilities, shapes (n, k) and (m, k): the latter from the mean log-probability over all fits.
-
-    """
-    y_true, numbers = index_labels(examples, label_names), _divide(examples, folds, random_state)
-    count = int(numbers.max()) + 1
-    held_out, others = [], []
-    for position, teacher in enumerate(teachers):
-        scores, of_others = np.empty((len(examples), len(label_names))), []
-        for fold in range(count):
-            inside = list(compress(examples, numbers != fold))
-            outside = [example.input for example in compress(examples, numbers == fold)]
-            prefix = f"teacher {teacher.name}, fit {fold + 1} of {count}: "
-            step = step_of(on_progress, position * count + fold, len(teachers) * count, prefix)
-            fit = fit_and_score(teacher, inside, [*outside, *unlabelled], label_names, random_state, None, step)
-            scores[numbers == fold] = fit.scores[: len(outside)]
-            of_others.append(fit.scores[len(outside) :])
-        calibration = fit_calibration(scores, y_true, numbers)
-        held_out.append(calibration.log_probabilities(scores))
-        others.append(np.mean([calibration.log_probabilities(part) for part in of_others], axis=0))
-    weights = blend(held_out, y_true)
-    of_examples, of_unlabelled = (softmax(np.tensordot(weights, logs, axes=1)) for logs in (held_out, others))
-    return label_share * np.eye(len(label_names))[y_true] + (1 - label_share) * of_examples, of_unlabelled
-
-
-def _divide(examples: Sequence[Example], folds: int, random_state: int) -> np.ndarray:
-    """Return the fold of each example, whole articles together, shape (n,); InputError if there are too few."""
-    articles = Counter(label for label, _ in {(example.label, example.group) for example in examples})
-    rarest, fewest = min(articles.items(), key=lambda item: item[1])
-    if fewest < 2:
-        what = f"{rarest!r} has examples in one article"
-        raise InputError("a student's teachers", what, expected="two or more", then="label more")
-    labels, groups = [example.label for example in examples], [example.group for example in examples]
-    return assign_folds(labels, groups, min(folds, fewest), random_state)

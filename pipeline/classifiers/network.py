@@ -111,11 +111,11 @@ def train_network(
     weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
     labels = torch.tensor(targets, dtype=torch.long if targets.ndim == 1 else torch.float32)
     encoded = encode(tokenizer, texts, options.max_length)
-    rows = [{"ids": ids, "label": label, "length": len(ids)} for ids, label in zip(encoded, labels, strict=True)]
+    rows = [{"input_ids": ids, "labels": label} for ids, label in zip(encoded, labels, strict=True)]
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
-        padded = tokenizer.pad({"input_ids": [row["ids"] for row in batch]}, return_tensors="pt")
-        return {name: padded[name] for name in INPUTS} | {"labels": torch.stack([row["label"] for row in batch])}
+        padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
+        return {name: padded[name] for name in INPUTS} | {"labels": torch.stack([row["labels"] for row in batch])}
 
     def weighted_loss(outputs: torch.Tensor, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         return loss(outputs, labels, weight=None if weights is None else weights.to(outputs.device))
@@ -158,7 +158,6 @@ def _arguments(options: TrainingOptions | Finetune, rows: int, folder: str, keep
         bf16=prefers_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
-        length_column_name="length",
         remove_unused_columns=False,
         average_tokens_across_devices=False,  # or several GPUs would multiply the loss
         save_strategy="epoch" if keep else "no",

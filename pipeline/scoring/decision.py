@@ -38,15 +38,8 @@ def fit_decision_rule(
 ) -> tuple[DecisionRule, np.ndarray]:
     """Find the offsets that maximize macro-F1 over `labels` (None: all), if they gain on rows that did not fit them.
 
-    Args:
-        y_true: label indices of held-out rows, shape (n,).
-        probabilities: calibrated, shape (n, k).
-        folds: the fold that each row belongs to, shape (n,).
-        labels: their indices.
-
-    Returns:
-        The rule, and a label index for each row, shape (n,), by a rule that was fitted on the other folds.
-
+    Return the rule, and a label index for each row, shape (n,), by a rule that was fitted on the other folds. Rows are
+    held out: `y_true` holds label indices, `folds` the fold of each, shape (n,), probabilities are of shape (n, k).
     """
     likeliest = DecisionRule().decide(probabilities)
     held_out = likeliest.copy()

@@ -8,7 +8,7 @@ import pytest
 from conftest import COLD, WARM
 
 from pipeline.classifiers import create, index_labels
-from pipeline.classifiers.distil import read_sentences, soften_labels
+from pipeline.classifiers.distil import Distil, read_sentences
 from pipeline.classifiers.folds import assign_folds, with_teachers
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
@@ -69,10 +69,10 @@ def taught(tiny):
 # What teachers think
 
 
-def opinions(teachers, rows=None, unlabelled=(), folds=3, **options):
+def opinions(teachers, rows=None, unlabelled=(), folds=3, on_progress=silent, **options):
     """What teachers alone think of rows and of other texts."""
-    options = {"label_share": 0.0, "folds": folds, "random_state": 0} | options
-    return soften_labels(teachers, rows or examples(), unlabelled, NAMES, silent, **options)
+    asking = Distil(teachers=tuple(teachers), teacher_folds=folds, **{"label_share": 0.0} | options)
+    return asking.soften_labels(rows or examples(), unlabelled, NAMES, on_progress)
 
 
 def nonsense(number=160):
@@ -121,7 +121,7 @@ def test_no_article_is_divided_among_teachers():
 def test_a_label_in_two_articles_is_divided_in_two_whatever_was_asked():
     words = []
     rows = [*examples(2), *examples(4)[2:]]
-    soften_labels([TAME], rows, [], NAMES, lambda _, what: words.append(what), label_share=0.0, folds=5, random_state=0)
+    opinions([TAME], rows, folds=5, on_progress=lambda _, what: words.append(what))
     assert {what.partition(": ")[0] for what in words} == {"teacher tame, fit 1 of 2", "teacher tame, fit 2 of 2"}
 
 
