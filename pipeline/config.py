@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import InputError, describe_invalid
+from pipeline.errors import InputError
 
 COLUMNS = ("id", "text", "label", "target", "split", "article", "source", "outlet", "date")  # of a labelled table
 
@@ -47,17 +38,47 @@ def _check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _check_columns(labels: tuple[str, ...]) -> tuple[str, ...]:
     """Check that each label has a column of its own, also where capitals do not count."""
-    columns: dict[str, list[str]] = defaultdict(list)
+    owners: dict[str, str] = {}
     for label in labels:
-        columns[probability_column(label).casefold()].append(label)
-    for column, same in columns.items():
-        if len(same) > 1:
-            raise ValueError(f"{' and '.join(map(repr, same))} would share the column {column}; rename one")
+        column = probability_column(label).casefold()
+        if (owner := owners.setdefault(column, label)) != label:
+            raise ValueError(f"{owner!r} and {label!r} would share the column {column}; rename one")
     return labels
+
+
+def _check_known(columns: dict[str, str]) -> dict[str, str]:
+    if unknown := [name for name in columns if name not in COLUMNS]:
+        raise ValueError(f"unknown column {unknown[0]}; expected {', '.join(COLUMNS)}")
+    return columns
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+    if pattern != pattern.lower():
+        raise ValueError(f"{pattern!r} has capitals; write small letters, which match both")
+    return pattern
+
+
+def _check_options(options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(options)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"no manifest can hold it: {error}; expected numbers, texts and lists of them") from None
+    return options
+
+
+def _check_output(output: Path) -> Path:
+    if output.name in ("", "..") or output.suffix in (".previous", ".challenger"):
+        raise ValueError(f"{str(output)!r} cannot be the model's folder; expected one such as models/champion")
+    return output
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Unique = AfterValidator(_check_unique)
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
 Language = Annotated[str, Field(pattern=r"^([a-z]{2,3})?$")]
 LabelNames = Annotated[tuple[Name, ...], Field(min_length=2), Unique, AfterValidator(_check_columns)]
 
@@ -80,7 +101,7 @@ class Data(Section):
     # Its subsets, target -> name, where it has one for each target.
     subsets: dict[str, str] = Field(default_factory=dict)
     # Names of columns where they differ from ours.
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: Annotated[dict[str, str], AfterValidator(_check_known)] = Field(default_factory=dict)
     # Sentences of real documents, brought here by `stance train` or `stance corpora`; none unless named.
     corpora: Path | None = None
     # Where they are asked for (STANCE_CORPORA_HOST says another place); null: nobody is asked, as by STANCE_OFFLINE=1.
@@ -93,14 +114,6 @@ class Data(Section):
     invented: tuple[str, ...] = ("authored", "contrast", "single")
     # Take no more articles than this from each origin and part (0: all); for quick tries.
     limit: int = Field(default=0, ge=0)
-
-    @field_validator("columns")
-    @classmethod
-    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
-        for name in columns:
-            if name not in COLUMNS:
-                raise ValueError(f"unknown column {name}; expected {', '.join(COLUMNS)}")
-        return columns
 
     @property
     def external(self) -> Path:
@@ -150,21 +163,9 @@ class Abstain(Section):
 class TopicWords(Section):
     """Regular expressions in small letters that say what a sentence is about; configs/topic.yaml is an example."""
 
-    topic: Annotated[tuple[str, ...], Field(min_length=1)]  # names the topic
-    related: tuple[str, ...] = ()  # names it in a text that has one of these, and in a short one
-    other: tuple[str, ...] = ()  # names another topic, where nothing names this one
-
-    @field_validator("topic", "related", "other")
-    @classmethod
-    def _can_match(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
-            if pattern != pattern.lower():
-                raise ValueError(f"{pattern!r} has capitals; write small letters, which match both")
-        return patterns
+    topic: Annotated[tuple[Pattern, ...], Field(min_length=1)]  # names the topic
+    related: tuple[Pattern, ...] = ()  # names it in a text that has one of these, and in a short one
+    other: tuple[Pattern, ...] = ()  # names another topic, where nothing names this one
 
 
 class Candidate(Section):
@@ -172,7 +173,7 @@ class Candidate(Section):
 
     name: Name
     kind: str
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -180,8 +181,9 @@ class Candidate(Section):
         """Take every key beside `name` and `kind` as an option; the name defaults to the kind."""
         if not isinstance(value, dict) or "options" in value:
             return value
-        rest = {key: option for key, option in value.items() if key not in ("name", "kind")}
-        return {"kind": value.get("kind"), "name": value.get("name", value.get("kind")), "options": rest}
+        options = dict(value)
+        kind = options.pop("kind", None)
+        return {"kind": kind, "name": options.pop("name", kind), "options": options}
 
 
 class Config(Section):
@@ -202,29 +204,11 @@ class Config(Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     abstain: Abstain = Abstain()
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1), Unique]
-    output: Path = Path("models/champion")
+    output: Annotated[Path, AfterValidator(_check_output)] = Path("models/champion")
     # Names the registered model and the experiment in MLflow, for data of your own the config's name unless given; its
     # aliases are named after `output`.
     registered_model: str = Field(default="stance", pattern=r"^[\w-]{1,100}$")
     cache: Path = Path(".cache")
-
-    @field_validator("candidates")
-    @classmethod
-    def _can_be_stored(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        for candidate in candidates:
-            try:
-                json.dumps(candidate.options)
-            except (TypeError, ValueError, RecursionError) as error:
-                expected = "expected numbers, texts and lists of them"
-                raise ValueError(f"no manifest can hold the options of {candidate.name}: {error}; {expected}") from None
-        return candidates
-
-    @field_validator("output")
-    @classmethod
-    def _names_a_folder(cls, output: Path) -> Path:
-        if output.name in ("", "..") or output.suffix in (".previous", ".challenger"):
-            raise ValueError(f"{str(output)!r} cannot be the model's folder; expected one such as models/champion")
-        return output
 
     @model_validator(mode="after")
     def _known_positives(self) -> Config:
@@ -233,6 +217,9 @@ class Config(Section):
         if self.selection.metric == "positive_f1" and not self.positive:
             raise ValueError("positive: none is named, though selection.metric is positive_f1")
         return self
+
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def read_yaml(path: Path) -> Any:
@@ -270,10 +257,7 @@ def read_config(path: Path | str) -> Config:
     """Read and check a configuration file; InputError names the key that is wrong."""
     path = Path(path)
     content = read_mapping(path)
-    try:
-        config = Config(name=content.pop("name", path.stem), **content)
-    except ValidationError as error:
-        raise _refusal(path, error.errors()[0]) from None
+    config = check_content(Config, path, {"name": path.stem} | content)
     if config.data.source and "registered_model" not in content:
         own = re.sub(r"[^\w-]+", "-", config.name)[:100]
         return config.model_copy(update={"registered_model": own})
@@ -282,24 +266,29 @@ def read_config(path: Path | str) -> Config:
 
 def read_topic_words(path: Path) -> TopicWords:
     """Read the words that name a topic and others; InputError names the one that is wrong."""
+    return check_content(TopicWords, path, read_mapping(path), "see configs/topic.yaml")
+
+
+def check_content(model: type[T], path: Path, content: Any, then: str = "see configs/default.yaml") -> T:
+    """Return the content of a file as a model of it; InputError names the first key that is wrong."""
     try:
-        return TopicWords(**read_mapping(path))
+        return model.model_validate(content)
     except ValidationError as error:
-        raise InputError(path, describe_invalid(error), then="see configs/topic.yaml") from None
+        raise _refusal(model, path, error.errors()[0], then) from None
 
 
-def _refusal(path: Path, problem: Any) -> InputError:
-    """Say what is wrong with the first key that pydantic refuses."""
-    key, value = ".".join(map(str, problem["loc"])), problem["input"]
+def _refusal(model: Any, path: Path, problem: Any, then: str) -> InputError:
+    *parents, _ = place = problem["loc"] or ("",)
+    key, value = ".".join(map(str, place)), problem["input"]
     if problem["type"] == "extra_forbidden":
-        section = Config.model_fields.get(str(problem["loc"][0]))
-        fields = getattr(section.annotation, "model_fields", {}) if section else Config.model_fields
-        return InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(fields))}")
+        for name in parents:
+            inner = [model.model_fields[name].annotation] if hasattr(model, "model_fields") else get_args(model)
+            model = [each for each in inner if each is not ...][-1]
+        return InputError(path, f"unknown key `{key}`", expected=f"one of {', '.join(sorted(model.model_fields))}")
     if problem["type"] in ("string_type", "path_type") and isinstance(value, bool | int | float | date):
         kind = "a yes or no" if isinstance(value, bool) else f"the {type(value).__name__} {value}"
-        return InputError(
-            path, f"`{key}`: YAML reads {kind}", expected='quotes around a text such as "no", "on" or "1"'
-        )
+        quotes = 'quotes around a text such as "no", "on" or "1"'
+        return InputError(path, f"`{key}`: YAML reads {kind}", expected=quotes)
     message = problem["msg"].removeprefix("Value error, ")
     where = f"`{key}`: " if key else ""  # what concerns several keys names them itself
-    return InputError(path, f"{where}{message}", then="see configs/default.yaml")
+    return InputError(path, f"{where}{message}", then=then)

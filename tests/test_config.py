@@ -94,7 +94,11 @@ def test_a_stored_candidate_comes_back_as_it_was():
     ("content", "expected"),
     [
         (GOOD + "sedes: here", "unknown key `sedes`; expected one of abstain, cache, candidates,"),
-        (GOOD + "data: {sedes: here}", "unknown key `data.sedes`; expected one of"),
+        (GOOD + "data: {sedes: here}", "unknown key `data.sedes`; expected one of columns, corpora,"),
+        (
+            "label_names: [a, b]\ncandidates: [{name: x, kind: x, options: {}, C: 1}]",
+            "unknown key `candidates.0.C`; expected one of kind, name, options",
+        ),
         (GOOD + "selection: {folds: 1}", "`selection.folds`: Input should be greater than or equal to 2"),
         (GOOD + "selection: {resamples: 99}", "`selection.resamples`: Input should be greater than or equal to 100"),
         (GOOD + "data: {limit: -1}", "`data.limit`: Input should be greater than or equal to 0"),
@@ -188,7 +192,7 @@ def test_a_model_has_a_folder_of_its_own(write, output):
 @pytest.mark.parametrize("option", ["2026-11-29", "&soup [*soup]"])
 def test_an_option_is_what_a_manifest_can_hold(write, option):
     content = f"label_names: [a, b]\ncandidates: [{{kind: tfidf, C: {option}}}]"
-    assert refusal(write(content)).startswith("`candidates`: no manifest can hold the options of tfidf: ")
+    assert refusal(write(content)).startswith("`candidates.0.options`: no manifest can hold it: ")
 
 
 def test_a_missing_config_names_those_that_are_there(project):

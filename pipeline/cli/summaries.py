@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pipeline.training.results import CandidateResult
     from pipeline.training.train import TrainingResult
     from pipeline.training.tuning import TuningResult
-    from pipeline.training.tuning.trials import TrialResult, Tuned
+    from pipeline.training.tuning.study import TrialResult
+    from pipeline.training.tuning.trials import Tuned
 
 SHOWN = 5  # trials of each candidate, or texts
 

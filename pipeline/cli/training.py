@@ -17,7 +17,7 @@ from pipeline.progress import Bar
 
 if TYPE_CHECKING:
     from pipeline.training.results import CandidateResult
-    from pipeline.training.tuning.trials import TrialResult
+    from pipeline.training.tuning.study import TrialResult
 
 app = typer.Typer()
 

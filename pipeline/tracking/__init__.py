@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from pipeline.tracking.registry import COLUMNS, LABELS, OUTPUT, Registry, alias_of, check_alias, describe
+from pipeline.tracking.registry import COLUMNS, LABELS, OUTPUT, Registry, describe
 from pipeline.tracking.runs import CONFIG, REQUIREMENTS, Recorded, Run, read_run, run
-from pipeline.tracking.store import EXPERIMENT, existing, tracking_uri
+from pipeline.tracking.store import tracking_uri
 from pipeline.tracking.ui import runs_page, serve_ui
 from pipeline.tracking.unsent import send, waiting
 
 __all__ = [
     "COLUMNS",
     "CONFIG",
-    "EXPERIMENT",
     "LABELS",
     "OUTPUT",
     "REQUIREMENTS",
     "Recorded",
     "Registry",
     "Run",
-    "alias_of",
-    "check_alias",
     "describe",
-    "existing",
     "read_run",
     "run",
     "runs_page",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
@@ -12,80 +11,46 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
-from pipeline.tracking.store import Store, tracking_uri
+from pipeline.config import probability_column
+from pipeline.tracking.store import Store, existing, tracking_uri
 
-CHAMPION = "champion"
-# What an alias may not be: MLflow keeps the first two, we the others.
-RESERVED = re.compile(r"latest|v\d+|(.*-)?(previous|challenger)", re.IGNORECASE)
 # Tags of a version: its labels, what it reads, where it was exported to; and the run that the exported folder
 # names, whichever store the training ended in.
 LABELS, COLUMNS, OUTPUT, RUN = "label_names", "columns", "output", "run_id"
 # A text and its target, to try a registered model on.
 EXAMPLE = ("Beijing urged all sides to return to talks.", "sanctions")
 # What the registered model needs to run: no torch, no transformers.
-SERVING = (
-    "mlflow",
-    "numpy",
-    "onnxruntime",
-    "pandas",
-    "pydantic",
-    "pyyaml",
-    "safetensors",
-    "scikit-learn",
-    "tokenizers",
-)
-
-
-def alias_of(place: str, role: str = CHAMPION) -> str:
-    """Return the alias of a role in a place: of champion `champion`, `previous`; of full `full`, `full-previous`."""
-    if place == CHAMPION:
-        return role
-    return place if role == CHAMPION else f"{place}-{role}"
-
-
-def check_alias(place: str, where: object) -> None:
-    """Check that the name of a place can be an alias; InputError if MLflow would refuse it, or it means another."""
-    if RESERVED.fullmatch(place) or not re.fullmatch(r"[\w-]{1,200}", place):
-        expected = "letters, digits, _ and -; not `latest`, not a version such as `v2`, not `previous` or `challenger`"
-        raise InputError(where, f"{place!r} cannot be an alias of the registered model", expected=expected)
+SERVING = "mlflow numpy onnxruntime pandas pydantic pyyaml safetensors scikit-learn tokenizers".split()
 
 
 class Registry:
     """A registered model in a store that must answer: aliases are not kept for later."""
 
     def __init__(self, uri: str, model: str) -> None:
-        """Open the store; InputError if it does not answer or cannot be written."""
-        self._store, self._model = Store(uri), model
+        """Open the store, in a moved project the one here; InputError if it does not answer or cannot be written."""
+        self._store, self._model = Store(existing(uri)), model
+        self._client = self._store.client
 
     def point(self, alias: str, run_id: str) -> str:
         """Give the version that a run registered an alias, and return it; where there is none, take the alias away."""
-        return self._store.ask(lambda: self._point(alias, run_id))
-
-    def _point(self, alias: str, run_id: str) -> str:
-        client, found = self._store.client, version_of(self._store, run_id, self._model)
-        if found is not None:
-            client.set_registered_model_alias(self._model, alias, found.version)
-        elif alias in aliases(self._store, self._model):
-            client.delete_registered_model_alias(self._model, alias)
-        return str(found.version) if found is not None else ""
+        with self._store.asked():
+            found = version_of(self._store, run_id, self._model)
+            if found is not None:
+                self._client.set_registered_model_alias(self._model, alias, found.version)
+                return str(found.version)
+            if alias in aliases(self._store, self._model):
+                self._client.delete_registered_model_alias(self._model, alias)
+        return ""
 
     def end_run(self, run_id: str, status: str, params: Mapping[str, str]) -> None:
         """End a run; one that was deleted meanwhile stays so."""
-        self._store.ask(lambda: self._end_run(run_id, status, params))
-
-    def _end_run(self, run_id: str, status: str, params: Mapping[str, str]) -> None:
-        client = self._store.client
-        try:
-            if client.get_run(run_id).info.lifecycle_stage == "deleted":
+        with self._store.asked():
+            info = self._store.find(run_id)
+            if info is None or info.lifecycle_stage == "deleted":
                 return
-        except self._store.mlflow.exceptions.MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return
-        for name, value in params.items():
-            client.log_param(run_id, name, value)
-        client.set_terminated(run_id, status)
+            for name, value in params.items():
+                self._client.log_param(run_id, name, value)
+            self._client.set_terminated(run_id, status)
 
 
 def aliases(store: Store, model: str) -> dict[str, str]:
@@ -115,41 +80,27 @@ def _as_active(store: Store, run_id: str) -> Iterator[None]:
 
 
 def register(store: Store, run_id: str, folder: Path, model: str, description: str, tags: Mapping[str, Any]) -> str:
-    """Log an exported folder to a run and register it; return its version.
-
-    Args:
-        store: where.
-        run_id: the run there.
-        folder: the exported model.
-        model: the registered model's name.
-        description: the model card.
-        tags: what LABELS, COLUMNS, OUTPUT and RUN name.
-
-    """
+    """Log an exported folder to a run and register it with its card and tags (LABELS, ...); return its version."""
     import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    from pipeline.config import probability_column
-
     package = Path(__file__).parents[1]
     outputs = [ColSpec("string", "label"), ColSpec("double", "confidence")]
     outputs += [ColSpec("double", probability_column(name)) for name in tags[LABELS]]
-    with redirect_stderr(StringIO()), warnings.catch_warnings():
-        # It announces each version.
-        warnings.simplefilter("ignore")
-        with _as_active(store, run_id):
-            info = store.mlflow.pyfunc.log_model(
-                name=model,
-                python_model=str(package / "tracking" / "served.py"),
-                artifacts={"bundle": str(folder)},
-                code_paths=[str(package)],
-                # A signature of columns would refuse lists, arrays and Series, and make one text of a list in a cell.
-                signature=ModelSignature(outputs=Schema(outputs)),
-                input_example=pd.DataFrame([dict(zip(tags[COLUMNS], EXAMPLE, strict=False))]),
-                pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVING],
-                registered_model_name=model,
-            )
+    # It announces each version, on standard error and as a warning.
+    with redirect_stderr(StringIO()), warnings.catch_warnings(action="ignore"), _as_active(store, run_id):
+        info = store.mlflow.pyfunc.log_model(
+            name=model,
+            python_model=str(package / "tracking" / "served.py"),
+            artifacts={"bundle": str(folder)},
+            code_paths=[str(package)],
+            # A signature of columns would refuse lists, arrays and Series, and make one text of a list in a cell.
+            signature=ModelSignature(outputs=Schema(outputs)),
+            input_example=pd.DataFrame([dict(zip(tags[COLUMNS], EXAMPLE, strict=False))]),
+            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVING],
+            registered_model_name=model,
+        )
     registered = str(info.registered_model_version)
     store.client.update_model_version(model, registered, description=description)
     for name, value in tags.items():
@@ -160,8 +111,8 @@ def register(store: Store, run_id: str, folder: Path, model: str, description: s
 def describe(run_id: str, heading: str, words: str) -> None:
     """Write a section at the end of the description of a run's registered version, in place of an earlier one."""
     store = Store(tracking_uri())
-    found = store.ask(lambda: version_of(store, run_id))
-    if found is not None:
-        card = (found.description or "").partition(f"\n{heading}\n")[0]
-        description = f"{card}\n{heading}\n{words}"
-        store.ask(lambda: store.client.update_model_version(found.name, found.version, description=description))
+    with store.asked():
+        if (found := version_of(store, run_id)) is not None:
+            card = (found.description or "").partition(f"\n{heading}\n")[0]
+            text = f"{card}\n{heading}\n{words}"
+            store.client.update_model_version(found.name, found.version, description=text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +38,12 @@ class Run:
     """A run that is open: what is logged goes to it, wherever its store is now."""
 
     def __init__(
-        self,
-        store: Store,
-        experiment: str,
-        name: str,
-        tags: Mapping[str, str],
-        parent: Run | None,
-        run_id: str = "",
+        self, store: Store, experiment: str, name: str, tags: Mapping[str, str], parent: Run | None, run_id: str = ""
     ) -> None:
         """Create it, or open an earlier one."""
         self._store, self._experiment, self._name, self._tags, self._parent = store, experiment, name, tags, parent
         self._ids: dict[str, str] = {store.uri: run_id} if run_id else {}
-        self._tables: dict[str, dict[str, str]] = {}
+        self._tables: list[str] = []
         self.id: str = store.attempt(self.here)
 
     @property
@@ -105,19 +99,11 @@ class Run:
 
     def table(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
         """Log rows as a table that the UI shows, in place of an earlier one of that name."""
-        import json
-
-        self._tables[f"{name}.json"] = {"path": f"{name}.json", "type": "table"}
-        shown = json.dumps(list(self._tables.values()))
-
+        self._tables = list(dict.fromkeys([*self._tables, f"{name}.json"]))
+        shown = json.dumps([{"path": path, "type": "table"} for path in self._tables])
         columns = list(rows[0]) if rows else []
-        content = json.dumps({"columns": columns, "data": [[row[c] for c in columns] for row in rows]})
-
-        def action(client: Any, run_id: str) -> None:
-            client.log_text(run_id, content, f"{name}.json")
-            client.set_tag(run_id, "mlflow.loggedArtifacts", shown)
-
-        self._log(action)
+        self.text(json.dumps({"columns": columns, "data": [[row[c] for c in columns] for row in rows]}), f"{name}.json")
+        self._log(lambda client, run_id: client.set_tag(run_id, "mlflow.loggedArtifacts", shown))
 
     def inputs(self, name: str, dataset: Dataset, digest: str, context: str) -> None:
         """Log a dataset as an input of the run, by name and digest."""
@@ -141,24 +127,20 @@ class Run:
         found = self._store.attempt(lambda: version_of(self._store, run_id))
         return f"{found.name}/{found.version}" if found else ""
 
-    @contextmanager
-    def child(self, name: str, run_id: str = "") -> Iterator[Run]:
+    def child(self, name: str, run_id: str = "") -> AbstractContextManager[Run]:
         """Open a run below this one, or an earlier one again, with the same tags."""
-        with _open(self._store, self._experiment, name, self._tags, self, run_id) as opened:
-            yield opened
+        return _open(self._store, self._experiment, name, self._tags, self, run_id)
 
     def close(self, status: str) -> None:
         """End the run."""
         self._log(lambda client, run_id: client.set_terminated(run_id, status))
 
 
-@contextmanager
 def run(
     name: str, *, experiment: str = EXPERIMENT, tags: Mapping[str, str] | None = None, run_id: str = ""
-) -> Iterator[Run]:
+) -> AbstractContextManager[Run]:
     """Open a run, or an earlier one again; InputError if the store has it not."""
-    with _open(Store(tracking_uri()), experiment, name, tags or {}, None, run_id) as opened:
-        yield opened
+    return _open(Store(tracking_uri()), experiment, name, tags or {}, None, run_id)
 
 
 @contextmanager
@@ -196,18 +178,18 @@ def read_run(run_id: str, folder: Path) -> Recorded:
     InputError if the store has it not, or it holds no config.
     """
     store = Store(tracking_uri())
-    run = store.client.get_run(find_run(store, run_id).run_id)
-    if parent := run.data.tags.get(PARENT):
-        run = store.client.get_run(parent)
-    own = run.info.run_id
-    held = {file.path for file in store.ask(lambda: store.client.list_artifacts(own))}
-    if missing := {CONFIG, REQUIREMENTS} - held:
-        what = f"run {own} holds no {' and no '.join(sorted(missing))}"
-        raise InputError(f"MLflow store {store.uri}", what, expected="a run of `stance train` of this release")
-    (folder := folder / own).mkdir(parents=True, exist_ok=True)
-    for name in (CONFIG, REQUIREMENTS):
-        store.ask(partial(store.client.download_artifacts, own, name, str(folder)))
-    children = store.ask(lambda: store.client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{own}'"))
+    with store.asked():
+        run = store.client.get_run(find_run(store, run_id).run_id)
+        if parent := run.data.tags.get(PARENT):
+            run = store.client.get_run(parent)
+        own = run.info.run_id
+        if missing := {CONFIG, REQUIREMENTS} - {file.path for file in store.client.list_artifacts(own)}:
+            what = f"run {own} holds no {' and no '.join(sorted(missing))}"
+            raise InputError(f"MLflow store {store.uri}", what, expected="a run of `stance train` of this release")
+        (folder := folder / own).mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG, REQUIREMENTS):
+            store.client.download_artifacts(own, name, str(folder))
+        children = store.client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{own}'")
     metrics = {child.info.run_name: dict(child.data.metrics) for child in children}
     installed = (folder / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
     return Recorded(own, dict(run.data.tags), metrics, folder / CONFIG, tuple(installed))
@@ -216,14 +198,11 @@ def read_run(run_id: str, folder: Path) -> Recorded:
 def find_run(store: Store, run_id: str) -> Any:
     """Return the info of an earlier run in this store, by itself or as it was kept before it was sent."""
     where = f"MLflow store {store.uri}"
-    try:
-        info = store.client.get_run(run_id).info
-    except store.mlflow.exceptions.MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise store.refused(error) from None
-        if (info := find_sent(store, run_id)) is None:
-            then = "it began in another store; set MLFLOW_TRACKING_URI to log there"
-            raise InputError(where, f"has no run {run_id}", then=then) from None
+    with store.asked():
+        info = store.find(run_id) or find_sent(store, run_id)
+    if info is None:
+        then = "it began in another store; set MLFLOW_TRACKING_URI to log there"
+        raise InputError(where, f"has no run {run_id}", then=then)
     if info.lifecycle_stage == "deleted":
         raise InputError(where, f"run {run_id} was deleted", then="restore it in the UI, or train again")
     return info

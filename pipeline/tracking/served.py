@@ -28,15 +28,9 @@ class StanceModel(mlflow.pyfunc.PythonModel):
         self.bundle = load_bundle(context.artifacts["bundle"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return columns label, confidence and a probability per label, a row for each text.
+        """Return columns label, confidence and a probability per label, a row for each text that `as_frame` takes.
 
         MlflowException, which is answered with 400, where a column is missing or a row holds no text.
-
-        Args:
-            context: what `load_context` has read.
-            model_input: whatever `as_frame` takes.
-            params: none are known.
-
         """
         frame = as_frame(model_input)
         columns = ["text", "target"] if self.bundle.targets else ["text"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,12 +37,9 @@ def tracking_uri() -> str:
 def local_uri(folder: Path) -> str:
     """Return the URI of the sqlite store of a folder; InputError where a URI cannot name it."""
     file = folder.absolute() / "mlflow.db"
-    for character in "?%":
-        if character in str(file):
-            then = "rename it, or set MLFLOW_TRACKING_URI"
-            raise InputError(
-                file.parent, f"MLflow cannot keep a store in a folder with {character!r} in its path", then=then
-            )
+    if odd := {"?", "%"} & set(str(file)):
+        what = f"MLflow cannot keep a store in a folder with {min(odd)!r} in its path"
+        raise InputError(file.parent, what, then="rename it, or set MLFLOW_TRACKING_URI")
     return f"sqlite:///{file}"
 
 
@@ -81,7 +78,6 @@ class Store:
         from sqlalchemy.exc import SQLAlchemyError  # comes with mlflow, which is named where it is missing
 
         self._failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
-        self._experiments: dict[tuple[str, str], str] = {}
         self._open(uri)
 
     def _open(self, uri: str) -> None:
@@ -94,7 +90,8 @@ class Store:
             self.use()
             # It creates the tables of a fresh store when it is first asked something.
             self.client = self.mlflow.MlflowClient(uri)
-            self.ask(lambda: self.client.get_experiment_by_name(EXPERIMENT))
+            with self.asked():
+                self.client.get_experiment_by_name(EXPERIMENT)
 
     def _lock(self) -> Any:
         """Lock it for other processes: those that create a fresh sqlite store at once break it."""
@@ -106,27 +103,25 @@ class Store:
 
     def experiment(self, name: str) -> str:
         """Return the id of an experiment, which is created if need be; InputError if it was deleted."""
-        if (self.uri, name) not in self._experiments:
-            with self._lock():
-                self._experiments[self.uri, name] = self.ask(lambda: self._experiment(name))
-        return self._experiments[self.uri, name]
-
-    def _experiment(self, name: str) -> str:
-        file, known = database_of(self.uri), self.client.get_experiment_by_name(name)
-        if known is None:
-            place = file.with_name(ARTIFACTS).as_uri() if file else None
-            return str(self.client.create_experiment(name, artifact_location=place))
+        with self._lock(), self.asked():
+            file, known = database_of(self.uri), self.client.get_experiment_by_name(name)
+            if known is None:
+                place = file.with_name(ARTIFACTS).as_uri() if file else None
+                return str(self.client.create_experiment(name, artifact_location=place))
         if known.lifecycle_stage == "deleted":
-            then = (
-                f"`mlflow experiments restore -x {known.experiment_id}`, or give the config another `registered_model`"
-            )
+            restore = f"`mlflow experiments restore -x {known.experiment_id}`"
+            then = f"{restore}, or give the config another `registered_model`"
             raise InputError(f"MLflow store {self.uri}", f"its experiment {name!r} was deleted", then=then)
         return str(known.experiment_id)
 
-    def refused(self, error: Exception) -> InputError:
-        """Say in one line that the store does not answer as it should."""
-        then = "" if database_of(self.uri) else "check MLFLOW_TRACKING_URI"
-        return InputError(f"MLflow store {self.uri}", _first_line(error), then=then)
+    def find(self, run_id: str) -> Any:
+        """Return the info of a run, None where there is none."""
+        try:
+            return self.client.get_run(run_id).info
+        except self.mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
 
     def use(self) -> None:
         """Make it the store of MLflow's own functions; MLFLOW_TRACKING_URI, which they would set, stays."""
@@ -136,24 +131,26 @@ class Store:
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
-    def ask(self, action: Callable[[], T]) -> T:
-        """Do something with the store; InputError if it fails."""
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Turn failures of the store into an InputError: it does not answer as it should."""
         try:
-            return action()
+            yield
         except self._failures as error:
-            raise self.refused(error) from None
+            then = "" if database_of(self.uri) else "check MLFLOW_TRACKING_URI"
+            raise InputError(f"MLflow store {self.uri}", _first_line(error), then=then) from None
 
     def attempt(self, action: Callable[[], T]) -> T:
         """Do something with the store; if a server does not answer, do it with the store that keeps it."""
-        if database_of(self.uri):
-            return self.ask(action)
-        try:
+        if not database_of(self.uri):
+            try:
+                return action()
+            except self._failures as error:
+                why = f"{_first_line(error)}; what follows is kept in {UNSENT}/, send it with `stance sync`"
+                sys.stderr.write(f"\nMLflow store {self.uri}: {why}\n")
+                self._open(local_uri(UNSENT))
+        with self.asked():
             return action()
-        except self._failures as error:
-            why = f"{_first_line(error)}; what follows is kept in {UNSENT}/, send it with `stance sync`"
-            sys.stderr.write(f"\nMLflow store {self.uri}: {why}\n")
-            self._open(local_uri(UNSENT))
-            return self.ask(action)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,16 +10,8 @@ from pathlib import Path
 from pipeline.tracking.store import ARTIFACTS, Store, database_of, tracking_uri
 
 # The columns of the runs, in order, and a name for the view that holds them.
-COLUMNS = (
-    *("params.`selected`", "metrics.`macro_f1_real`", "metrics.`macro_f1`", "metrics.`macro_f1_low`"),
-    *(
-        "metrics.`macro_f1_high`",
-        "metrics.`test_macro_f1`",
-        "metrics.`test_rows`",
-        "metrics.`ece`",
-        "metrics.`seconds`",
-    ),
-)
+METRICS = "macro_f1_real macro_f1_real_low macro_f1_real_high macro_f1 test_macro_f1 test_rows ece seconds".split()
+COLUMNS = ("params.`selected`", *(f"metrics.`{key}`" for key in METRICS))
 VIEW = "stance"
 
 
@@ -32,7 +24,8 @@ def runs_page(port: int, experiment: str) -> str:
     place = store.experiment(experiment)
     order = ["attributes.`Run Name`", "runDateAndNestInfo", *COLUMNS]
     view = json.dumps({"selectedColumns": COLUMNS, "columnOrder": order, "columnWidths": dict.fromkeys(COLUMNS, 130)})
-    store.ask(lambda: store.client.set_experiment_tag(place, f"mlflow.sharedViewState.{VIEW}", view))
+    with store.asked():
+        store.client.set_experiment_tag(place, f"mlflow.sharedViewState.{VIEW}", view)
     return f"http://localhost:{port}/#/experiments/{place}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 

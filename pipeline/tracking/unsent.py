@@ -20,15 +20,12 @@ def waiting() -> bool:
 
 
 def send(uri: str, mirror: Callable[[Path, str, str], None], describe: Callable[[Path], dict[str, Any]]) -> int:
-    """Copy the kept runs, their files and their models to a server; sending twice makes nothing twice.
+    """Copy the kept runs, their files and their models to a server; return how many runs. Twice makes nothing twice.
 
     Args:
         uri: the server.
         mirror: called with the folder, the registered model and the alias that were kept, to set it on the server.
         describe: gives the tags of an exported folder; earlier releases kept versions without all of them.
-
-    Returns:
-        The number of runs.
 
     """
     if not waiting():
@@ -37,34 +34,31 @@ def send(uri: str, mirror: Callable[[Path, str, str], None], describe: Callable[
         raise InputError("MLFLOW_TRACKING_URI", "is not set", expected="the server that the runs are for")
     kept, server = Store(local_uri(UNSENT)), Store(uri)
     experiments = {entry.experiment_id: entry.name for entry in kept.client.search_experiments()}
-    runs = sorted(kept.client.search_runs(list(experiments)), key=lambda run: run.info.start_time)
     ids: dict[str, str] = {}
-    for run in runs:
+    for run in sorted(kept.client.search_runs(list(experiments)), key=lambda run: run.info.start_time):
         ids[run.info.run_id] = _send_run(kept, server, experiments[run.info.experiment_id], run, ids)
     for model in kept.client.search_registered_models():
-        versions = {str(entry.version): entry for entry in kept.client.search_model_versions(f"name = '{model.name}'")}
-        for number in sorted(versions, key=int):
+        versions = {int(entry.version): entry for entry in kept.client.search_model_versions(f"name = '{model.name}'")}
+        for number in sorted(versions):
             _send_version(kept, server, versions[number], ids, describe)
-        for alias, number in aliases(kept, model.name).items():
-            named = versions[number].tags.get(OUTPUT)
+        for alias, name in aliases(kept, model.name).items():
+            named = versions[int(name)].tags.get(OUTPUT)
             mirror(Path(json.loads(named)) if named else Path("models", alias), model.name, alias)
     shutil.rmtree(UNSENT)
-    return len(runs)
+    return len(ids)
 
 
 def _send_run(kept: Store, server: Store, experiment: str, run: Any, ids: dict[str, str]) -> str:
-    own = run.info.run_id
-    tags = dict(run.data.tags)
+    from mlflow.entities import Metric, Param, RunTag
+
+    own, tags = run.info.run_id, dict(run.data.tags)
     target, parent = tags.pop(CONTINUES, ""), tags.pop(PARENT, "")
-    if not target:
-        sent = find_sent(server, own)
-        target = sent.run_id if sent else ""
+    if not target and (sent := find_sent(server, own)):
+        target = sent.run_id
     if not target:
         known = tags | {KEPT_AS: own} | ({PARENT: ids[parent]} if parent else {})
         made = server.client.create_run(server.experiment(experiment), run.info.start_time, known, run.info.run_name)
         target = made.info.run_id
-    from mlflow.entities import Metric, Param, RunTag
-
     params = [Param(name, value) for name, value in run.data.params.items()]
     metrics = [Metric(name, value, run.info.start_time, 0) for name, value in run.data.metrics.items()]
     server.client.log_batch(target, metrics, params, [RunTag(name, value) for name, value in tags.items()])

@@ -6,6 +6,7 @@ killed is finished by whatever command comes next (`recover`).
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from pipeline.errors import InputError
 Role = Literal["champion", "previous", "challenger", "staged", "retired", "returning"]
 HIDDEN = ("staged", "retired", "returning")
 JOURNAL = ".change.json"
+# What an alias may not be: MLflow keeps the first two, we the others.
+RESERVED = re.compile(r"latest|v\d+|(.*-)?(previous|challenger)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,15 @@ class Place:
 
     def alias(self, role: Role) -> str:
         """Return the alias of a role: of models/champion `champion`, of models/full `full`, `full-previous`."""
-        return tracking.alias_of(self.name, role)
+        if self.name == "champion":
+            return role
+        return self.name if role == "champion" else f"{self.name}-{role}"
+
+    def check_alias(self, where: str) -> None:
+        """Check that MLflow takes the name as an alias, and that it is no other one; else InputError."""
+        if RESERVED.fullmatch(self.name) or not re.fullmatch(r"[\w-]{1,200}", self.name):
+            names = "letters, digits, _ and -; not `latest`, not a version such as `v2`, not `previous` or `challenger`"
+            raise InputError(where, f"{self.name!r} cannot be an alias of the registered model", expected=names)
 
 
 class Change(BaseModel):
@@ -65,14 +76,20 @@ class Change(BaseModel):
     store: str
     registered_model: str
     run_id: str = ""  # of the training, in that store: it ends when the change is complete
-    params: dict[str, str] = {}  # that the run gets then
+    status: Literal["FINISHED", "FAILED"] = "FINISHED"  # that the run gets then
+    params: dict[str, str] = {}
     done: int = 0  # how many of the moves
-    undo: bool = False
 
     @property
     def roles(self) -> list[Role]:
         """Whose aliases change."""
         return [role for role in ("champion", "previous", "challenger") if any(role in move for move in self.moves)]
+
+    def undone(self) -> Change:
+        """Return the change that takes back the moves that were made; the next one may have been made too."""
+        made = self.moves[: self.done + 1]
+        back = tuple((target, source) for source, target in reversed(made))
+        return self.model_copy(update={"moves": back, "done": 0, "status": "FAILED", "params": {}})
 
 
 @contextmanager
@@ -103,14 +120,14 @@ def install(place: Place, run: tracking.Run, registered_model: str, *, promoted:
 
     The run ends with it. Call it under `export_lock`.
     """
-    moves: list[tuple[Role, Role]] = [("staged", "champion" if promoted else "challenger")]
-    replaced: list[tuple[Role, Role]] = [("challenger", "retired")]
+    moves: list[tuple[Role, Role]] = [("challenger", "retired"), ("staged", "challenger")]
     if promoted:
-        replaced = [("previous", "retired"), ("champion", "previous")] if place.folder.exists() else []
-    moves = [move for move in replaced if place.path(move[0]).exists()] + moves
+        replaced: list[tuple[Role, Role]] = [("previous", "retired"), ("champion", "previous")]
+        moves = [*(replaced if place.folder.exists() else []), ("staged", "champion")]
+    there = tuple(move for move in moves if place.path(move[0]).exists())
     store, run_id = run.place
-    change = Change(moves=tuple(moves), store=store, registered_model=registered_model, run_id=run_id)
-    _carry_out(place, change.model_copy(update={"params": {"promoted": verdict}}))
+    params = {"promoted": verdict}
+    _carry_out(place, Change(moves=there, store=store, registered_model=registered_model, run_id=run_id, params=params))
 
 
 def discard(place: Place) -> None:
@@ -129,10 +146,10 @@ def rollback(place: Place, registered_model: str) -> tuple[str, str]:
             raise InputError(previous, "there is no previous champion to return to", then="see `stance ui`")
         run_id = read_manifest(previous).run_id
         if tracking.waiting():
-            where, what = "this project", "holds runs that their server does not know"
-            raise InputError(where, what, then="run `stance sync` first")
-        replaced: list[tuple[Role, Role]] = [("champion", "previous")] if place.folder.exists() else []
-        moves = (("previous", "returning"), *replaced, ("returning", "champion"))
+            raise InputError("this project", "holds runs that their server does not know", then="run `stance sync`")
+        moves: tuple[tuple[Role, Role], ...] = (("previous", "returning"), ("returning", "champion"))
+        if place.folder.exists():
+            moves = (moves[0], ("champion", "previous"), moves[1])
         change = Change(moves=moves, store=tracking.tracking_uri(), registered_model=registered_model)
         return run_id, _carry_out(place, change)["champion"]
 
@@ -166,41 +183,36 @@ def _carry_out(place: Place, change: Change) -> dict[Role, str]:
     try:
         versions = _finish(place, change, registry)
     except BaseException:
-        change.undo = True
-        _write(place, change)
+        undoing = change.undone()
+        _write(place, undoing)
         with suppress(InputError):  # the journal stays, and the next command undoes the rest
-            _finish(place, change, registry)
+            _finish(place, undoing, registry)
         raise
     shutil.rmtree(place.path("retired"), ignore_errors=True)
     return versions
 
 
 def _finish(place: Place, change: Change, registry: tracking.Registry | None = None) -> dict[Role, str]:
-    """Carry a change on from where it stands, in its direction; every step may be repeated."""
-    _move(place, change)
-    if registry is None:
-        registry = tracking.Registry(tracking.existing(change.store), change.registered_model)
+    """Carry a change on from where it stands; every step may be repeated."""
+    for source, target in change.moves[change.done :]:
+        _move(place.path(source), place.path(target))
+        change.done += 1
+        _write(place, change)
+    registry = registry or tracking.Registry(change.store, change.registered_model)
     versions = _tell(place, change.roles, registry)
     if change.run_id:
-        registry.end_run(change.run_id, *(("FAILED", {}) if change.undo else ("FINISHED", change.params)))
+        registry.end_run(change.run_id, change.status, change.params)
     place.journal.unlink()  # with it the change is complete; till then what was replaced is there to be put back
     return versions
 
 
-def _move(place: Place, change: Change) -> None:
-    """Move the folders, or move them back; only the move at `done` may have happened without the journal's knowing."""
-    count = len(change.moves)
-    for number in reversed(range(min(change.done + 1, count))) if change.undo else range(change.done, count):
-        source, target = map(place.path, change.moves[number])
-        if change.undo:
-            source, target = target, source
-        if source.exists() and not target.exists():
-            try:
-                source.rename(target)
-            except OSError as error:
-                raise InputError(source, f"cannot be moved to {target.name} ({error.strerror})") from None
-        change.done = number if change.undo else number + 1
-        _write(place, change)
+def _move(source: Path, target: Path) -> None:
+    """Move a folder, unless that happened without the journal's knowing."""
+    if source.exists() and not target.exists():
+        try:
+            source.rename(target)
+        except OSError as error:
+            raise InputError(source, f"cannot be moved to {target.name} ({error.strerror})") from None
 
 
 def _tell(place: Place, roles: Sequence[Role], registry: tracking.Registry) -> dict[Role, str]:

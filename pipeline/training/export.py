@@ -36,10 +36,7 @@ def export(
     material: Material,
     config: Config,
 ) -> tuple[Manifest, str]:
-    """Write the folder; return the manifest and the card that stand in it.
-
-    The classifier was fitted on the whole train part of the material; `selected` is the candidate as it was compared.
-    """
+    """Write a classifier that was fitted on the whole train part; return the manifest and the card in the folder."""
     exported = exported_form(selected.candidate, classifier)
     rows = material.validation or material.train
     # Groups that differ by little were written to lie near the border: they say nothing about how often forms differ.
@@ -67,12 +64,11 @@ def export(
         selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
         exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, compared_on),
     )
-    bundle = Bundle(
-        manifest, exported, exported.first_stage(config.label_names), exported.second_stage(config.label_names)
-    )
+    stages = exported.first_stage(config.label_names), exported.second_stage(config.label_names)
+    bundle = Bundle(manifest, exported, *stages)
     manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, classifier, bundle, material)})
     card = write_card(manifest, weak_slices(selected, config), list(measured_subsets(bundle)))
-    write_bundle(folder, exported, manifest, card, bundle.first_stage, bundle.second_stage)
+    write_bundle(folder, exported, manifest, card, *stages)
     return manifest, card
 
 
@@ -114,11 +110,8 @@ def _held_out(
     probabilities = selected.probabilities
     if material.validation:
         probabilities = bundle.predict_proba(bundle.read_examples(selected.examples))
-    stored = {
-        example.key: tuple(round(float(p), 4) for p in row)
-        for example, row, new in zip(selected.examples, probabilities, selected.held_out, strict=True)
-        if new
-    }
-    shipped, scores = classifier.score_held_out() or ((), np.empty((0, len(bundle.label_names))))
-    rows = zip(shipped, selected.calibration.apply(scores), strict=True)
-    return {example.key: tuple(round(float(p), 4) for p in row) for example, row in rows} | stored
+    new = selected.held_out
+    rows = list(zip(np.array(selected.examples, object)[new], probabilities[new], strict=True))
+    if held_out := classifier.score_held_out():
+        rows = [*zip(held_out[0], selected.calibration.apply(held_out[1]), strict=True), *rows]
+    return {example.key: tuple(round(float(p), 4) for p in row) for example, row in rows}

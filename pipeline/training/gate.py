@@ -20,7 +20,6 @@ from pipeline.evaluation.slices import cut_rows
 from pipeline.manifest import Manifest
 from pipeline.scoring.metrics import METRICS, Metric, difference, find_metric
 from pipeline.scoring.predictions import Predictions
-from pipeline.scoring.scores import Scores, score
 
 # What counts as worse, in shares of 1.
 SCORE_FALL = 0.02
@@ -60,15 +59,9 @@ class Verdict:
 
 
 def judge(folder: Path, staged: Path, examples: Sequence[Example], config: Config, *, force: bool = False) -> Verdict:
-    """Compare a new model with the standing champion on rows that neither was fitted on.
+    """Compare the staged model with the champion in a folder, if one is there, on examples that are new to both.
 
-    Args:
-        folder: the standing champion, which may not exist.
-        staged: the new model.
-        examples: the train and validation parts: those rows count that both models have held-out predictions for.
-        config: says which text is invented, and what both are tried on beside the rows.
-        force: promote whatever comes out; the verdict says so.
-
+    `config` says which text is invented, and what both are tried on beside; `force` promotes whatever comes out.
     """
     if not folder.exists():
         return Verdict(True, "promoted: there was no champion yet")
@@ -86,9 +79,8 @@ def judge(folder: Path, staged: Path, examples: Sequence[Example], config: Confi
     elif len(rows) < FEWEST_ROWS:
         why = f"{len(rows)} rows are new to both models, and {FEWEST_ROWS} are needed to compare them"
     else:
-        tried_on = config.evaluation
-        cases = read_cases(tried_on.behaviour, new.label_names)
-        checks = compare(standing, new, rows, cases, read_obvious(tried_on.obvious))
+        cases = read_cases(config.evaluation.behaviour, new.label_names)
+        checks = compare(standing, new, rows, cases, read_obvious(config.evaluation.obvious))
         why = "; ".join(check.words for check in checks if not check.passed)
     if not why:
         return Verdict(True, f"promoted: not worse than the standing champion on {len(rows)} held-out rows", checks)
@@ -99,12 +91,8 @@ def judge(folder: Path, staged: Path, examples: Sequence[Example], config: Confi
 
 def is_same_model(first: Manifest, second: Manifest) -> bool:
     """Say whether two exported models are one but for the training that they came of: weights, options, decisions."""
-    ours, theirs = (
-        manifest.model_dump(include=IDENTITY)
-        | {"sha256": {name: value for name, value in manifest.sha256.items() if name != CARD}}
-        for manifest in (first, second)
-    )
-    return ours == theirs
+    files = [{name: checksum for name, checksum in each.sha256.items() if name != CARD} for each in (first, second)]
+    return files[0] == files[1] and first.model_dump(include=IDENTITY) == second.model_dump(include=IDENTITY)
 
 
 def shared_rows(first: Bundle, second: Bundle, examples: Sequence[Example], config: Config) -> list[Example]:
@@ -116,22 +104,17 @@ def shared_rows(first: Bundle, second: Bundle, examples: Sequence[Example], conf
 
 
 def compare(
-    standing: Bundle,
-    new: Bundle,
-    examples: Sequence[Example],
-    cases: Sequence[Case],
-    obvious: re.Pattern[str] | None = None,
+    standing: Bundle, new: Bundle, examples: Sequence[Example], cases: Sequence[Case], obvious: re.Pattern[str] | None
 ) -> tuple[Check, ...]:
     """Ask the questions of the gate, by the held-out predictions that are stored in both models."""
     names = new.label_names
     before, after = (_read_predictions(model, examples, names) for model in (standing, new))
     metric = find_metric(new.manifest.metric, names, new.manifest.positive)
-    about_confidence = [metric for metric in METRICS if not metric.about_labels]
     checks = [
         _check_score(metric, before, after),
         _check_slices(metric, before, after, cut_rows(examples, obvious)),
         _check_behaviour(standing, new, cases),
-        _check_calibration(*(score(rows, about_confidence) for rows in (before, after))),
+        _check_calibration(before, after),
     ]
     return tuple(check for check in checks if check)
 
@@ -155,11 +138,8 @@ def _check_slices(
     metric: Metric, before: Predictions, after: Predictions, slices: Sequence[tuple[str, str, np.ndarray]]
 ) -> Check:
     """Fail a slice of 50 rows or more that falls by over 5 points."""
-    gains = {
-        f"{dimension}: {value}": difference(metric, before.take(rows), after.take(rows))
-        for dimension, value, rows in slices
-        if len(rows) >= SLICE_ROWS
-    }
+    large = {f"{dimension}: {value}": rows for dimension, value, rows in slices if len(rows) >= SLICE_ROWS}
+    gains = {name: difference(metric, before.take(rows), after.take(rows)) for name, rows in large.items()}
     fallen = [f"; {name} {gain.points}" for name, gain in gains.items() if gain.value < -SLICE_FALL]
     words = f"{len(fallen)} of {len(gains)} slices fall by over {100 * SLICE_FALL:.0f} points"
     return Check(not fallen, words + "".join(fallen))
@@ -167,20 +147,16 @@ def _check_slices(
 
 def _check_behaviour(standing: Bundle, new: Bundle, cases: Sequence[Case]) -> Check | None:
     """Fail if fewer cases pass; None where there are none."""
-    before, after = (
-        try_cases(cases, model.predict_proba, model.label_names, model.decide) for model in (standing, new)
-    )
+    models = standing, new
+    before, after = (try_cases(cases, model.predict_proba, model.label_names, model.decide) for model in models)
     if not before or not after:
         return None
-    words = f"behaviour cases {before.rate:.1%} before, {after.rate:.1%} now"
-    return Check(after.rate >= before.rate, words)
+    return Check(after.rate >= before.rate, f"behaviour cases {before.rate:.1%} before, {after.rate:.1%} now")
 
 
-def _check_calibration(before: Scores, after: Scores) -> Check:
-    """Fail a calibration error that rises while the Brier score is no better.
-
-    Who always gives the commonest label is perfectly calibrated.
-    """
-    words = [f"{metric.title} {old.value:.3f}, {after[metric.key].value:.3f}" for metric, old in before]
-    ece, brier = (after[key].value - before[key].value for key in ("ece", "brier"))
-    return Check(ece <= 0 or brier < 0, f"confidence before, now: {'; '.join(words)}")
+def _check_calibration(before: Predictions, after: Predictions) -> Check:
+    """Fail a calibration error that rises while the Brier score is no better (that of a constant label is perfect)."""
+    pairs = {metric: (metric.value(before), metric.value(after)) for metric in METRICS if not metric.about_labels}
+    words = [f"{metric.title} {old:.3f}, {new:.3f}" for metric, (old, new) in pairs.items()]
+    gains = {metric.key: new - old for metric, (old, new) in pairs.items()}
+    return Check(gains["ece"] <= 0 or gains["brier"] < 0, f"confidence before, now: {'; '.join(words)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.calibration import softmax
 from pipeline.scoring.decision import DecisionRule
-from pipeline.scoring.metrics import MACRO_F1, METRICS, Metric, difference
+from pipeline.scoring.metrics import MACRO_F1, METRICS, difference
 from pipeline.scoring.predictions import Predictions
 from pipeline.training.results import cross_validate
 from pipeline.training.rows import split_single_fold
@@ -77,14 +78,7 @@ class OwnLabels:
 
 
 def judge_own_labels(examples: Sequence[Example], config: Config, on_progress: ProgressCallback) -> OwnLabels | None:
-    """Compare the candidate that learns from own labels with the same one without; None where either is missing.
-
-    Args:
-        examples: of the train and validation parts; those of the user's own count.
-        config: names the candidates.
-        on_progress: called with the share that is done.
-
-    """
+    """Compare the candidate that learns from own labels with the same one without; None where either is missing."""
     candidate = next((each for each in config.candidates if create(each).learns_from_own_labels), None)
     own = [example for example in examples if example.own]
     if candidate is None or not own:
@@ -95,10 +89,11 @@ def judge_own_labels(examples: Sequence[Example], config: Config, on_progress: P
     rules = before.own_decision(config.label_names) or DecisionRule(), config
     without = predict(own, before.decision_function([row.input for row in own]), *rules)
     beside = result.predictions(np.ones(len(own), bool))
-    loss, gain = (_difference(metric, without, beside, config) for metric in (LOG_LOSS, MACRO_F1))
+    compare = partial(difference, resamples=config.selection.resamples)
+    loss, gain = (compare(metric, without, beside) for metric in (LOG_LOSS, MACRO_F1))
     real, rows = None, 0
     if (old := before.score_held_out()) and (new := after.score_held_out()):
-        real, rows = _difference(MACRO_F1, predict(*old, *rules), predict(*new, *rules), config), len(old[0])
+        real, rows = compare(MACRO_F1, predict(*old, *rules), predict(*new, *rules)), len(old[0])
     return OwnLabels(candidate.name, len(own), len({row.group for row in own}), loss, gain, real, rows)
 
 
@@ -106,10 +101,6 @@ def _fit(candidate: Candidate, rows: Sequence[Example], config: Config, on_progr
     classifier = create(candidate, config.random_state)
     classifier.fit(rows, config.label_names, on_progress)
     return classifier
-
-
-def _difference(metric: Metric, before: Predictions, after: Predictions, config: Config) -> Interval:
-    return difference(metric, before, after, resamples=config.selection.resamples)
 
 
 def predict(examples: Sequence[Example], scores: np.ndarray, decision: DecisionRule, config: Config) -> Predictions:

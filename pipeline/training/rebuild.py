@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import tracking
@@ -16,25 +15,6 @@ TIMES = ("seconds",)  # they differ whatever else is the same
 TELLING = ("data_digest", "git_commit", "python", "processor", "codebook")  # tags that may explain a difference
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A training beside the one that it repeats."""
-
-    run_id: str  # of the earlier one
-    same: int  # numbers
-    different: tuple[str, ...]  # the others, in words
-    circumstances: tuple[str, ...]  # what else is not the same, in words
-
-    def __str__(self) -> str:
-        """Say it in a few lines."""
-        total = self.same + len(self.different)
-        lines = [f"Run {self.run_id} again: {self.same} of its {total} numbers are the same."]
-        lines += [f"  {words}" for words in self.different]
-        if self.circumstances:
-            lines += ["What else differs:", *(f"  {words}" for words in self.circumstances)]
-        return "\n".join(lines)
-
-
 def read_training(run_id: str) -> tuple[tracking.Recorded, Config]:
     """Return what a run in MLflow holds, and its config with an empty cache, so that every number is made anew."""
     recorded = tracking.read_run(run_id, RUNS)
@@ -42,15 +22,18 @@ def read_training(run_id: str) -> tuple[tracking.Recorded, Config]:
     return recorded, read_config(recorded.config).model_copy(update={"cache": CACHE})
 
 
-def compare(before: tracking.Recorded, run_id: str) -> Comparison:
-    """Compare the numbers of each candidate with those of another run, and what may explain a difference."""
+def compare(before: tracking.Recorded, run_id: str) -> str:
+    """Say which numbers of a candidate are others in another run, and what may explain it, in a few lines."""
     after = tracking.read_run(run_id, RUNS)
     numbers, again = _flatten(before.metrics), _flatten(after.metrics)
     different = _differences(numbers, again)
     tags = [{name: run.tags.get(name, "none") for name in TELLING} for run in (before, after)]
     packages = [dict(line.split("==", 1) for line in run.requirements) for run in (before, after)]
-    circumstances = _differences(*tags) + _differences(*packages)
-    return Comparison(before.run_id, len(numbers) - len(different), tuple(different), tuple(circumstances))
+    same = f"{len(numbers) - len(different)} of its {len(numbers)} numbers are the same"
+    lines = [f"Run {before.run_id} again: {same}.", *different]
+    if circumstances := _differences(*tags) + _differences(*packages):
+        lines += ["What else differs:", *circumstances]
+    return "\n".join(lines)
 
 
 def _flatten(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -58,7 +41,6 @@ def _flatten(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """Name what is not the same, missing things too."""
-    return [
-        f"{name}: {after.get(name, 'none')}, was {value}" for name, value in before.items() if after.get(name) != value
-    ]
+    """Return a line for each thing that is not the same, missing ones too."""
+    differ = {name: value for name, value in before.items() if after.get(name) != value}
+    return [f"  {name}: {after.get(name, 'none')}, was {value}" for name, value in differ.items()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
@@ -39,9 +40,9 @@ class CandidateResult:
     calibration: Calibration
     decision: DecisionRule
     y_pred: np.ndarray  # label indices by a rule that these rows did not fit, shape (n,)
-    seconds: float
     real: np.ndarray  # whether a row is real text, shape (n,)
     held_out: np.ndarray  # from pretraining too, shape (n,); other rows give no honest score
+    seconds: float = 0.0
     members: tuple[CandidateResult, ...] = ()
     fitted: Classifier | None = None  # where the fit that was scored is the one to export
 
@@ -96,10 +97,9 @@ def cross_validate(
         found = fit_and_score(whole, inside, outside, config.label_names, state, cache, step)
         scores[folds == number] = found.scores
         seconds += found.seconds
-    examples = tuple(example for example, kept in zip(rows, scored, strict=True) if kept)
+    result = _calibrated(candidate, tuple(compress(rows, scored)), folds[scored], scores[scored], config)
     # With a validation part there is one fit, on the whole train part: it is the one to export.
-    fitted = None if scored.all() else found.fitted
-    return _calibrated(candidate, classifier, examples, folds[scored], scores[scored], seconds, config, fitted=fitted)
+    return replace(result, seconds=seconds, fitted=None if scored.all() else found.fitted)
 
 
 def _learned(classifier: Classifier, rows: Sequence[Example]) -> list[Example]:
@@ -109,63 +109,38 @@ def _learned(classifier: Classifier, rows: Sequence[Example]) -> list[Example]:
 
 def combine(candidate: Candidate, members: Sequence[CandidateResult], config: Config) -> CandidateResult:
     """Score an ensemble from what its members scored; its weights are fitted without the fold they score."""
-    first = members[0]
-    folds = split_single_fold(first.examples, first.folds, config)
-    logs = [member.log_probabilities for member in members]
-    scores = np.empty_like(first.scores)
+    first, logs = members[0], [member.log_probabilities for member in members]
+    folds, scores = split_single_fold(first.examples, first.folds, config), np.empty_like(first.scores)
     for number in np.unique(folds):
         inside = folds != number
         weights = blend([log[inside] for log in logs], first.y_true[inside])
         scores[~inside] = sum(weight * log[~inside] for weight, log in zip(weights, logs, strict=True))
-    seconds = sum(member.seconds for member in members)
-    classifier = create(candidate)
-    return _calibrated(candidate, classifier, first.examples, folds, scores, seconds, config, members=tuple(members))
+    seconds, held_out = sum(member.seconds for member in members), np.all([each.held_out for each in members], axis=0)
+    result = _calibrated(candidate, first.examples, folds, scores, config)
+    return replace(result, seconds=seconds, held_out=held_out, members=tuple(members))
 
 
 def _calibrated(
-    candidate: Candidate,
-    classifier: Classifier,
-    examples: tuple[Example, ...],
-    folds: np.ndarray,
-    scores: np.ndarray,
-    seconds: float,
-    config: Config,
-    *,
-    members: tuple[CandidateResult, ...] = (),
-    fitted: Classifier | None = None,
+    candidate: Candidate, examples: tuple[Example, ...], folds: np.ndarray, scores: np.ndarray, config: Config
 ) -> CandidateResult:
     """Calibrate held-out scores, find how to decide by them, and say which rows are held out from pretraining too."""
+    classifier = create(with_teachers(candidate, config.candidates))
     y_true, real = index_labels(examples, config.label_names), is_real(examples, config)
-    rows = exclude_active_samples(examples, rows_that_count(real, config))
     if own_decision := classifier.own_decision(config.label_names):
         calibration, decision = Calibration(), own_decision
         y_pred = decision.decide(calibration.apply(scores))
     else:
-        counted = [example for example, kept in zip(examples, rows, strict=True) if kept]
+        rows = exclude_active_samples(examples, rows_that_count(real, config))
         # All the real text may lie in one fold.
-        parts = split_single_fold(counted, split_single_fold(examples, folds, config)[rows], config)
+        parts = split_single_fold(examples, folds, config)[rows]
+        parts = split_single_fold(list(compress(examples, rows)), parts, config)
         calibration = fit_calibration(scores[rows], y_true[rows], parts)
         probabilities = calibration.apply(scores)
         decision, honest = fit_decision_rule(y_true[rows], probabilities[rows], parts, _scored_labels(config))
         y_pred = decision.decide(probabilities)
         y_pred[rows] = honest
-    knows = classifier.knows_invented_text or any(not member.held_out.all() for member in members)
-    held_out = real if knows and real.any() else np.ones_like(real)
-    return CandidateResult(
-        candidate,
-        examples,
-        y_true,
-        folds,
-        scores,
-        calibration,
-        decision,
-        y_pred,
-        seconds,
-        real,
-        held_out,
-        members,
-        fitted,
-    )
+    held_out = real if classifier.knows_invented_text and real.any() else np.ones_like(real)
+    return CandidateResult(candidate, examples, y_true, folds, scores, calibration, decision, y_pred, real, held_out)
 
 
 def _scored_labels(config: Config) -> list[int] | None:
@@ -179,12 +154,9 @@ def refit(
     result: CandidateResult, train: Sequence[Example], config: Config, on_progress: ProgressCallback
 ) -> Classifier:
     """Fit the selected candidate, or the members of an ensemble, on the whole train part."""
-    if result.members:
-        members = [
-            (member.candidate, refit(member, train, config, on_progress), member.calibration)
-            for member in result.members
-        ]
-        return Ensemble.of(members, blend([member.log_probabilities for member in result.members], result.y_true))
+    if members := result.members:
+        fits = [(each.candidate, refit(each, train, config, on_progress), each.calibration) for each in members]
+        return Ensemble.of(fits, blend([member.log_probabilities for member in members], result.y_true))
     if result.fitted is not None:
         return result.fitted
     classifier = create(with_teachers(result.candidate, config.candidates), config.random_state)

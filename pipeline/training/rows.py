@@ -41,32 +41,28 @@ def split_single_fold(examples: Sequence[Example], folds: np.ndarray, config: Co
 
 def check_classes(examples: Sequence[Example], config: Config) -> None:
     """Check that every label has examples in as many articles as there are folds."""
-    where, problems = config.data.source or config.data.labels, []
+    where, folds, problems = config.data.source or config.data.labels, config.selection.folds, []
     counts = Counter(example.label for example in examples)
     if len(counts) < 2:
         only = f"only {next(iter(counts))!r} occurs" if counts else "there is no row"
         raise InputError(where, f"{only} in the train part", expected=f"all of {', '.join(config.label_names)}")
     for label in config.label_names:
         groups = {example.group for example in examples if example.label == label}
-        if len(groups) < config.selection.folds:
+        if len(groups) < folds:
             single = ", and that is a single one" if counts[label] == 1 else ""
-            problems.append(
-                f"{where}: {label!r} has examples in {len(groups)} articles of the train part{single}; "
-                f"expected at least {config.selection.folds}, one for each fold; label more or lower selection.folds"
-            )
+            what = f"{label!r} has examples in {len(groups)} articles of the train part{single}"
+            expected, then = f"at least {folds}, one for each fold", "label more or lower selection.folds"
+            problems.append(InputError(where, what, expected=expected, then=then))
     raise_problems(problems)
 
 
 def check_validation(validation: Sequence[Example], config: Config) -> None:
     """Check that a validation part can be divided: what is fitted on it is scored on other articles of it."""
-    groups = {example.group for example in validation}
-    if validation and len(groups) < config.selection.folds:
-        raise InputError(
-            config.data.source or config.data.labels,
-            f"the validation part holds {len(groups)} articles",
-            expected=f"at least {config.selection.folds}, one for each fold",
-            then="label more, lower selection.folds, or add them to the train part, which is then cross-validated",
-        )
+    count, folds = len({example.group for example in validation}), config.selection.folds
+    if validation and count < folds:
+        where, what = config.data.source or config.data.labels, f"the validation part holds {count} articles"
+        then = "label more, lower selection.folds, or add them to the train part, which is then cross-validated"
+        raise InputError(where, what, expected=f"at least {folds}, one for each fold", then=then)
 
 
 def is_real(examples: Sequence[Example], config: Config) -> np.ndarray:

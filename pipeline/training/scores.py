@@ -16,7 +16,7 @@ from pipeline.reporting import charts
 from pipeline.reporting.publishing import draw_scores
 from pipeline.scoring.abstention import risk_coverage
 from pipeline.scoring.bootstrap import Interval
-from pipeline.scoring.metrics import MACRO_F1, difference, measure, metrics_for, reliability_curve
+from pipeline.scoring.metrics import MACRO_F1, difference, metrics_for, reliability_curve
 from pipeline.scoring.scores import Scores, score
 from pipeline.training.results import CandidateResult
 from pipeline.training.selection import selection_mask
@@ -31,11 +31,8 @@ def score_result(result: CandidateResult, config: Config) -> Scores:
 def score_kinds_of_text(result: CandidateResult, config: Config) -> dict[str, Interval]:
     """Return macro-F1 on real and on invented text, of rows that are new to the candidate, where there are some."""
     kinds = {"real": result.real & result.held_out, "invented": ~result.real & result.held_out}
-    return {
-        kind: measure(MACRO_F1, result.predictions(rows), resamples=config.selection.resamples)
-        for kind, rows in kinds.items()
-        if rows.any()
-    }
+    scores = {kind: result.macro_f1(rows, config.selection.resamples) for kind, rows in kinds.items()}
+    return {kind: score for kind, score in scores.items() if score}
 
 
 def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]:
@@ -43,8 +40,8 @@ def describe_scores(result: CandidateResult, config: Config) -> dict[str, float]
     scores = score_result(result, config)
     values = {"rows": float(scores.rows), "articles": float(scores.articles), "seconds": result.seconds}
     for metric, interval in scores:
-        ends = {f"{metric.key}_low": interval.low, f"{metric.key}_high": interval.high}
-        values |= {metric.key: interval.value} | ends
+        values[metric.key] = interval.value
+        values |= {f"{metric.key}_low": interval.low, f"{metric.key}_high": interval.high}
     return values | {f"f1_{label.name}": label.f1 for label in scores.by_label(config.label_names)}
 
 
@@ -57,12 +54,13 @@ def weak_slices(result: CandidateResult, config: Config) -> list[Slice]:
 
 
 def tracked_scores(result: CandidateResult, config: Config) -> dict[str, float]:
-    """Return what MLflow holds: a dozen keys, for it draws a chart of each, and none that a label names."""
+    """Return what MLflow holds: few keys, for it draws a chart of each, and none that a label names."""
     scores, headline = score_result(result, config), MACRO_F1.key
     values = {metric.key: interval.value for metric, interval in scores}
     values |= {f"{headline}_low": scores[headline].low, f"{headline}_high": scores[headline].high}
-    kinds = score_kinds_of_text(result, config)
-    values |= {f"{headline}_real": kinds["real"].value} if "real" in kinds else {}
+    if real := score_kinds_of_text(result, config).get("real"):
+        ends = {f"{headline}_real_low": real.low, f"{headline}_real_high": real.high}
+        values |= {f"{headline}_real": real.value} | ends
     return values | {"held_out_rows": float(scores.rows), "seconds": result.seconds}
 
 
@@ -70,15 +68,11 @@ def log_result(run: tracking.Run, result: CandidateResult, config: Config) -> di
     """Log a candidate's options, with those it has by default, its scores, and charts of them; return the scores."""
     run.params(describe_candidate(result.candidate))
     run.metrics(tracked := tracked_scores(result, config))
-    scores = score_result(result, config)
-    title = f"{result.candidate.name}, held out"
-    predictions = result.predictions(result.held_out)
-    drawn = {
-        "reliability": charts.draw_reliability(reliability_curve(predictions), title),
-        "coverage": charts.draw_risk_coverage(risk_coverage(predictions), title),
-    }
-    files = draw_scores(scores, config.label_names, title)
-    for name, chart in (files | {name: charts.standalone(svg) for name, svg in drawn.items()}).items():
+    title, predictions = f"{result.candidate.name}, held out", result.predictions(result.held_out)
+    files = draw_scores(score_result(result, config), config.label_names, title)
+    files["reliability"] = charts.standalone(charts.draw_reliability(reliability_curve(predictions), title))
+    files["coverage"] = charts.standalone(charts.draw_risk_coverage(risk_coverage(predictions), title))
+    for name, chart in files.items():
         run.text(chart, f"{name}.svg")
     return tracked
 
@@ -110,10 +104,9 @@ def against_tfidf(results: Sequence[CandidateResult], config: Config) -> list[Ga
     if reference is None:
         return []
     gains = []
-    for result in results:
-        if result is not reference:
-            rows = selection_mask([reference, result], config)
-            before, after = reference.predictions(rows), result.predictions(rows)
-            interval = difference(MACRO_F1, before, after, resamples=config.selection.resamples)
-            gains.append(Gain(result.candidate.name, len(before), interval))
+    for result in (other for other in results if other is not reference):
+        rows = selection_mask([reference, result], config)
+        before, after = reference.predictions(rows), result.predictions(rows)
+        interval = difference(MACRO_F1, before, after, resamples=config.selection.resamples)
+        gains.append(Gain(result.candidate.name, len(before), interval))
     return gains

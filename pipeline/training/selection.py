@@ -31,13 +31,9 @@ def select(
 ) -> tuple[CandidateResult, str]:
     """Choose by the config's metric on real text; a simpler candidate wins unless the best is shown to be better.
 
-    Where there is too little real text to choose by, the pretrained model stays (it was chosen on real
-    text), and without one all rows count. What learns from the user's own labels alone is taken in place of the
-    pretrained model where they help, and not at all where they do not.
-
-    Returns:
-        The selected result, and the reason in words.
-
+    Where there is too little real text to choose by, the pretrained model stays (it was chosen on real text), and
+    without one all rows count. What learns from the user's own labels alone is taken in place of the pretrained model
+    where they help, and not at all where they do not. Returns the selected result, and the reason in words.
     """
     if own and own.helps:
         chosen, reason = select(results, config)

@@ -21,6 +21,8 @@ from pipeline.training.results import CandidateResult, refit, score_candidate
 from pipeline.training.scores import against_tfidf, log_result
 from pipeline.training.selection import select
 
+OnResult = Callable[[CandidateResult], None]
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -39,23 +41,15 @@ class TrainingResult:
 
 
 def train(
-    config: Config,
-    on_progress: ProgressCallback,
-    on_result: Callable[[CandidateResult], None],
-    *,
-    promote: bool = False,
+    config: Config, on_progress: ProgressCallback, on_result: OnResult, *, promote: bool = False
 ) -> TrainingResult:
     """Run a training from data to registered champion; the test part stays closed.
 
-    Args:
-        config: what to do.
-        on_progress: called with the share that is done, and what is being done.
-        on_result: called with each candidate's result as soon as there is one.
-        promote: make the new model champion even if it is worse than the standing one.
-
+    `on_result` gets each candidate's result as soon as there is one; `promote` makes the new model champion even if it
+    is worse than the standing one.
     """
     place = champion.Place(config.output)
-    tracking.check_alias(place.name, f"output: {config.output}")
+    place.check_alias(f"output: {config.output}")
     champion.recover(config.output)
     config, material = prepare(config)
     tags = run_tags(config, material.dataset.digest)
@@ -96,11 +90,7 @@ def train(
 
 
 def _compare_candidates(
-    run: tracking.Run,
-    material: Material,
-    config: Config,
-    on_progress: ProgressCallback,
-    on_result: Callable[[CandidateResult], None],
+    run: tracking.Run, material: Material, config: Config, on_progress: ProgressCallback, on_result: OnResult
 ) -> tuple[list[CandidateResult], dict[str, dict[str, float]]]:
     """Score each candidate on held-out rows, and log it as a child of the run; return the scores by name too."""
     results: dict[str, CandidateResult] = {}
@@ -142,10 +132,9 @@ def _describe(outcome: TrainingResult, scores: dict[str, dict[str, float]], regi
 
 
 def _waits_already(place: champion.Place) -> bool:
-    folder = place.path("challenger")
     try:
-        return folder.exists() and gate.is_same_model(*map(read_manifest, (folder, place.path("staged"))))
-    except InputError:
+        return gate.is_same_model(read_manifest(place.path("challenger")), read_manifest(place.path("staged")))
+    except InputError:  # no challenger, or one that cannot be read
         return False
 
 

@@ -36,17 +36,11 @@ def unlabelled_sentences(sources: Sequence[Path], rows: Sequence[Example]) -> li
 def cut_unlabelled(config: Config, rows: Sequence[Example]) -> Config:
     """Return the config with each candidate's `unlabelled` articles as a file of sentences in the cache.
 
-    Its name tells its content. It holds no labelled sentence of any part, and nothing of a document
+    Its name tells its content. It holds none of the labelled sentences of any part (`rows`), and nothing of a document
     whose labels are held out.
-
-    Args:
-        config: whose candidates may have the option `unlabelled`.
-        rows: the labelled sentences of all parts.
-
     """
-    return config.model_copy(
-        update={"candidates": tuple(_cut(candidate, config, rows) for candidate in config.candidates)}
-    )
+    candidates = tuple(_cut(candidate, config, rows) for candidate in config.candidates)
+    return config.model_copy(update={"candidates": candidates})
 
 
 def _cut(candidate: Candidate, config: Config, rows: Sequence[Example]) -> Candidate:

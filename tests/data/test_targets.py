@@ -277,7 +277,7 @@ def test_the_gate_compares_by_the_metric_of_the_model(guests):
     rows = load_dataset(read_config("configs/guests.yaml")).part("train")
     stored = guests.manifest.model_copy(update={"out_of_fold": {row.key: (0.2, 0.3, 0.5) for row in rows}})
     both = replace(guests, manifest=stored)
-    assert gate.compare(both, both, rows, [])[0].words.startswith("positive F1 +0.0 points")
+    assert gate.compare(both, both, rows, [], None)[0].words.startswith("positive F1 +0.0 points")
 
 
 def test_the_registered_model_takes_a_target_column(guests, trained):

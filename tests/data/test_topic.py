@@ -104,7 +104,7 @@ def test_a_text_without_sentences_has_no_marks():
         ("topic: [Soup]", "has capitals; write small letters"),
         ("topic: []", "`topic`: "),
         ("other: [bread]", "`topic`: "),
-        ("topic: [soup]\nsalt: [pepper]", "`salt`: "),
+        ("topic: [soup]\nsalt: [pepper]", "unknown key `salt`; expected one of other, related, topic"),
     ],
 )
 def test_a_file_of_words_is_refused_in_one_line(tmp_path, content, why):

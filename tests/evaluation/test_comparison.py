@@ -143,7 +143,6 @@ def candidate(name, right, *, kind="majority", unseen=True):
             Calibration(),
             DecisionRule(),
             y_pred,
-            1.0,
         ),
         real,
         fresh,

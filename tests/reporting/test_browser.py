@@ -185,7 +185,7 @@ def test_parent_and_candidates_stand_side_by_side_by_what_matters(ui, browser, r
 
 def test_the_parent_run_says_what_was_selected(ui, browser, parent):
     browser.open(f"{ui}/#/experiments/1/runs/{parent}", height=1300)
-    browser.words("macro_f1_low")
+    browser.words("macro_f1_real_low")
     browser.words("promoted: there was no champion yet")
     browser.picture("parent")
 

@@ -140,7 +140,7 @@ def test_a_behaviour_case_fewer_is_worse(model, monkeypatch, before, now, passed
     trials = [SimpleNamespace(rate=before / 10), SimpleNamespace(rate=now / 10)]
     monkeypatch.setattr(gate, "try_cases", lambda *given: trials.pop(0))
     bundle = load_bundle(model("old"))
-    check = gate.compare(bundle, bundle, ROWS, [])[2]
+    check = gate.compare(bundle, bundle, ROWS, [], None)[2]
     assert check.passed is passed and check.words == f"behaviour cases {before}0.0% before, {now}0.0% now"
 
 
@@ -148,7 +148,7 @@ def test_a_behaviour_case_fewer_is_worse(model, monkeypatch, before, now, passed
 def test_a_slice_that_falls_by_over_five_points_is_named(model, monkeypatch, wrong, passed):
     rows = np.arange(60)
     monkeypatch.setattr(gate, "cut_rows", lambda *given: [("style", "plain", rows), ("style", "few", rows[:49])])
-    check = gate.compare(load_bundle(model("old")), load_bundle(model("new", wrong=wrong)), ROWS, [])[1]
+    check = gate.compare(load_bundle(model("old")), load_bundle(model("new", wrong=wrong)), ROWS, [], None)[1]
     assert check.passed is passed
     assert check.words.startswith(f"{0 if passed else 1} of 1 slices fall")
     assert ("style: plain -" in check.words) != passed
@@ -157,4 +157,4 @@ def test_a_slice_that_falls_by_over_five_points_is_named(model, monkeypatch, wro
 def test_surer_and_no_better_is_worse(model):
     """The calibration error rises while the Brier score does not fall."""
     standing, new = load_bundle(model("old", wrong=3)), load_bundle(model("new", wrong=9))
-    assert gate.compare(standing, new, ROWS, [])[2].passed is False
+    assert gate.compare(standing, new, ROWS, [], None)[2].passed is False

@@ -28,7 +28,7 @@ def store(monkeypatch):
 
 def compared(monkeypatch, **changes):
     monkeypatch.setattr(tracking, "read_run", lambda run_id, folder: replace(BEFORE, **changes))
-    return str(rebuild.compare(BEFORE, "b-run"))
+    return rebuild.compare(BEFORE, "b-run")
 
 
 def test_the_same_numbers_need_one_line_and_seconds_do_not_count(monkeypatch):

@@ -61,7 +61,7 @@ def result(name, right, *, kind="tfidf", number=120, real=True, random_state=0):
     scores = 4.0 * np.eye(3)[y_pred]
     folds = np.arange(number) // 3 % 3
     return CandidateResult(
-        *(Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), DecisionRule(), y_pred, 1.0),
+        *(Candidate(name=name, kind=kind), rows, y_true, folds, scores, Calibration(), DecisionRule(), y_pred),
         real=np.full(number, real),
         held_out=np.full(number, True),
     )

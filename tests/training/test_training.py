@@ -88,7 +88,7 @@ def test_a_training_exports_registers_and_tracks(store):
     children = {run.info.run_name: run for run in runs(parent.info.run_id)}
     assert set(children) == {"majority", "keywords", "tfidf", "ensemble"}
     assert "macro_f1" in children["tfidf"].data.metrics
-    assert all(len(child.data.metrics) <= 12 for child in children.values())
+    assert all(len(child.data.metrics) <= 14 for child in children.values())
     for run in (parent, *children.values()):
         assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["smoke-train"]
     client, child = mlflow.MlflowClient(tracking.tracking_uri()), children["tfidf"].info.run_id

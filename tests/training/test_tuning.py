@@ -25,7 +25,7 @@ from pipeline.training import train as training
 from pipeline.training.rows import is_real, make_folds
 from pipeline.training.tuning import course, trials, tune
 from pipeline.training.tuning.space import Values, read_space
-from pipeline.training.tuning.study import Studies
+from pipeline.training.tuning.study import Study, open_studies
 
 CONFIG = """\
 label_names: [pro-sanctions, pro-dialogue, neutral]
@@ -412,9 +412,8 @@ def test_another_store_is_one_line(again, monkeypatch):
 
 def test_one_process_at_a_time(kitchen):
     file = Path(".cache/tune/soup.db")
-    holder = Studies(file, dict.fromkeys(("space", "config", "data", "program"), ""))
-    assert refusal() == f"{file}: another process is tuning it; wait for it, or stop it"
-    holder.close()
+    with open_studies(file, {}):
+        assert refusal() == f"{file}: another process is tuning it; wait for it, or stop it"
 
 
 def test_a_broken_study_is_one_line_and_can_be_thrown_away(kitchen):
@@ -443,7 +442,7 @@ def test_a_broken_study_is_one_line_and_can_be_thrown_away(kitchen):
             "    random_state:",
             "candidate 'soup': unknown option `random_state`; expected options of tfidf: C,",
         ),
-        ("low: 0.01", "low: 11", "`candidates.soup.C`: low 11 is not below high 10; expected see"),
+        ("low: 0.01", "low: 11", "`candidates.soup.C`: low 11 is not below high 10; see configs/tune/default.yaml"),
         ("low: 0.01", "low: 10", "`candidates.soup.C`: low 10 is not below high 10"),
         ("low: 0.01", "low: 0", "`candidates.soup.C`: low 0 is not above 0, which `log` needs"),
         ("low: 0.01", "low: much", "`candidates.soup.C.low`: Input should be a valid number"),
@@ -540,13 +539,12 @@ def test_the_spaces_of_the_repository_are_right(path):
 @pytest.mark.parametrize("number", [9, 12])
 def test_the_option_that_matters_is_named_once_there_are_ten_trials(kitchen, number):
     (search,) = read_space(Path("configs/tune/soup.yaml")).searches
-    studies = Studies(Path("soup.db"), {})
-    study = studies.open(search, random_state=13)
-    for _ in range(number):
-        trial, found, _ = study.ask()
-        study.tell(trial, found["C"], {"macro_f1": {}})
-    shares = study.importances()
-    studies.close()
+    with open_studies(Path("soup.db"), {}) as (storage, _):
+        study = Study(storage, search, 13, {})
+        for _ in range(number):
+            trial, found, _ = study.ask()
+            study.tell(trial, Interval(found.options["C"], 0.0, 1.0))
+        shares = study.importances()
     assert (shares == {}) if number < 10 else (next(iter(shares)) == "C" and sum(shares.values()) == pytest.approx(1))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +27,8 @@ from pipeline.training.provenance import run_tags
 from pipeline.training.rows import check_classes, make_folds
 from pipeline.training.tuning.course import Course
 from pipeline.training.tuning.space import Space
-from pipeline.training.tuning.study import Studies
-from pipeline.training.tuning.trials import TrialResult, Tuned, search
+from pipeline.training.tuning.study import Study, TrialResult, open_studies
+from pipeline.training.tuning.trials import Tuned, search
 
 # The first words of a config that tuning wrote: such a file may be written over, others may not.
 HEADER = "# Written by `stance tune`"
@@ -55,17 +54,10 @@ def tune(
     minutes: float = math.inf,
     restart: bool = False,
 ) -> TuningResult:
-    """Run the trials of a search space and write the config with the best options; goes on after a kill.
+    """Run the trials of a search space and write the config with the best options to `output`; goes on after a kill.
 
-    Args:
-        space: what to try.
-        output: the config to write.
-        on_progress: called with the share that is done, and what is being done.
-        on_result: called with each trial when it ends.
-        trials: how many for each candidate, in place of what the space says.
-        minutes: after these no trial begins; each candidate has its share, and at least one trial.
-        restart: throw away the trials of earlier runs.
-
+    `trials` for each candidate stand in place of what the space says. After `minutes` no trial begins; each candidate
+    has its share of them, and at least one trial. `restart` throws away the trials of earlier runs.
     """
     _check_output(output, space)
     config, name = space.config, space.path.stem
@@ -73,24 +65,23 @@ def tune(
     end = time.monotonic() + 60 * minutes
     course = _lay_out(space, dataset.part("train"), dataset.part("validation"))
     tags = run_tags(config, dataset.digest)
-    file = config.cache / "tune" / f"{name}.db"
+    file, identity = config.cache / "tune" / f"{name}.db", _identity(space, dataset.digest)
     with (
-        closing(Studies(file, _identity(space, dataset.digest), restart=restart)) as studies,
-        tracking.run(f"tune {name}", experiment=config.registered_model, tags=tags, run_id=studies.run_id) as parent,
+        open_studies(file, identity, restart=restart) as (storage, run_id),
+        tracking.run(f"tune {name}", experiment=config.registered_model, tags=tags, run_id=run_id) as parent,
     ):
-        if not studies.run_id:
-            studies.run_id = parent.id
-            parts = to_dataset_dict(dataset, config.label_names, PARTS)
-            for split in parts:
-                parent.inputs(f"{config.name}-{split}", parts[split], dataset.digest, split)
+        if not run_id:
+            for split, rows in to_dataset_dict(dataset, config.label_names, PARTS).items():
+                parent.inputs(f"{config.name}-{split}", rows, dataset.digest, split)
             parent.params({"space": space.path, "random_state": config.random_state, "folds": course.count})
-        opened = [studies.open(wanted, config.random_state) for wanted in space.searches]
+        begun = identity | {"run_id": run_id or parent.id}
+        opened = [Study(storage, wanted, config.random_state, begun) for wanted in space.searches]
         resumed = sum(len(study.finished) for study in opened)
         tuned = []
-        for position, (wanted, study) in enumerate(zip(space.searches, opened, strict=True)):
+        for position, study in enumerate(opened):
             step = step_of(on_progress, position, len(opened))
             seconds = max(0.0, end - time.monotonic()) / (len(opened) - position)
-            tuned.append(search(wanted, study, course, trials or space.trials, step, on_result, parent, seconds))
+            tuned.append(search(study, course, trials or space.trials, step, on_result, parent, seconds))
         outcome = TuningResult(tuple(tuned), _describe(course), resumed, parent.id)
         content = _render(outcome, space, dataset.digest)
         _write(output, content)
@@ -122,7 +113,8 @@ def _lay_out(space: Space, train: Sequence[Example], validation: Sequence[Exampl
         knows = any(create(corner).knows_invented_text for corner in wanted.corners())
         if knows and not course.enough_real_text:
             where = f"{space.path}: candidate {wanted.candidate.name!r}"
-            what = f"the pretrained model knows the invented text, and {course.real} real rows are too few to tune on"
+            real = int(course.real.sum())
+            what = f"the pretrained model knows the invented text, and {real} real rows are too few to tune on"
             raise InputError(where, what, expected=f"{config.selection.real_rows} (selection.real_rows)")
     return course
 
@@ -132,19 +124,19 @@ def _identity(space: Space, data: str) -> dict[str, str]:
     tried = [(wanted.candidate.model_dump(), wanted.distributions()) for wanted in space.searches]
     config = space.config.model_dump(mode="json", include={"label_names", "random_state", "data", "selection"})
     tuned = [create(with_teachers(wanted.candidate, space.config.candidates)) for wanted in space.searches]
-    modules = {Course.__module__, Space.__module__, Studies.__module__}.union(*(kind.modules for kind in tuned))
-    files = [file for kind in tuned for file in kind.files]
-    program = fingerprint(modules, files=files)
+    modules = {Course.__module__, Space.__module__, Study.__module__}.union(*(kind.modules for kind in tuned))
+    program = fingerprint(modules, files=[file for kind in tuned for file in kind.files])
     return {"space": fingerprint((), tried), "config": fingerprint((), config), "data": data, "program": program}
 
 
 def _describe(course: Course) -> str:
     """Say what was scored."""
+    real = int(course.real.sum())
     if course.enough_real_text:
-        return f"{course.real} held-out rows of real text"
+        return f"{real} held-out rows of real text"
     pretrained = any(create(candidate).chosen_on_real_text for candidate in course.config.candidates)
     then = "; with so few, `stance train` takes the pretrained model whatever is tuned" if pretrained else ""
-    return f"{len(course.scored)} held-out rows ({course.real} of real text, too few to choose by{then})"
+    return f"{len(course.real)} held-out rows ({real} of real text, too few to choose by{then})"
 
 
 def _render(outcome: TuningResult, space: Space, data: str) -> str:

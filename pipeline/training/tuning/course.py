@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -26,19 +25,14 @@ class Course:
     folds: np.ndarray  # shape (n,)
 
     @property
-    def scored(self) -> list[Example]:
-        """The rows that are scored in some fold."""
-        return [row for row, fold in zip(self.rows, self.folds, strict=True) if fold != ALWAYS]
-
-    @property
-    def real(self) -> int:
-        """How many of them are real text."""
-        return int(is_real(self.scored, self.config).sum())
+    def real(self) -> np.ndarray:
+        """Which of the rows that are scored in some fold are real text, shape (n,)."""
+        return is_real(self.rows, self.config)[self.folds != ALWAYS]
 
     @property
     def enough_real_text(self) -> bool:
         """Whether trials are compared on real text alone, as candidates are in training."""
-        return has_enough_real_text(is_real(self.scored, self.config), self.config)
+        return has_enough_real_text(self.real, self.config)
 
     @property
     def count(self) -> int:
@@ -49,9 +43,9 @@ class Course:
         """Yield what is known after each fold; the last is what training finds."""
         for number in range(self.count):
             folds = np.where(self.folds <= number, self.folds, ALWAYS)
-            # Folds that ran before come from the cache.
-            step = partial(_tell_part, on_progress, (number + 1) / self.count)
-            yield cross_validate(candidate, self.rows, folds, self.config, step)
+            part = (number + 1) / self.count  # folds that ran before come from the cache
+            on_step = lambda share, words, part=part: on_progress(part * share, words)  # noqa: E731
+            yield cross_validate(candidate, self.rows, folds, self.config, on_step)
 
     def selection_mask(self, result: CandidateResult) -> np.ndarray:
         """Return the rows to choose by, shape (n,)."""
@@ -61,15 +55,8 @@ class Course:
         """Return macro-F1 on the rows to choose by, None where the first folds hold none."""
         return result.macro_f1(self.selection_mask(result), self.config.selection.resamples)
 
-    def describe_gain(self, before: CandidateResult, after: CandidateResult) -> str:
-        """Say how much more the second scores on the same rows, and whether that is shown."""
+    def gain(self, before: CandidateResult, after: CandidateResult) -> Interval:
+        """Return how much more the second scores on the same rows."""
         rows = self.selection_mask(before)
         pair = before.predictions(rows), after.predictions(rows)
-        gain = difference(MACRO_F1, *pair, resamples=self.config.selection.resamples)
-        points = f"{100 * gain.value:.1f} points above its options as they were, 95 % interval "
-        points += f"{100 * gain.low:.1f} to {100 * gain.high:.1f}"
-        return points if gain.low > 0 else f"{points}: it holds zero, so no difference is shown"
-
-
-def _tell_part(on_progress: ProgressCallback, part: float, share: float, words: str) -> None:
-    on_progress(part * share, words)
+        return difference(MACRO_F1, *pair, resamples=self.config.selection.resamples)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.classifiers import create
-from pipeline.config import Candidate, Config, Section, read_config, read_mapping
+from pipeline.config import Candidate, Config, Section, check_content, read_config, read_mapping
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,12 +68,9 @@ class Search:
 
     def decode(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return Optuna's parameters as options, decimal numbers with the four digits that a reader can keep."""
-        return {
-            name: json.loads(value)
-            if self.options[name].choices
-            else (int(value) if name in self.whole else float(f"{value:.4g}"))
-            for name, value in params.items()
-        }
+        choices = {name: json.loads(value) for name, value in params.items() if isinstance(value, str)}
+        numbers = {name: float(f"{value:.4g}") for name, value in params.items() if isinstance(value, float)}
+        return params | choices | numbers
 
     def place(self, options: dict[str, Any]) -> Candidate:
         """Return the candidate with options in place of its own."""
@@ -98,7 +95,7 @@ class Space:
 
 def read_space(path: Path) -> Space:
     """Read and check a search space and its config; InputError names the key that is wrong."""
-    file = _read(path)
+    file = check_content(_File, path, read_mapping(path), "see configs/tune/default.yaml")
     config = read_config(file.config)
     known = {candidate.name: candidate for candidate in config.candidates}
     searches = []
@@ -109,27 +106,12 @@ def read_space(path: Path) -> Space:
     return Space(path, file.config, config, file.trials, tuple(searches))
 
 
-def _read(path: Path) -> _File:
-    content = read_mapping(path)
-    try:
-        return _File(**content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"`{'.'.join(map(str, first['loc']))}`"
-        if first["type"] == "extra_forbidden":
-            fields = Values.model_fields if len(first["loc"]) > 1 else _File.model_fields
-            raise InputError(path, f"unknown key {where}", expected=f"one of {', '.join(sorted(fields))}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(path, f"{where}: {message}", expected="see configs/tune/default.yaml") from None
-
-
 def _search(path: Path, candidate: Candidate, options: dict[str, Values]) -> Search:
     where = f"{path}: candidate {candidate.name!r}"
     classifier = create(candidate)
     if classifier.combines:
-        raise InputError(
-            where, "is built of others and has nothing to tune", then=f"tune {', '.join(classifier.parts)}"
-        )
+        then = f"tune {', '.join(classifier.parts)}"
+        raise InputError(where, "is built of others and has nothing to tune", then=then)
     fields = getattr(type(classifier), "__pydantic_fields__")  # noqa: B009 - no attribute that mypy knows
     types = {name: field.annotation for name, field in fields.items() if name != "random_state"}
     known = f"options of {candidate.kind}: {', '.join(types)}"

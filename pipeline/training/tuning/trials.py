@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pipeline import tracking
 from pipeline.config import Candidate
+from pipeline.evaluation.comparison import describe_gain
 from pipeline.progress import ProgressCallback, on_epoch, step_of
 from pipeline.scoring.bootstrap import Interval
 from pipeline.training.scores import describe_candidate, tracked_scores
 from pipeline.training.tuning.course import Course
-from pipeline.training.tuning.space import Search
-from pipeline.training.tuning.study import Study
+from pipeline.training.tuning.study import Study, TrialResult
 
 if TYPE_CHECKING:
     import optuna
 
 FOLD = 1000  # steps of the pruner from one fold to the next: epochs lie between
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What came out of one trial."""
-
-    candidate: str
-    number: int  # from 1
-    options: dict[str, Any]
-    macro_f1: Interval | None = None  # None where it did not come to its end
-    ended: str = ""  # why it did not
-
-    @property
-    def value(self) -> float:
-        """Macro-F1, 0 where there is none."""
-        return self.macro_f1.value if self.macro_f1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -45,13 +29,16 @@ class Tuned:
     candidate: Candidate  # with the best options
     before: Interval  # macro-F1 with the options that it had
     trials: tuple[TrialResult, ...]  # in their order
-    best: tuple[TrialResult, ...]  # those that came to their end, best first
-    importances: dict[str, float]
-    verdict: str
+    importances: dict[str, float]  # of options
+    verdict: str = "no trial scores higher than its options as they were, and those stay"
+
+    @property
+    def best(self) -> list[TrialResult]:
+        """The trials that came to their end, best first."""
+        return sorted((trial for trial in self.trials if trial.macro_f1), key=lambda trial: -trial.value)
 
 
 def search(
-    wanted: Search,
     study: Study,
     course: Course,
     total: int,
@@ -64,51 +51,44 @@ def search(
 
     One trial is run however few seconds there are; none begins when they are over.
     """
-    end = time.monotonic() + seconds
-    name = wanted.candidate.name
-    *_, before = course.run(wanted.candidate, step_of(on_progress, 0, total + 1, f"{name} as it is: "))
+    end, given, name = time.monotonic() + seconds, study.search.candidate, study.search.candidate.name
+    *_, before = course.run(given, step_of(on_progress, 0, total + 1, f"{name} as it is: "))
     while (done := len(study.finished)) < total and (not done or time.monotonic() < end):
         step = step_of(on_progress, done + 1, total + 1, f"{name} trial {done + 1} of {total}: ")
-        on_result(_try(wanted, study, course, step, run))
-        highest = max((found["macro_f1"] or {"value": 0.0})["value"] for found in study.finished)
+        on_result(_try(study, course, step, run))
+        highest = max(trial.value for trial in study.finished)
         run.metrics({f"{name}.best_macro_f1": highest}, step=done + 1)  # which MLflow draws
-    run.metrics({f"{name}.importance.{option}": share for option, share in study.importances().items()})
-    trials = tuple(_recall(name, number, found) for number, found in enumerate(study.finished, start=1))
-    best = tuple(sorted((trial for trial in trials if trial.macro_f1), key=lambda trial: -trial.value))
     score = course.score(before)
     assert score
-    if not best or best[0].value <= score.value:
-        verdict = "no trial scores higher than its options as they were, and those stay"
-        return Tuned(wanted.candidate, score, trials, best, study.importances(), verdict)
-    tuned = wanted.place(best[0].options)
-    again = step_of(on_progress, total, total + 1, f"{name} trial {best[0].number} again: ")
-    *_, after = course.run(tuned, again)
-    return Tuned(tuned, score, trials, best, study.importances(), course.describe_gain(before, after))
+    tuned = Tuned(given, score, tuple(study.finished), study.importances())
+    run.metrics({f"{name}.importance.{option}": share for option, share in tuned.importances.items()})
+    if not tuned.best or tuned.best[0].value <= score.value:
+        return tuned
+    best = study.search.place(tuned.best[0].options)
+    *_, after = course.run(best, step_of(on_progress, total, total + 1, f"{name}, its best trial again: "))
+    verdict = f"{describe_gain(course.gain(before, after), 'its best trial')}, against its options as they were"
+    return replace(tuned, candidate=best, verdict=verdict)
 
 
 class _Stopped(Exception):
     """A trial that falls behind the others."""
 
 
-def _try(wanted: Search, study: Study, course: Course, on_progress: ProgressCallback, run: tracking.Run) -> TrialResult:
+def _try(study: Study, course: Course, on_progress: ProgressCallback, run: tracking.Run) -> TrialResult:
     """Run one trial in its own MLflow run; what scikit-learn cannot fit is a failed trial, and no end of the study."""
-    name, number = wanted.candidate.name, len(study.finished) + 1
-    trial, options, run_id = study.ask()
-    score, ended = None, ""
+    (trial, candidate, run_id), score, ended = study.ask(), None, ""
     try:
-        with run.child(f"{name} {number}", run_id) as child:
+        with run.child(f"{candidate.name} {len(study.finished) + 1}", run_id) as child:
             trial.set_user_attr("run_id", child.id)
-            child.params(describe_candidate(wanted.place(options)))
+            child.params(describe_candidate(candidate))
             try:
-                score = _run(wanted.place(options), trial, course, on_progress, child)
+                score = _run(candidate, trial, course, on_progress, child)
             except _Stopped as stopped:
                 ended = f"stopped after {stopped}"
                 child.params({"ended": ended})
     except ValueError as error:
         ended = f"failed: {(str(error).splitlines() or [repr(error)])[0][:200]}"
-    found = {"options": options, "macro_f1": asdict(score) if score else None, "ended": ended}
-    study.tell(trial, score.value if score else None, found)
-    return _recall(name, number, found)
+    return study.tell(trial, score, ended)
 
 
 def _run(
@@ -140,8 +120,3 @@ def _run(
         on_epoch.reset(token)
     child.metrics(tracked_scores(result, course.config))
     return score
-
-
-def _recall(name: str, number: int, found: dict[str, Any]) -> TrialResult:
-    score = found["macro_f1"]
-    return TrialResult(name, number, found["options"], score and Interval(**score), found["ended"])
