@@ -41,6 +41,8 @@ def export(
     rows = material.validation or material.train
     # Groups that differ by little were written to lie near the border: they say nothing about how often forms differ.
     compared_on = [example.input for example in rows if example.origin not in APART] or [row.input for row in rows]
+    data = material.dataset
+    counts = Counter(f"{example.split}/{example.origin}/{example.label}" for example in data.examples)
     manifest = Manifest(
         topic=config.topic,
         topic_words=material.topic_words,
@@ -60,7 +62,7 @@ def export(
         run_id=run_id,
         versions=versions(),
         encoders=tuple(_encoders(selected)),
-        data=_describe(material, config),
+        data=TrainingData(digest=data.digest, rows=dict(sorted(counts.items())), invented=config.data.invented),
         selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
         exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, compared_on),
     )
@@ -92,11 +94,6 @@ def _encoders(result: CandidateResult) -> list[str]:
         return sorted({name for member in result.members for name in _encoders(member)})
     own = create(result.candidate).encoder
     return [own] if own else []
-
-
-def _describe(material: Material, config: Config) -> TrainingData:
-    rows = Counter(f"{example.split}/{example.origin}/{example.label}" for example in material.dataset.examples)
-    return TrainingData(digest=material.dataset.digest, rows=dict(sorted(rows.items())), invented=config.data.invented)
 
 
 def _held_out(

@@ -54,7 +54,6 @@ class Verdict:
         return "unchanged" if self.unchanged else "forced" if self.forced else "yes" if self.promoted else "no"
 
     def __str__(self) -> str:
-        """Write the reason, and a line for each check."""
         return "\n".join([self.reason, *(f"  {'ok  ' if c.passed else 'FAIL'} {c.words}" for c in self.checks)])
 
 

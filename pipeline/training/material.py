@@ -1,19 +1,28 @@
-"""What candidates learn from and are compared on: the train and validation parts, and no other."""
+"""What candidates learn from: the train and validation parts, and no other, and text without labels."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline import tracking
-from pipeline.config import Config, TopicWords, read_topic_words
+from pipeline.config import Candidate, Config, TopicWords, read_topic_words
+from pipeline.data.articles import read_articles
 from pipeline.data.dataset import Dataset, Example, load_dataset, to_dataset_dict
+from pipeline.data.files import write_whole
+from pipeline.data.formats.rows import Reject
+from pipeline.data.sentences import cut
+from pipeline.data.splitting import normalize
+from pipeline.errors import InputError
 from pipeline.training.provenance import requirements
 from pipeline.training.rows import check_classes, check_validation, make_folds
 from pipeline.training.selection import check_candidates
-from pipeline.training.unlabelled import cut_unlabelled
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -68,3 +77,47 @@ def log_material(run: tracking.Run, material: Material) -> None:
     content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     run.text(content, tracking.CONFIG)
     run.text(requirements(), tracking.REQUIREMENTS)
+
+
+def unlabelled_sentences(sources: Sequence[Path], rows: Sequence[Example]) -> list[str]:
+    """Return the sentences of articles that are labelled nowhere, and none of a held-out document."""
+    held_out = {row.article_id for row in rows if row.split != "train"}
+    known = {normalize(row.text) for row in rows}
+    kept: dict[str, str] = {}
+    for article in read_articles(sources):
+        if isinstance(article, Reject) or article.id in held_out:
+            continue
+        for sentence in cut(article.text):
+            text = " ".join(sentence.text.split())
+            key = normalize(text)
+            if 30 <= len(text) <= 500 and key not in known:
+                kept.setdefault(key, text)
+    return sorted(kept.values())
+
+
+def cut_unlabelled(config: Config, rows: Sequence[Example]) -> Config:
+    """Return the config with each candidate's `unlabelled` articles as a file of sentences in the cache.
+
+    Its name tells its content. It holds none of the labelled sentences of any part (`rows`), and nothing of a document
+    whose labels are held out.
+    """
+    candidates = tuple(_cut(candidate, config, rows) for candidate in config.candidates)
+    return config.model_copy(update={"candidates": candidates})
+
+
+def _cut(candidate: Candidate, config: Config, rows: Sequence[Example]) -> Candidate:
+    sources = [Path(source) for source in candidate.options.get("unlabelled", ())]
+    if not sources:
+        return candidate
+    where = f"candidate {candidate.name!r}, `unlabelled`"
+    for source in sources:
+        if not source.exists():
+            raise InputError(where, f"no such file or folder: {source}", expected="articles")
+    sentences = unlabelled_sentences(sources, rows)
+    if not sentences:
+        raise InputError(where, "holds no sentence that is not labelled already", expected="articles without labels")
+    content = "".join(json.dumps(sentence) + "\n" for sentence in sentences)
+    file = config.cache / "unlabelled" / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.jsonl"
+    with write_whole(file) as partial:
+        partial.write_text(content, encoding="utf-8")
+    return candidate.model_copy(update={"options": candidate.options | {"unlabelled": (str(file),)}})

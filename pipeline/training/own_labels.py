@@ -45,30 +45,27 @@ class OwnLabels:
     @property
     def helps(self) -> bool:
         """Say whether they are shown to fit their own sentences better, and other real text loses nothing by it."""
-        return self.rows >= FEWEST and self._better and self.real is not None and self.real.value >= -REAL_FALL
-
-    @property
-    def _better(self) -> bool:
-        return self.loss.high < 0 and self.own.value >= 0
+        return not self._lacks()
 
     def __str__(self) -> str:
-        """Say in plain words whether the labels changed the model, and what they would have to do."""
         loss = f"log-loss {self.loss.value:+.3f} (95 % interval {self.loss.low:+.3f} to {self.loss.high:+.3f})"
         scored = f"on their own sentences, scored without their articles, {loss} and macro-F1 {self.own.points}"
         if self.real is not None:
             scored += f"; on {self.real_rows:,} real sentences that the model never learned from, {self.real.points}"
         labels = f"Your {self.rows} labels ({self.articles} articles)"
-        if self.helps:
-            return f"{labels} improve the model: {scored}."
-        return f"{labels} did not change the model: {scored}. They would have to {self._lacks()}."
+        if lacks := self._lacks():
+            return f"{labels} did not change the model: {scored}. They would have to {lacks}."
+        return f"{labels} improve the model: {scored}."
 
     def _lacks(self) -> str:
+        """Say what they would have to do to be taken; empty where they are."""
         if self.rows < FEWEST:
             return f"be {FEWEST} at least"
         if self.real is None:
             return "be tried on held-out real text, and none ships with this model"
-        if self._better:
-            return "agree with the codebook so far that other real text loses nothing"
+        if self.loss.high < 0 <= self.own.value:
+            fits = self.real.value >= -REAL_FALL
+            return "" if fits else "agree with the codebook so far that other real text loses nothing"
         if self.loss.value >= 0 or self.own.value < 0:
             return "correct the model where it is wrong: so far it labels these sentences no worse without them"
         needed = self.rows * ((self.loss.high - self.loss.value) / self.loss.value) ** 2

@@ -34,7 +34,7 @@ from pipeline.scoring.calibration import fit_calibration, softmax
 from pipeline.scoring.decision import DecisionRule, fit_decision_rule
 from pipeline.scoring.metrics import MACRO_F1, measure
 from pipeline.scoring.predictions import Predictions
-from pipeline.training.unlabelled import unlabelled_sentences
+from pipeline.training.material import unlabelled_sentences
 
 HELD_OUT = ("validation", "full-article-validation")  # sampled sentences, and all sentences of whole articles
 STRENGTHS = (0.7, 3.0)  # of a first stage's pull to zero: the one with which it answers most is kept

@@ -86,7 +86,6 @@ class Gain:
     interval: Interval
 
     def __str__(self) -> str:
-        """Say it in plain words."""
         return describe_gain(self.interval, self.name)
 
 

@@ -73,7 +73,8 @@ def train(
             verdict = gate.judge(place.folder, staged, [*material.rows, *shipped], config, force=promote)
             known = verdict.unchanged or (not verdict.promoted and _waits_already(place))
             on_export(0.7, "register the model in MLflow")
-            version = "" if known else _register(run, place, card, config)
+            tags = champion.describe_folder(staged) | {tracking.OUTPUT: str(place.folder)}
+            version = "" if known else run.register(staged, config.registered_model, card, tags)
             role: champion.Role = "champion" if verdict.promoted or verdict.unchanged else "challenger"
             folder, alias, abstention = place.path(role), place.alias(role), manifest.abstention
             outcome = TrainingResult(
@@ -95,8 +96,7 @@ def _compare_candidates(
     """Score each candidate on held-out rows, and log it as a child of the run; return the scores by name too."""
     results: dict[str, CandidateResult] = {}
     scores: dict[str, dict[str, float]] = {}
-    children: dict[str, tracking.Run] = {}
-    count = len(config.candidates)
+    children, count = {}, len(config.candidates)
     for position, candidate in enumerate(config.candidates):
         on_step = step_of(on_progress, position, count + 1, f"{position + 1}/{count} {candidate.name}: ")
         result = score_candidate(candidate, results, material.rows, material.folds, config, on_step)
@@ -136,10 +136,3 @@ def _waits_already(place: champion.Place) -> bool:
         return gate.is_same_model(read_manifest(place.path("challenger")), read_manifest(place.path("staged")))
     except InputError:  # no challenger, or one that cannot be read
         return False
-
-
-def _register(run: tracking.Run, place: champion.Place, card: str, config: Config) -> str:
-    """Register the staged model, without an alias yet; return its version."""
-    staged = place.path("staged")
-    tags = champion.describe_folder(staged) | {tracking.OUTPUT: str(place.folder)}
-    return run.register(staged, config.registered_model, card, tags)

@@ -14,9 +14,9 @@ from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
 from pipeline.errors import InputError
 from pipeline.scoring import metrics
+from pipeline.training.material import cut_unlabelled
 from pipeline.training.results import cross_validate, refit
 from pipeline.training.selection import check_candidates
-from pipeline.training.unlabelled import cut_unlabelled
 
 NAMES = ("warm", "cold")
 PARROT = Candidate(name="parrot", kind="tfidf", options={"C": 100.0, "min_df": 1})  # knows what it has seen

@@ -16,8 +16,8 @@ from pipeline.classifiers.pretrained_folder import HOME, read_head
 from pipeline.config import Candidate, Config, Data
 from pipeline.data.dataset import load_dataset, read_corpora
 from pipeline.errors import InputError
+from pipeline.training.material import unlabelled_sentences
 from pipeline.training.pretrain import RECIPES, PretrainRecipe, Stage, _choose, pretrain, pretrain_first_stage
-from pipeline.training.unlabelled import unlabelled_sentences
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 SENTENCES = {
