@@ -187,6 +187,16 @@ def project(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """An MLflow store that nothing was logged to, a file to copy: its tables take seconds to make."""
+    from pipeline.tracking.store import Store, local_uri
+
+    folder = tmp_path_factory.mktemp("tables")
+    Store(local_uri(folder))
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
 def examples(project):
     return load_dataset(read_config("configs/default.yaml")).part("train")

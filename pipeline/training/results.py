@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -64,21 +64,6 @@ class CandidateResult:
     def macro_f1(self, rows: np.ndarray, resamples: int) -> Interval | None:
         """Return macro-F1 on some rows; None where there are none."""
         return measure(MACRO_F1, self.predictions(rows), resamples=resamples) if rows.any() else None
-
-
-def score_candidate(
-    candidate: Candidate,
-    earlier: Mapping[str, CandidateResult],
-    rows: Sequence[Example],
-    folds: np.ndarray,
-    config: Config,
-    on_progress: ProgressCallback,
-) -> CandidateResult:
-    """Cross-validate a candidate, or combine the results of those that it is built of."""
-    classifier = create(candidate)
-    if classifier.combines:
-        return combine(candidate, [earlier[name] for name in classifier.parts], config)
-    return cross_validate(candidate, rows, folds, config, on_progress)
 
 
 def cross_validate(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.bundle import read_manifest
+from pipeline.classifiers import create
 from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback, step_of
@@ -17,7 +18,7 @@ from pipeline.training.export import export
 from pipeline.training.material import Material, log_material, prepare
 from pipeline.training.own_labels import OwnLabels, judge_own_labels
 from pipeline.training.provenance import run_tags
-from pipeline.training.results import CandidateResult, refit, score_candidate
+from pipeline.training.results import CandidateResult, combine, cross_validate, refit
 from pipeline.training.scores import against_tfidf, log_result
 from pipeline.training.selection import select
 
@@ -99,7 +100,10 @@ def _compare_candidates(
     children, count = {}, len(config.candidates)
     for position, candidate in enumerate(config.candidates):
         on_step = step_of(on_progress, position, count + 1, f"{position + 1}/{count} {candidate.name}: ")
-        result = score_candidate(candidate, results, material.rows, material.folds, config, on_step)
+        if (classifier := create(candidate)).combines:
+            result = combine(candidate, [results[name] for name in classifier.parts], config)
+        else:
+            result = cross_validate(candidate, material.rows, material.folds, config, on_step)
         results[candidate.name] = result
         on_result(result)
         with run.child(candidate.name) as child:

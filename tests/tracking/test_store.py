@@ -17,14 +17,6 @@ from pipeline.tracking.runs import metric_key
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    """A store that nothing was logged to: its tables take seconds to make."""
-    file = tmp_path_factory.mktemp("tables") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture(autouse=True)
 def place(tmp_path, tables, monkeypatch):
     """Stand in an empty project."""

@@ -1,6 +1,7 @@
 """A run holds what it takes to repeat it."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +23,9 @@ BEFORE = tracking.Recorded(
 
 
 @pytest.fixture(autouse=True)
-def store(monkeypatch):
+def store(project, tables, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(tables, project)
 
 
 def compared(monkeypatch, **changes):

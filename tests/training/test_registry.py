@@ -1,5 +1,6 @@
 """Champion, challenger and previous, in folders and in a real MLflow store."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore:
 
 
 @pytest.fixture(autouse=True)
-def store(project, monkeypatch):
+def store(project, tables, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(tables, project)
 
 
 def train(*kinds, promote=False, **changes):
@@ -101,6 +103,7 @@ def test_a_second_task_has_an_experiment_and_a_registered_model_of_its_own(proje
     "output", ["models/v2", "models/latest", "models/my model", "models/previous", "models/full-challenger", "a.b/c"]
 )
 def test_an_output_that_cannot_be_an_alias_stops_before_any_work(project, stance, output):
+    (project / "mlflow.db").unlink()
     config = project / "configs" / "other.yaml"
     config.write_text((project / "configs" / "default.yaml").read_text() + f"output: {output}\n")
     code, _, error = stance("train", "--config", config)

@@ -18,7 +18,7 @@ from pipeline.data.dataset import Dataset, Example
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.reporting.publishing import publish
-from pipeline.training import export, material, results
+from pipeline.training import export, material
 from pipeline.training import train as training
 from pipeline.training.scores import against_tfidf
 
@@ -45,9 +45,10 @@ def silent(share, words):
 
 
 @pytest.fixture
-def store(project, monkeypatch):
-    """The project with its own fresh store."""
+def store(project, tables, monkeypatch):
+    """The project with its own store, and nothing in it."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(tables, project)
     (project / "configs" / "smoke.yaml").write_text(SMOKE, encoding="utf-8")
     yield project
     while mlflow.active_run():
@@ -158,14 +159,14 @@ def test_the_champion_gives_one_row_for_each_row(store):
 
 
 def test_an_interrupted_training_does_not_repeat_what_is_finished(store, monkeypatch):
-    real = results.cross_validate
+    real = training.cross_validate
 
     def stopped_at_the_third(candidate, *rest):
         if candidate.name == "tfidf":
             raise KeyboardInterrupt
         return real(candidate, *rest)
 
-    monkeypatch.setattr(results, "cross_validate", stopped_at_the_third)
+    monkeypatch.setattr(training, "cross_validate", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         train()
     assert not (store / "models").exists()
@@ -200,6 +201,7 @@ def test_the_same_inputs_give_the_same_numbers(store):
 
 
 def test_two_trainings_on_a_fresh_store_both_succeed(store):
+    (store / "mlflow.db").unlink()
     command = [sys.executable, "-m", "pipeline", "train", "--config", "configs/smoke.yaml"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:
@@ -229,6 +231,7 @@ def test_people_can_score_the_model_on_their_own_labels(store):
 
 
 def test_a_class_with_too_few_examples_stops_before_any_run(store):
+    (store / "mlflow.db").unlink()
     config = read_config("configs/smoke.yaml")
     more = config.model_copy(update={"selection": config.selection.model_copy(update={"folds": 9})})
     with pytest.raises(InputError, match="expected at least 9"):

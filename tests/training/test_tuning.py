@@ -20,7 +20,6 @@ from pipeline.config import read_config
 from pipeline.errors import InputError
 from pipeline.progress import on_epoch
 from pipeline.scoring.bootstrap import Interval
-from pipeline.tracking.store import Store, local_uri
 from pipeline.training import train as training
 from pipeline.training.rows import is_real, make_folds
 from pipeline.training.tuning import course, trials, tune
@@ -69,29 +68,21 @@ def cook(on_result=silent, **options):
     return tune(read_space(Path("configs/tune/soup.yaml")), TUNED, silent, on_result, **options)
 
 
-@pytest.fixture(scope="module")
-def blank(tmp_path_factory):
-    """An MLflow store without runs: to make its tables takes longer than a study."""
-    folder = tmp_path_factory.mktemp("blank")
-    Store(local_uri(folder))
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def kitchen(project, blank, monkeypatch):
+def kitchen(project, tables, monkeypatch):
     """The small project with its own store, and something to tune."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(blank, project)
+    shutil.copy(tables, project)
     write()
     return project
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory, blank):
+def done(tmp_path_factory, tables):
     """A finished study: where it lies, and its outcome."""
     folder = tmp_path_factory.mktemp("done")
     write_project(folder)
-    shutil.copy(blank, folder)
+    shutil.copy(tables, folder)
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         write()
