@@ -51,9 +51,7 @@ class Material:
 def prepare(config: Config) -> tuple[Config, Material]:
     """Load the data, and find whatever is wrong with it before the first minute of work is spent.
 
-    Returns:
-        The config, with each candidate's `unlabelled` articles cut into sentences, and the rows.
-
+    Returns the config, with each candidate's `unlabelled` articles cut into sentences, and the rows.
     """
     check_candidates(config.candidates)
     words = read_topic_words(config.topic_words) if config.topic_words else None
