@@ -48,7 +48,7 @@ class StanceModel(mlflow.pyfunc.PythonModel):
 def as_frame(given: Any) -> pd.DataFrame:
     """Return rows with their columns by name; one column without a name is `text`.
 
-    Given may be a DataFrame; texts as a string, list, array or Series; rows as dicts; columns as a dict, such as a batch
+    It may be a DataFrame; texts as a string, list, array or Series; rows as dicts; columns as a dict, such as a batch
     of `datasets`; or what can turn itself into a DataFrame, such as its Dataset.
     """
     if hasattr(given, "to_pandas"):
