@@ -76,7 +76,7 @@ def test_a_second_training_that_changes_nothing_says_so_and_registers_nothing(st
     folder = {file.name: file.read_bytes() for file in first.folder.iterdir()}
     _, out, _ = stance("train", "--config", "configs/default.yaml", "--promote")
     assert "this training gave the standing champion again" in out and "no version was registered" in out
-    assert "--promote" not in out and "--model models/champion`" in out
+    assert "--promote" not in out and "`stance eval` scores it on the test part" in out
     assert {file.name: file.read_bytes() for file in first.folder.iterdir()} == folder
     assert aliases() == {"champion": "1"} and sorted(each.name for each in first.folder.parent.iterdir()) == [
         ".champion.lock",
