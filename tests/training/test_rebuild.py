@@ -63,7 +63,7 @@ def test_a_training_is_repeated_from_the_run_of_a_candidate(project, stance):
     found = re.search(rf"Run {parent} again: (\d+) of its (\d+) numbers are the same\.\n", out)
     assert code == 0 and found and found[1] == found[2], out + error
     config = f".cache/runs/{parent}/config.yaml"
-    assert f"stance eval --config {config} --model models/champion`" in out and (project / config).exists()
+    assert f"`stance eval --config {config}`" in out and (project / config).exists()
 
 
 def test_what_cannot_be_repeated_is_one_line(project, stance):
