@@ -37,7 +37,7 @@ def coverage(
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the page and its tables.")],
     by: Annotated[
         str | None,
-        typer.Option(help="What to group by: outlet, target, week, month, quarter, year. Else time and outlet."),
+        typer.Option(help="What to group by: outlet, target, speaker, week, month, quarter, year. Else time, outlet."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Labelled sentences, a file or folder; those drawn at random correct the model.")
@@ -52,7 +52,7 @@ def coverage(
     """Say how much of the coverage takes which side, when and where, and how sure that is: a page and its tables."""
     from pipeline.coverage.events import read_events
     from pipeline.coverage.measure import FEWEST_ARTICLES, measure
-    from pipeline.coverage.periods import check_dimensions, choose_period
+    from pipeline.coverage.periods import SPEAKER, check_dimensions, choose_period
     from pipeline.coverage.rows import find_rows
     from pipeline.reporting.coverage_page import write_page
     from pipeline.reporting.coverage_words import Source, alike, answer, leaning, speaking
@@ -65,11 +65,14 @@ def coverage(
     files = find_rows(inputs, using.label_names) or [_predict(inputs, output / ROWS, using.bundle, model)]
     wanted, texts = _read_labels(labels, using.label_names)
     with _open_holders(config.parent, using.sides, output) as holders:
+        if holders is None and SPEAKER in (dimensions or ()):
+            then = f"put a table of actors there, name two sides in the config (`positive`), or leave {SPEAKER} out"
+            raise InputError("--by", f"{SPEAKER} needs two sides and {config.parent / ACTORS}", then=then)
         batch = _read(files, using, wanted=texts, sides=using.sides, holders=holders)
     if dimensions is None:
         dimensions = [*filter(None, [choose_period(batch.dates, FEWEST_ARTICLES)]), "outlet"]
     foreign = using.bundle is not None and not batch.quotes.fit(using.bundle)
-    labelled, others = _labelled(batch, wanted, None if foreign else using.bundle, before)
+    labelled, others = _labelled(batch, wanted, using, before, foreign=foreign)
     measured = measure(batch, labelled, dimensions, using.sides, others)
     names = ", ".join(map(str, files))
     source = Source(names, using.name, len(wanted), _read_rejected(files), events, foreign)
@@ -193,7 +196,7 @@ def _read_labels(path: Path | None, label_names: tuple[str, ...]) -> tuple[dict[
 
 
 def _labelled(
-    batch: Batch, labels: dict[Span, str], bundle: Bundle | None, before: Batch | None
+    batch: Batch, labels: dict[Span, str], using: _Using, before: Batch | None, *, foreign: bool
 ) -> tuple[Labelled, Traits | None]:
     """Return what corrects the model, the person's own labels or what ships with it, and what the batch is like."""
     from pipeline.coverage.drift import Traits
@@ -203,8 +206,10 @@ def _labelled(
     own = from_own_labels(batch, labels)
     if labels:
         sys.stderr.write(f"{own.sentences:,} of {len(labels):,} sentences labelled at random stand in these rows\n")
-    facts = find_held_out(batch.label_names, bundle.predict_proba) if bundle else None
-    labelled = own if own.enough or facts is None else from_held_out(facts)
+    facts = None
+    if using.bundle and not foreign:
+        facts = find_held_out(batch.label_names, using.bundle.predict_proba)
+    labelled = own if own.enough or facts is None else from_held_out(facts, using.sides, batch.least)
     if before:
         return labelled, describe_batch(before, "the earlier rows")
     if own.enough:

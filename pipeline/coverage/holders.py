@@ -15,7 +15,7 @@ from pipeline.data.formats.columns import shield_formula
 NAME = "speakers.csv"
 # What is written into a row, and what of it stands in the table beside the speaker.
 COLUMNS = ("speaker", "speaker_start", "speaker_end", "speaker_name", "actor", "quotation")
-COPIED = ("article_id", "sentence_index", "start", "end", "outlet", "date", "label", "confidence")
+WRITTEN = ("article_id", "sentence_index", "start", "end", "outlet", "date", "label", "confidence", *COLUMNS, "text")
 
 Row = MutableMapping[str, Any]
 
@@ -27,34 +27,37 @@ class Holders:
         """Begin the table of speakers in a stream, if one is wanted."""
         self.actors, self.sides = actors, tuple(sides)
         self.counts: Counter[tuple[str, str]] = Counter()  # (actor, side) -> sentences
-        self.quotations: Counter[str] = Counter()
         self.names: Counter[tuple[str, str]] = Counter()  # (actor, name) -> sentences
-        self._writer = stream and csv.DictWriter(stream, (*COPIED, *COLUMNS, "text"), extrasaction="ignore")
+        self._writer = csv.writer(stream) if stream else None
         if self._writer:
-            self._writer.writeheader()
+            self._writer.writerow(WRITTEN)
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Say of each row that takes a side whose position it is, in columns of its own.
+    def add(self, rows: Sequence[Row]) -> list[str]:
+        """Say of each row that takes a side whose position it is, in columns of its own; return the actor of each row.
 
         The rows of an article stand together, and all of its sentences are among them: who "he" is stands before.
+        A row that takes no side has no actor, one without text an unknown one.
         """
-        for _, group in groupby(rows, key=lambda row: (row.get("article_id"), row.get("target"))):
-            article = sorted(group, key=lambda row: int(row["sentence_index"]))
+        actors = [UNKNOWN if row["label"] in self.sides else "" for row in rows]
+        for _, group in groupby(range(len(rows)), key=lambda i: (rows[i].get("article_id"), rows[i].get("target"))):
+            order = sorted(group, key=lambda i: int(rows[i]["sentence_index"]))
+            article = [rows[i] for i in order]
             texts = [str(row.get("text") or "") for row in article]
-            wanted = [i for i, row in enumerate(article) if row["label"] in self.sides and texts[i]]
-            for i, speaker in find_speakers(texts, wanted, self.actors).items():
-                self._count(article, i, speaker)
+            wanted = [at for at, i in enumerate(order) if actors[i] and texts[at]]
+            for at, speaker in find_speakers(texts, wanted, self.actors).items():
+                actors[order[at]] = speaker.actor
+                self._count(article, at, speaker)
+        return actors
 
     def _count(self, article: Sequence[Row], i: int, speaker: Speaker) -> None:
         row = article[i]
         values = (speaker.words, *_place(article, speaker), speaker.name, speaker.actor, speaker.quotation)
         row.update(zip(COLUMNS, values, strict=True))
         self.counts[speaker.actor, row["label"]] += 1
-        self.quotations[speaker.quotation] += 1
         if speaker.name:
             self.names[speaker.actor, speaker.name] += 1
         if self._writer:
-            self._writer.writerow({name: shield_formula(value) for name, value in row.items()})
+            self._writer.writerow(tuple(shield_formula(row.get(name, "")) for name in WRITTEN))
 
     def title(self, actor: str) -> str:
         """Return an actor's title."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.coverage.actors import UNKNOWN
 from pipeline.coverage.drift import Drift, Traits, compare
 from pipeline.coverage.held_out import HeldOut
-from pipeline.coverage.periods import PERIODS, fill_gaps, name_period
-from pipeline.coverage.rows import Batch, Span
+from pipeline.coverage.periods import PERIODS, SPEAKER, fill_gaps, name_period
+from pipeline.coverage.rows import Batch, Span, Totals
 from pipeline.coverage.shares import Shares, Sums, add_up, estimate, fit_correction
 from pipeline.scoring.bootstrap import Interval
 
@@ -31,10 +32,9 @@ class Labelled:
     kind: str  # "own": drawn from this batch; "held-out": of other articles
     sums: Sums
     labels: np.ndarray  # shape (n, k)
-    outlets: Sequence[str]
-    dates: Sequence[str]
-    targets: Sequence[str]
+    keys: Mapping[str, Sequence[str]]  # what they are grouped by, such as their outlets
     positions: np.ndarray  # of the articles in the batch, shape (n,); -1 where they are others
+    sided: Labelled | None = None  # those alone that the model says take a side, by article and speaker
 
     @property
     def sentences(self) -> int:
@@ -55,7 +55,7 @@ def describe_batch(batch: Batch, name: str = "this batch") -> Traits:
         shares |= {BELOW: batch.below / rows}
     if batch.stages:
         shares |= {FIRST_STAGE: batch.stages["first"] / rows}
-    return Traits(name, batch.sums, batch.sample.words(), shares)
+    return Traits(name, batch.totals.finish()[0], batch.sample.words(), shares)
 
 
 def describe_held_out(facts: HeldOut, threshold: float | None) -> Traits:
@@ -68,28 +68,42 @@ def describe_held_out(facts: HeldOut, threshold: float | None) -> Traits:
 
 def from_own_labels(batch: Batch, labels: Mapping[Span, str]) -> Labelled:
     """Gather the labelled sentences that stand in the batch."""
-    spans = [span for span in batch.spans if span in labels]
-    codes = np.array([batch.spans[span][0] for span in spans], dtype=np.int64)
+    kept = [(found, batch.label_names.index(labels[span])) for span, found in batch.spans.items() if span in labels]
     size = len(batch.label_names)
-    probabilities = np.array([batch.spans[span][1] for span in spans]).reshape(-1, size)
-    truth = np.eye(size)[[batch.label_names.index(labels[span]) for span in spans]].reshape(-1, size)
-    positions, own = np.unique(codes, return_inverse=True)
-    return Labelled(
-        kind="own",
-        sums=Sums.of(probabilities, own, len(positions)),
-        labels=add_up(truth, own, len(positions)),
-        outlets=[batch.outlets[i] for i in positions],
-        dates=[batch.dates[i] for i in positions],
-        targets=[batch.targets[i] for i in positions],
-        positions=positions,
-    )
+
+    def gather(keys: Mapping[str, Sequence[str]], codes: list[int], sided: Labelled | None = None) -> Labelled:
+        inside = np.flatnonzero(np.array(codes) >= 0)
+        probabilities = np.array([kept[i][0].probabilities for i in inside]).reshape(-1, size)
+        truth = np.eye(size)[[kept[i][1] for i in inside]].reshape(-1, size)
+        positions, own = np.unique(np.array(codes, np.int64)[inside], return_inverse=True)
+        sums, known = Sums.of(probabilities, own, len(positions)), add_up(truth, own, len(positions))
+        theirs = {name: [values[i] for i in positions] for name, values in keys.items()}
+        return Labelled("own", sums, known, theirs, positions, sided)
+
+    speeches = gather({SPEAKER: _speakers(batch)}, [found.speech for found, _ in kept])
+    return gather(batch.keys, [found.article for found, _ in kept], speeches)
 
 
-def from_held_out(facts: HeldOut) -> Labelled:
-    """Add up the held-out facts of a pretrained model."""
+def from_held_out(facts: HeldOut, sides: Sequence[str] = (), least: float = 0.0) -> Labelled:
+    """Add up the held-out facts of a pretrained model; what takes no side is less sure than `least` or has no such."""
     n, size = len(facts.ids), facts.probabilities.shape[1]
-    sums, labels = Sums.of(facts.probabilities, facts.article, n), add_up(np.eye(size)[facts.label], facts.article, n)
-    return Labelled("held-out", sums, labels, facts.outlets, facts.dates, [""] * n, np.full(n, -1))
+    keys = {"outlet": facts.outlets, "date": facts.dates, "target": [""] * n, SPEAKER: [""] * n}
+
+    def gather(which: np.ndarray, sided: Labelled | None = None) -> Labelled:
+        ids, own = np.unique(facts.article[which], return_inverse=True)
+        sums = Sums.of(facts.probabilities[which], own, len(ids))
+        labels = add_up(np.eye(size)[facts.label[which]], own, len(ids))
+        theirs = {name: [values[i] for i in ids] for name, values in keys.items()}
+        return Labelled("held-out", sums, labels, theirs, np.full(len(ids), -1), sided)
+
+    best = np.isin(facts.probabilities.argmax(1), [facts.label_names.index(side) for side in sides])
+    return gather(np.full(len(best), True), gather(best & (facts.probabilities.max(1) >= least)))
+
+
+def _speakers(batch: Batch) -> list[str]:
+    """Return whom each speech of the batch is of, empty where that is not known."""
+    title = batch.holders.title if batch.holders else str
+    return ["" if actor == UNKNOWN else title(actor) for _, actor in batch.speeches.codes]
 
 
 @dataclass(frozen=True)
@@ -160,23 +174,26 @@ def measure(
     """
     usable = labelled if labelled is not None and labelled.enough else None
     pair = tuple(sides) if len(sides) == 2 else ()
-    everything = ["all"] * len(batch.ids)
-    overall = _groups(batch, usable, everything, ["all"] * len(usable.labels) if usable else [], pair)[0]
+    overall = _groups(
+        batch, batch.totals, ["all"] * len(batch.ids), usable, ["all"] * len(usable.labels if usable else ()), pair
+    )[0]
     tables = []
     for dimension in dimensions:
-        keys = _keys(batch.outlets, batch.dates, batch.targets, dimension)
-        theirs = _keys(usable.outlets, usable.dates, usable.targets, dimension) if usable else []
-        groups = {group.name: group for group in _groups(batch, usable, keys, theirs, pair)}
-        tables.append(Table(dimension, tuple(_in_order(groups, dimension))))
+        if dimension == SPEAKER:
+            sided = usable.sided if usable and usable.sided and usable.sided.enough else None
+            theirs = sided.keys[SPEAKER] if sided else []
+            groups = _groups(batch, batch.speeches, _speakers(batch), sided, theirs, pair)
+        else:
+            theirs = _keys(usable.keys, dimension) if usable else []
+            groups = _groups(batch, batch.totals, _keys(batch.keys, dimension), usable, theirs, pair)
+        tables.append(Table(dimension, tuple(_in_order({group.name: group for group in groups}, dimension))))
     drift = compare(describe_batch(batch), others, batch.label_names) if others else None
     return Coverage(batch.label_names, pair, overall, tuple(tables), usable, drift)
 
 
-def _keys(outlets: Sequence[str], dates: Sequence[str], targets: Sequence[str], dimension: str) -> list[str]:
+def _keys(keys: Mapping[str, Sequence[str]], dimension: str) -> list[str]:
     """Return the group of each article, empty where it is not known."""
-    if dimension in PERIODS:
-        return [name_period(day, dimension) for day in dates]
-    return list({"outlet": outlets, "target": targets}[dimension])
+    return [name_period(day, dimension) for day in keys["date"]] if dimension in PERIODS else list(keys[dimension])
 
 
 def _in_order(groups: dict[str, Group], dimension: str) -> list[Group]:
@@ -188,12 +205,18 @@ def _in_order(groups: dict[str, Group], dimension: str) -> list[Group]:
 
 
 def _groups(
-    batch: Batch, labelled: Labelled | None, keys: Sequence[str], others: Sequence[str], sides: tuple[str, ...]
+    batch: Batch,
+    totals: Totals,
+    keys: Sequence[str],
+    labelled: Labelled | None,
+    others: Sequence[str],
+    sides: tuple[str, ...],
 ) -> list[Group]:
-    """Return the groups of a batch, whose articles have these keys; the labelled ones have the others."""
+    """Return the groups of what a batch adds up, which has these keys; what is labelled has the others."""
     names, codes = np.unique([*keys, *others], return_inverse=True)
     own, theirs = codes[: len(keys)], codes[len(keys) :]
-    sums, counts = batch.sums.by(own, len(names)), add_up(batch.counts, own, len(names))
+    sums, counts = totals.finish()
+    sums, counts = sums.by(own, len(names)), add_up(counts, own, len(names))
     articles = np.bincount(own, minlength=len(names))
     # What the labelled articles do not say is no group of its own.
     theirs = np.where([bool(key) for key in others], theirs, -1)

@@ -1,4 +1,4 @@
-"""What articles are grouped by: outlet, target, or the week, month, quarter or year of their date."""
+"""What sentences are grouped by: outlet, target, speaker, or the week, month, quarter or year of their date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pipeline.errors import InputError
 
 PARTS = {"month": 12, "quarter": 4, "year": 1}  # of a year
 PERIODS = ("week", *PARTS)
-DIMENSIONS = ("outlet", "target", *PERIODS)
+SPEAKER = "speaker"
+DIMENSIONS = ("outlet", "target", SPEAKER, *PERIODS)
 
 
 def check_dimensions(words: str) -> list[str]:

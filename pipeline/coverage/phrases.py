@@ -112,6 +112,8 @@ class Mention:
 
 def curl(text: str) -> str:
     """Return a text of the same length whose quotation marks say whether they open or close."""
+    if '"' not in text and OPENING not in text:
+        return text
     text = re.sub(r'(?<![^\s(\[—–-])"(?=\S)', OPENING, text).replace('"', CLOSING)
     return re.sub(f"(?<=[,.!?]){OPENING}", CLOSING, text)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +29,49 @@ NEEDED = ("article_id", "sentence_index", "start", "end", "label")
 REJECTED = ".rejected.jsonl"  # beside rows: what prediction could not read
 BUFFER = 20_000  # rows that are added up together
 LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
-# Probabilities may have been rounded to four digits.
-TOLERANCE = 0.005
-
+TOLERANCE = 0.005  # probabilities may have been rounded to four digits
 NO = ("false", "0", "no")  # of the column `on_topic`
 
 Span = tuple[str, int, int]  # article, start, end
+
+
+class Kept(NamedTuple):
+    """A sentence that was asked for."""
+
+    article: int
+    speech: int  # who takes a side in it; -1 where it takes none
+    probabilities: np.ndarray
+
+
+class Totals:
+    """Sentences added up by what they belong to, n of it, such as an article; what is kept grows with n."""
+
+    def __init__(self, size: int) -> None:
+        """Begin with nothing of `size` labels."""
+        self.codes: dict[Hashable, int] = {}
+        self._parts = [(np.zeros(0, np.int64), Sums.of(np.zeros((0, size)), np.zeros(0, np.int64), 0))]
+        self._counts = [np.zeros((0, size + 1))]
+
+    def code(self, key: Hashable) -> int:
+        """Return the position of a key, which may be new."""
+        return self.codes.setdefault(key, len(self.codes))
+
+    def add(self, codes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Add sentences, m of them: codes and labels of shape (m,), probabilities of shape (m, k)."""
+        own, short = np.unique(codes, return_inverse=True)
+        self._parts.append((own, Sums.of(probabilities, short, len(own))))
+        self._counts.append(add_up(np.eye(probabilities.shape[1] + 1)[labels], short, len(own)))
+        if sum(len(part) for part in self._counts) > 2 * len(self.codes):
+            self.finish()
+
+    def finish(self) -> tuple[Sums, np.ndarray]:
+        """Return the sums, n rows, and how many have each label, shape (n, k + 1), `uncertain` last."""
+        n = len(self.codes)
+        codes = np.concatenate([own for own, _ in self._parts])
+        columns = zip(*(vars(sums).values() for _, sums in self._parts), strict=True)
+        sums, counts = Sums(*map(np.concatenate, columns)).by(codes, n), add_up(np.concatenate(self._counts), codes, n)
+        self._parts, self._counts = [(np.arange(n), sums)], [counts]
+        return sums, counts
 
 
 @dataclass
@@ -45,8 +83,8 @@ class Batch:
     outlets: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)  # ISO, a month or a day; empty where there is none
     targets: list[str] = field(default_factory=list)
-    sums: Sums = Sums(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros(0))
-    counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # labels as predicted, `uncertain` last
+    totals: Totals = field(init=False)  # of each article
+    speeches: Totals = field(init=False)  # (article, actor), of the sentences that take a side
     quotes: Quotes = field(default_factory=lambda: Quotes((), ()))
     holders: Holders | None = None  # who takes a side; None: nobody asked
     sample: Sample = field(default_factory=Sample)
@@ -56,7 +94,22 @@ class Batch:
     below: int = 0  # rows that are less sure
     rejects: Counter[str] = field(default_factory=Counter)  # why -> rows
     first_reject: str = ""
-    spans: dict[Span, tuple[int, np.ndarray]] = field(default_factory=dict)  # asked for: article, probabilities
+    spans: dict[Span, Kept] = field(default_factory=dict)  # that are asked for
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self.totals, self.speeches = Totals(len(self.label_names)), Totals(len(self.label_names))
+
+    @property
+    def least(self) -> float:
+        """The confidence that a label has at least: the threshold where rows abstain, else any."""
+        abstains = self.totals.finish()[1][:, -1].any()
+        return self.threshold or 0.0 if abstains else 0.0
+
+    @property
+    def keys(self) -> dict[str, list[str]]:
+        """What articles are grouped by."""
+        return {"outlet": self.outlets, "date": self.dates, "target": self.targets}
 
     def reject(self, error: InputError) -> None:
         """Count a row that is left out."""
@@ -66,7 +119,7 @@ class Batch:
     @property
     def rows(self) -> int:
         """Sentences that count."""
-        return int(self.sums.sentences.sum())
+        return int(self.totals.finish()[0].sentences.sum())
 
 
 def find_rows(inputs: Iterable[str | Path], label_names: Sequence[str]) -> list[Path]:
@@ -126,15 +179,13 @@ def read_batch(
 
     """
     quotes = Quotes(label_names, sides)
-    empty = Batch(tuple(label_names), quotes=quotes, holders=holders, threshold=threshold)
-    reader = _Reader(empty, wanted or {})
+    batch = Batch(tuple(label_names), quotes=quotes, holders=holders, threshold=threshold)
+    reader = _Reader(batch, wanted or {})
     meter, total = ByteCounter(), sum(file.stat().st_size for file in files) or 1
     for file in files:
         for part in _parts(read_rows(file, NEEDED, meter)):
             reader.add(part)
-            articles = f"{len(reader.batch.ids):,} articles"
-            on_progress(min(meter.read / total, 1.0), articles)
-    batch = reader.finish()
+            on_progress(min(meter.read / total, 1.0), f"{len(batch.ids):,} articles")
     if not batch.ids:
         why = "every one is off topic" if batch.off_topic else batch.first_reject or "it holds none"
         raise InputError(files[0], f"not one row counts; {why}")
@@ -159,12 +210,10 @@ class _Reader:
     """Adds rows to a batch, some thousands at once."""
 
     def __init__(self, batch: Batch, wanted: Mapping[Span, str]) -> None:
-        self.batch = batch
+        self.batch, self._wanted = batch, wanted
         self._columns = [probability_column(name) for name in batch.label_names]
         self._labels = {name: position for position, name in enumerate((*batch.label_names, UNCERTAIN))}
-        self._codes: dict[str, int] = {}
         self._seen: list[int] = []  # of each article, its sentences as bits
-        self._wanted, self._wanted_articles = wanted, {span[0] for span in wanted}
 
     def add(self, rows: Sequence[Row | Reject]) -> None:
         """Check rows one by one, and add up those that count."""
@@ -173,32 +222,38 @@ class _Reader:
             try:
                 if isinstance(row, Reject):
                     raise InputError(row.where, row.why)
-                if str(row.fields.get("on_topic", "")).strip().lower() in NO:
+                on_topic = row.fields.get("on_topic", True)
+                if on_topic is not True and str(on_topic).strip().lower() in NO:
                     self.batch.off_topic[str(row.fields.get("article_id"))] += 1
                     continue
                 read.append(self._read(row))
                 fields.append(row.fields)
             except InputError as error:
                 self.batch.reject(error)
-        if not read:
-            return
-        codes, labels, values = (np.array(column) for column in zip(*read, strict=True))
-        first, size = int(codes.min()), int(codes.max()) + 1 - int(codes.min())
-        probabilities = values / values.sum(1, keepdims=True)
-        counts = add_up(np.eye(len(self._labels))[labels], codes - first, size)
-        self._merge(first, Sums.of(probabilities, codes - first, size), counts)
-        self._look(fields, labels, probabilities)
+        if read:
+            codes, labels, values = (np.array(column) for column in zip(*read, strict=True))
+            self._look(fields, codes, labels, values / values.sum(1, keepdims=True))
 
-    def _look(self, fields: Sequence[dict[str, Any]], labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Keep what the page shows of single sentences."""
-        batch = self.batch
+    def _look(self, fields: list[dict[str, Any]], codes: np.ndarray, labels: np.ndarray, values: np.ndarray) -> None:
+        """Add up sentences by article and by who takes a side in it, and keep what the page shows of single ones."""
+        batch, speeches = self.batch, np.full(len(fields), -1)
+        batch.totals.add(codes, labels, values)
         if batch.holders:
-            batch.holders.add(fields)
-        batch.quotes.add(fields, labels, probabilities)
+            actors = enumerate(batch.holders.add(fields))
+            found = {i: batch.speeches.code((int(codes[i]), actor)) for i, actor in actors if actor}
+            sided = np.array(list(found), dtype=np.int64)
+            speeches[sided] = list(found.values())
+            batch.speeches.add(speeches[sided], labels[sided], values[sided])
+        batch.quotes.add(fields, labels, values)
         batch.stages.update(str(row["stage"]) for row in fields if row.get("stage"))
-        batch.below += int((probabilities.max(1) < (batch.threshold or 0)).sum())
+        batch.below += int((values.max(1) < (batch.threshold or 0)).sum())
         for row in fields:
             batch.sample.add(str(row["article_id"]), str(row.get("text") or ""))
+        for i, row in enumerate(fields if self._wanted else ()):
+            with suppress(KeyError, TypeError, ValueError):
+                span = str(row["article_id"]), int(row["start"]), int(row["end"])
+                if span in self._wanted and self._wanted[span] == row.get("text"):
+                    batch.spans[span] = Kept(int(codes[i]), int(speeches[i]), values[i])
 
     def _read(self, row: Row) -> tuple[int, int, list[float]]:
         """Return article, label and probabilities of a row; InputError where it cannot count."""
@@ -219,61 +274,26 @@ class _Reader:
         if self._seen[code] >> index & 1:
             raise InputError(row.where, "a second row of the same sentence")
         self._seen[code] |= 1 << index
-        if self.batch.ids[code] in self._wanted_articles:
-            self._keep(code, fields, values)
         return code, self._labels[label], values
 
     def _article(self, row: Row) -> int:
         """Return the position of a row's article, which may be new."""
         fields, batch = row.fields, self.batch
-        key, target = fields.get("article_id"), " ".join(str(fields.get("target") or "").split())
+        key, target = fields.get("article_id"), _squeeze(fields.get("target"))
         if key is None or key == "":
             raise InputError(row.where, "no `article_id`")
-        code = self._codes.setdefault(f"{key}\n{target}", len(self._codes))
+        code = batch.totals.code((str(key), target))
         if code == len(batch.ids):
             batch.ids.append(str(key))
-            batch.outlets.append(" ".join(str(fields.get("outlet") or "").split()))
+            batch.outlets.append(_squeeze(fields.get("outlet")))
             batch.dates.append(read_date(fields.get("date")))
             batch.targets.append(target)
             self._seen.append(0)
         return code
 
-    def _keep(self, code: int, fields: dict[str, Any], values: list[float]) -> None:
-        """Keep the probabilities of a sentence that is asked for, if it is the same sentence."""
-        try:
-            span = self.batch.ids[code], int(fields["start"]), int(fields["end"])
-        except (TypeError, ValueError):
-            return
-        if span in self._wanted and self._wanted[span] == fields.get("text"):
-            self.batch.spans[span] = code, np.array(values) / sum(values)
 
-    def _merge(self, first: int, sums: Sums, counts: np.ndarray) -> None:
-        """Add sums of articles that stand side by side, some of which may go on from earlier rows."""
-        batch, last = self.batch, first + len(counts)
-        if last > len(batch.counts):
-            # Twice as much room each time, so that adding stays cheap.
-            room = max(last, 2 * len(batch.counts))
-            batch.sums = Sums(*(_grow(values, room, new) for values, new in _pairs(batch.sums, sums)))
-            batch.counts = _grow(batch.counts, room, counts)
-        for mine, new in (*_pairs(batch.sums, sums), (batch.counts, counts)):
-            mine[first:last] += new
-
-    def finish(self) -> Batch:
-        """Return the batch, cut to its articles."""
-        batch, n = self.batch, len(self.batch.ids)
-        batch.sums, batch.counts = batch.sums[:n], batch.counts[:n]
-        return batch
-
-
-def _pairs(mine: Sums, other: Sums) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(zip(vars(mine).values(), vars(other).values(), strict=True))
-
-
-def _grow(values: np.ndarray, room: int, like: np.ndarray) -> np.ndarray:
-    """Return values in an array of `room` rows shaped as those of another."""
-    grown = np.zeros((room, *like.shape[1:]))
-    grown[: len(values)] = values.reshape(len(values), *like.shape[1:])
-    return grown
+def _squeeze(cell: object) -> str:
+    return " ".join(str(cell).split()) if cell else ""
 
 
 def read_date(value: object) -> str:
