@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -17,6 +18,7 @@ from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
+    from pipeline.config import Config
     from pipeline.coverage.drift import Traits
     from pipeline.coverage.holders import Holders
     from pipeline.coverage.measure import Labelled
@@ -57,6 +59,7 @@ def coverage(
     from pipeline.reporting.coverage_page import write_page
     from pipeline.reporting.coverage_words import Source, alike, answer, leaning, speaking
 
+    began = perf_counter()
     dimensions = None if by is None else check_dimensions(by)
     if output.exists() and not output.is_dir():
         raise InputError(output, "is a file", expected="a folder")
@@ -82,9 +85,13 @@ def coverage(
     said = (answer(measured), leaning(measured), speaking(batch), alike(measured), f"Page: {page}")
     out.print("\n".join(filter(None, said)), markup=False)
     if log:
-        from pipeline.reporting.coverage_log import log_coverage
+        from pipeline.reporting.coverage_page import log_page
+        from pipeline.training.provenance import run_tags
 
-        run_id = log_coverage(measured, source, page, using.bundle, using.experiment)
+        digest = using.bundle.manifest.data.digest if using.bundle else ""
+        tags = run_tags(using.config, digest) if using.config else {}
+        took = perf_counter() - began
+        run_id = log_page(measured, source, page, using.bundle, experiment=using.experiment, tags=tags, seconds=took)
         out.print(f"Logged as run {run_id} of the experiment {using.experiment}", markup=False)
 
 
@@ -93,9 +100,13 @@ class _Using(NamedTuple):
 
     label_names: tuple[str, ...]
     sides: tuple[str, ...]
-    experiment: str
+    config: Config | None
     bundle: Bundle | None = None
     name: str = "unknown"
+
+    @property
+    def experiment(self) -> str:
+        return self.config.registered_model if self.config else "stance"
 
 
 def _model(model: Path, config: Path) -> _Using:
@@ -104,13 +115,12 @@ def _model(model: Path, config: Path) -> _Using:
 
     settings = read_config(config) if config != DEFAULT_CONFIG or config.exists() else None
     if settings and model == DEFAULT_MODEL and not model.exists():
-        return _Using(settings.label_names, settings.positive, settings.registered_model)
+        return _Using(settings.label_names, settings.positive, settings)
     bundle = load_bundle(model)
     sides = bundle.manifest.positive
     if not sides and settings and set(settings.label_names) == set(bundle.label_names):
         sides = settings.positive  # the model was exported before they were named
-    experiment = settings.registered_model if settings else "stance"
-    return _Using(bundle.label_names, sides, experiment, bundle, str(model))
+    return _Using(bundle.label_names, sides, settings, bundle, str(model))
 
 
 def _read(files: list[Path], using: _Using, **asked: Any) -> Batch:

@@ -21,7 +21,8 @@ LETTERS = dict.fromkeys(("he", "she", "they", "it", "i", "we", "you"), "p") | di
 LETTERS |= dict.fromkeys(("of", "for"), "o") | dict.fromkeys(("who", "which", "whose", "whom"), "w")
 SIGNS = {",": "c", "’s": "g", "'s": "g", "'": "g", "’": "g"} | dict.fromkeys(";:—–()-", ".")
 OPENING, CLOSING = "“", "”"
-SHORT = 3  # letters of words that a headline may leave small
+LONG = re.compile(r"(?<![\w’'-])[^\W\d_]{4,}(?![\w-])")  # words that no headline leaves small
+HEADLINE = 4  # such words that it has at least
 SHOUTED = 4  # a longer word in capitals begins no sentence, but names a place
 LONGEST = 400  # words of a sentence that are looked at
 
@@ -136,27 +137,31 @@ class Sentence:
 
     def _find_letters(self) -> str:
         letters, begins, dateline, aside = "", True, True, False
-        long = [word[0] for word in self.words if len(word[0]) > SHORT and word[0].isalpha()]
-        headline = len(long) > SHORT and all(word[0].isupper() for word in long)
+        long = LONG.findall(self.text)
+        headline = len(long) >= HEADLINE and all(word[0].isupper() for word in long)
         for word, quoted in zip(self.words, self.quoted, strict=True):
-            low = word[0].lower()
-            aside = aside or word[0] == "("
-            spelt = low if headline and low in _verbs() else word[0]
-            letter = "q" if quoted else "v" if aside else _letter(spelt, begins)
-            aside = aside and word[0] != ")"
+            text = word[0]
+            aside = aside or text == "("
+            if quoted or aside:
+                letter = "q" if quoted else "v"
+            else:
+                letter = _letter(text.lower() if headline and text.lower() in _verbs() else text, begins)
+            aside = aside and text != ")"
             if letter in "SAT" and letters[-1:] in ("D", "g"):
-                letter = "R" if low in words("roles") else "n"  # a report, his call
+                letter = "R" if text.lower() in words("roles") else "n"  # a report, his call
             if letter == "g" and letters[-1:] == "p":
                 letter = "h"  # he's
-            dateline = dateline and ((len(low) > SHOUTED and word[0].isupper()) or not word[0][0].isalnum())
+            dateline = dateline and ((len(text) > SHOUTED and text.isupper()) or not text[0].isalnum())
             letters += "x" if dateline and letter == "N" else letter
             begins = letter in "q."
         return letters
 
     def _find_quotations(self, inside: bool) -> tuple[list[bool], bool]:
         """Say of each word whether it is quoted, the marks too, and whether the last quotation stays open."""
-        flags, since = [False] * len(self.words), 0
-        seen = inside
+        flags, since = [inside] * len(self.words), 0
+        if OPENING not in self.text and CLOSING not in self.text:
+            return flags, inside
+        flags, seen = [False] * len(self.words), inside
         for i, word in enumerate(self.words):
             if word[0] == OPENING and not inside:
                 inside, since = True, i

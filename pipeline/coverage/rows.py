@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +48,11 @@ class Totals:
 
     def __init__(self, size: int) -> None:
         """Begin with nothing of `size` labels."""
-        self.codes: dict[Hashable, int] = {}
+        self.codes: dict[tuple[Any, str], int] = {}  # (article, target), or (its position, actor)
         self._parts = [(np.zeros(0, np.int64), Sums.of(np.zeros((0, size)), np.zeros(0, np.int64), 0))]
         self._counts = [np.zeros((0, size + 1))]
 
-    def code(self, key: Hashable) -> int:
+    def code(self, key: tuple[Any, str]) -> int:
         """Return the position of a key, which may be new."""
         return self.codes.setdefault(key, len(self.codes))
 

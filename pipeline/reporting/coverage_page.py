@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.coverage.actors import UNKNOWN as UNKNOWN_ACTOR
 from pipeline.coverage.drift import EXPECTED_ERROR
 from pipeline.coverage.events import Event
 from pipeline.coverage.holders import Holders
 from pipeline.coverage.measure import FEWEST_ARTICLES, USEFUL_WIDTH, Coverage, Group, Table
-from pipeline.coverage.periods import PERIODS, first_days
+from pipeline.coverage.periods import PERIODS, SPEAKER, first_days
 from pipeline.coverage.quotes import CONFIDENT, DIVIDED, RANDOM, Quote
 from pipeline.coverage.rows import Batch
-from pipeline.data.files import write_whole
 from pipeline.data.formats.columns import shield_formula
+from pipeline.reporting import pages
 from pipeline.reporting.charts import NARROW
 from pipeline.reporting.coverage_words import (
     UNKNOWN,
@@ -33,42 +31,78 @@ from pipeline.reporting.coverage_words import (
     span,
     speaking,
 )
+from pipeline.reporting.pages import to_csv
 from pipeline.reporting.timeline import Period, draw_timeline
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval
 
+if TYPE_CHECKING:
+    from pipeline.bundle import Bundle
+
 TEMPLATE = "coverage_page.html.jinja"
-PAGE = "index.html"
 MOST_LINES = 40  # of a table whose groups are no periods; all of them stand in the CSV
 LONGEST_NAME = 60
 MOST_NAMES = 3  # that stand beside an actor
 WIDTHS = {"on-full": 824.0, "on-middle": 540.0, "on-narrow": NARROW}  # of the chart over time
-HEADINGS = {"outlet": "By outlet", "target": "By target"} | dict.fromkeys(PERIODS, "Over time")
+HEADINGS = {"outlet": "By outlet", "target": "By target", SPEAKER: "By speaker"} | dict.fromkeys(PERIODS, "Over time")
 
 
 def write_page(coverage: Coverage, batch: Batch, source: Source, folder: Path) -> Path:
     """Write the page and a CSV for each table, each of them whole, and return the page."""
-    tables = {"overall": to_rows("batch", [coverage.overall], coverage)}
-    tables |= {table.dimension: to_rows(table.dimension, table.groups, coverage) for table in coverage.tables}
+    tables = to_tables(coverage)
     if batch.holders:
-        tables["actors"] = [{"actor": title, **counts} for title, counts in batch.holders.table()]
-    files = {PAGE: render(coverage, batch, source)}
-    files |= {f"{name}.csv": _to_csv(rows, name) for name, rows in tables.items()}
-    for name, content in files.items():
-        with write_whole(folder / name) as partial:
-            # A spreadsheet takes a file without a mark for one in its own old encoding.
-            encoding = "utf-8-sig" if name.endswith(".csv") else "utf-8"
-            partial.write_text(content, encoding=encoding, errors="replace", newline="")
-    return folder / PAGE
+        tables["actors"] = [{"actor": shield_formula(title), **counts} for title, counts in batch.holders.table()]
+    # A spreadsheet takes a file without a mark for one in its own old encoding.
+    files = {f"{name}.csv": f"\ufeff{to_csv(rows) or name}" for name, rows in tables.items()}
+    return pages.write_files(folder, {pages.PAGE: render(coverage, batch, source), **files})
+
+
+def log_page(coverage: Coverage, source: Source, page: Path, bundle: Bundle | None, **facts: Any) -> str:
+    """Log what a batch says as a run of its own, under the keys that trainings have, and return the run's id.
+
+    Args:
+        coverage: what it says.
+        source: where it comes from.
+        page: as it was written.
+        bundle: the model, if one is at hand.
+        facts: `experiment` and `tags` of the run; `seconds` that it took.
+
+    """
+    from pipeline import tracking
+
+    seconds = facts.pop("seconds")
+    with tracking.run(f"coverage {page.parent.resolve().name}", **facts) as run:
+        version = run.version(bundle.manifest.run_id) if bundle else ""
+        kind = coverage.labelled.kind if coverage.labelled else "none"
+        params = {"input": source.rows, "model": source.model, "model_version": version or "unknown"}
+        run.params(params | {"model_digest": bundle.digest if bundle else "unknown", "labelled_by": kind})
+        run.metrics(_numbers(coverage) | {"seconds": seconds})
+        for name, rows in to_tables(coverage).items():
+            run.table(rows, name)
+        run.folder(page.parent, "page")
+        run.note(f"**{answer(coverage)}**\n\n{counted(coverage, source)}")
+        return run.id
+
+
+def _numbers(coverage: Coverage) -> dict[str, float]:
+    overall, drift = coverage.overall, coverage.drift
+    values = {"articles": float(overall.articles), "rows": float(overall.sentences)}
+    named: dict[str, Interval | None] = {"balance": overall.balance, "words_auc": drift.auc if drift else None}
+    named |= {f"share_{name}": share for name, share in zip(coverage.label_names, overall.shares, strict=False)}
+    for name, interval in named.items():
+        if interval:
+            values |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    if drift:
+        values["expected_right"] = 1 - next(d.here for d in drift.differences if d.name == EXPECTED_ERROR)
+        values |= {name.replace(" ", "_"): share for name, share, _ in drift.shares}
+    return values
 
 
 def render(coverage: Coverage, batch: Batch, source: Source) -> str:
     """Return the page; every text that comes from outside is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    place = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    place.filters |= {"percent": percent, "span": span, "shorten": shorten}
-    return place.get_template(TEMPLATE).render(
+    return pages.render(
+        TEMPLATE,
+        {"percent": percent, "span": span, "shorten": shorten},
         coverage=coverage,
         batch=batch,
         source=source,
@@ -87,6 +121,7 @@ def render(coverage: Coverage, batch: Batch, source: Source) -> str:
         expected_error=EXPECTED_ERROR,
         lights={"alike": "", "somewhat unlike": "some", "unlike": "bad"},
         uncertain=UNCERTAIN,
+        speaker=SPEAKER,
         fewest=FEWEST_ARTICLES,
         width=USEFUL_WIDTH,
     )
@@ -176,17 +211,12 @@ def _draw_time(table: Table, coverage: Coverage, source: Source) -> tuple[dict[s
     return drawn, [event for _, event in inside]
 
 
-def to_rows(dimension: str, groups: Sequence[Group], coverage: Coverage) -> list[dict[str, object]]:
-    """Return a table as rows; what is not known is an empty cell."""
-    return [_row(dimension, group, coverage) for group in groups]
-
-
-def _to_csv(rows: Sequence[dict[str, object]], first: str = "") -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [first], lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def to_tables(coverage: Coverage) -> dict[str, list[dict[str, object]]]:
+    """Return all tables as rows, by name; what is not known is an empty cell."""
+    tables = {"overall": [_row("batch", coverage.overall, coverage)]}
+    for table in coverage.tables:
+        tables[table.dimension] = [_row(table.dimension, group, coverage) for group in table.groups]
+    return tables
 
 
 def _row(dimension: str, group: Group, coverage: Coverage) -> dict[str, object]:

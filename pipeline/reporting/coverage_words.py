@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from pipeline.coverage.drift import OTHER_WORDS
 from pipeline.coverage.events import Event
-from pipeline.coverage.measure import FEWEST_ARTICLES, FEWEST_LABELLED, Coverage
-from pipeline.coverage.periods import PERIODS
+from pipeline.coverage.measure import FEWEST_ARTICLES, FEWEST_LABELLED, Coverage, Table
+from pipeline.coverage.periods import PERIODS, SPEAKER
 from pipeline.coverage.rows import Batch
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval
 
 MOST_REASONS = 8  # that are named one by one
-UNKNOWN = {"outlet": "no outlet", "target": "no target"} | dict.fromkeys(PERIODS, "no date")
+UNKNOWN = {"outlet": "no outlet", "target": "no target", SPEAKER: "nobody known"} | dict.fromkeys(PERIODS, "no date")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def argue(side: str) -> str:
 def answer(coverage: Coverage) -> str:
     """Say in one sentence what the batch argues for, and how sure that is."""
     overall, sides = coverage.overall, coverage.sides
-    where = f"{overall.articles:,} article{'s' * (overall.articles != 1)}"
+    where = count(overall.articles, "article")
     if not overall.shares:
         return _count(coverage, where)
     if not sides:
@@ -78,7 +78,7 @@ def _count(coverage: Coverage, where: str) -> str:
 
 def leaning(coverage: Coverage) -> str:
     """Name the outlets that are shown to lean to a side, the clearest two of each."""
-    groups = [group for table in coverage.tables if table.dimension not in PERIODS for group in table.groups]
+    groups = [group for table in coverage.tables if table.dimension in ("outlet", "target") for group in table.groups]
     shown = [(group.name, group.side) for group in groups if group.name and group.is_useful and group.side]
     parts = []
     for side, far in zip(coverage.sides, _how_far(shown), strict=False):
@@ -107,7 +107,7 @@ def about(coverage: Coverage, batch: Batch) -> str:
     dates = sorted(filter(None, batch.dates))
     outlets = len(set(filter(None, batch.outlets)))
     parts = [f"{coverage.overall.sentences:,} sentences"]
-    parts += [f"{outlets:,} outlet{'s' * (outlets != 1)}"] if outlets else []
+    parts += [count(outlets, "outlet")] if outlets else []
     parts += [f"{dates[0][:7]} to {dates[-1][:7]}"] if dates else []
     return ", ".join(parts)
 
@@ -152,7 +152,7 @@ def alike(coverage: Coverage) -> str:
         parts.append(f"its words tell {percent(drift.auc.value)} of pairs of articles apart")
     if not parts:
         few = coverage.overall.articles
-        shown = f", as far as {few:,} article{'s' * (few != 1)} can show" if few < FEWEST_LABELLED[0] else ""
+        shown = f", as far as {count(few, 'article')} can show" if few < FEWEST_LABELLED[0] else ""
         return f"{light}: the model says the same of this batch as of {drift.there}, and is as sure{shown}."
     if labelled and labelled.kind == "own":
         then = "If your labelled sentences had been drawn at random, that would be rare: the shares above are in doubt"
@@ -161,33 +161,47 @@ def alike(coverage: Coverage) -> str:
     return f"{light}: the batch differs from {drift.there}: {'; '.join(parts)}. {then}."
 
 
+def count(number: int, noun: str) -> str:
+    """Write a number of things: `1 article`, `1,200 rows`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def left_out(coverage: Coverage, batch: Batch, source: Source) -> Iterator[tuple[str, str]]:
     """Yield what does not count, or counts only in the totals: how many, and why."""
     if batch.off_topic:
-        rows, articles = batch.off_topic.total(), len(batch.off_topic)
-        yield f"{rows:,} sentences", f"off topic, in {articles:,} article{'s' * (articles != 1)}: in no number here"
-    for why, rows in batch.rejects.most_common():
-        yield f"{rows:,} row{'s' * (rows != 1)}", f"{why}: in no number here"
-    for number, (why, articles) in enumerate(sorted(source.rejected.items(), key=lambda entry: -entry[1])):
-        if number == MOST_REASONS:
-            rest = sum(sorted(source.rejected.values(), reverse=True)[MOST_REASONS:])
-            yield f"{rest:,} articles", "for other reasons: no rows were made of them"
-            break
-        yield (
-            f"{articles:,} article{'s' * (articles != 1)}",
-            f"{why}: no rows were made of {'them' if articles != 1 else 'it'}",
-        )
+        where = count(len(batch.off_topic), "article")
+        yield count(batch.off_topic.total(), "sentence"), f"off topic, in {where}: in no number here"
+    for why, number in batch.rejects.most_common():
+        yield count(number, "row"), f"{why}: in no number here"
+    reasons = sorted(source.rejected.items(), key=lambda entry: -entry[1])
+    for why, articles in reasons[:MOST_REASONS]:
+        yield count(articles, "article"), f"{why}: no rows were made of {'them' if articles != 1 else 'it'}"
+    if rest := sum(articles for _, articles in reasons[MOST_REASONS:]):
+        yield count(rest, "article"), "for other reasons: no rows were made of them"
     for table in coverage.tables:
-        few = [group for group in table.groups if group.name and 0 < group.articles < FEWEST_ARTICLES]
-        if few and coverage.labelled:
-            articles = sum(group.articles for group in few)
-            words = f"of {len(few):,} {table.dimension}s with fewer than {FEWEST_ARTICLES}: in the totals alone"
-            yield f"{articles:,} articles", words
-        for group in table.groups:
-            if not group.name:
-                yield f"{group.articles:,} articles", f"with {UNKNOWN[table.dimension]}: in the totals alone"
-    if coverage.overall.counts[-1]:
-        yield (
-            f"{coverage.overall.counts[-1]:,} sentences",
-            f"labelled {UNCERTAIN}: their probabilities count, their label does not",
-        )
+        yield from _without_speaker(coverage, table) if table.dimension == SPEAKER else _ungrouped(coverage, table)
+    if uncertain := coverage.overall.counts[-1]:
+        yield count(uncertain, "sentence"), f"labelled {UNCERTAIN}: their probabilities count, their label does not"
+
+
+def _ungrouped(coverage: Coverage, table: Table) -> Iterator[tuple[str, str]]:
+    """Yield how many articles count in the totals alone."""
+    few = [group.articles for group in table.groups if group.name and 0 < group.articles < FEWEST_ARTICLES]
+    if few and coverage.labelled:
+        kind = count(len(few), table.dimension)
+        yield count(sum(few), "article"), f"of {kind} with fewer than {FEWEST_ARTICLES}: in the totals alone"
+    for group in table.groups:
+        if not group.name:
+            yield count(group.articles, "article"), f"with {UNKNOWN[table.dimension]}: in the totals alone"
+
+
+def _without_speaker(coverage: Coverage, table: Table) -> Iterator[tuple[str, str]]:
+    """Yield how many sentences stand under no speaker, or under one who gets no estimate."""
+    silent = coverage.overall.sentences - sum(group.sentences for group in table.groups)
+    yield count(silent, "sentence"), "that take no side, as the model labels them: under no speaker"
+    for group in table.groups:
+        if not group.name:
+            yield count(group.sentences, "sentence"), f"that take a side, of {UNKNOWN[SPEAKER]}: under no speaker"
+        elif group.articles < FEWEST_ARTICLES and coverage.labelled:
+            few = f"of {group.name}, in fewer than {FEWEST_ARTICLES} articles: without an estimate"
+            yield count(group.sentences, "sentence"), few

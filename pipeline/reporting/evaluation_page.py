@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.bundle import Bundle
@@ -12,7 +11,7 @@ from pipeline.config import Config
 from pipeline.evaluation.attribution import ExplainedRow
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.slices import FEWEST_ROWS, Slice
-from pipeline.reporting import charts, findings
+from pipeline.reporting import charts, findings, pages
 from pipeline.reporting.charts import Mark
 from pipeline.scoring.abstention import SHARES
 
@@ -32,10 +31,9 @@ FAINTEST = 0.3
 
 def render(evaluation: Evaluation, bundle: Bundle, config: Config) -> str:
     """Return the page; every text that comes from outside is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    place = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    return place.get_template(TEMPLATE).render(
+    return pages.render(
+        TEMPLATE,
+        {"shade": _shade},
         evaluation=evaluation,
         manifest=bundle.manifest,
         config=config,
@@ -44,7 +42,6 @@ def render(evaluation: Evaluation, bundle: Bundle, config: Config) -> str:
         most_confident=[(share, evaluation.risk_coverage.at(share)) for share in SHARES],
         baselines=BASELINE_NAMES,
         fewest=FEWEST_ROWS,
-        shade=_shade,
     )
 
 

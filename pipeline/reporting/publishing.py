@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +11,6 @@ from typing import Any
 from pipeline import tracking
 from pipeline.bundle import Bundle
 from pipeline.config import Config
-from pipeline.data.files import write_whole
 from pipeline.data.formats.columns import shield_formula
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import Evaluation
@@ -21,11 +18,12 @@ from pipeline.evaluation.slices import Slice
 from pipeline.evaluation.subsets import Subset
 from pipeline.reporting import charts, findings
 from pipeline.reporting.evaluation_page import render
+from pipeline.reporting.pages import PAGE, to_csv, write_files
 from pipeline.scoring.abstention import SHARES
 from pipeline.scoring.scores import Scores
 
 REPORTS = Path("reports")
-PAGE, NUMBERS, MISTAKES = "index.html", "evaluation.json", "mistakes.csv"
+NUMBERS, MISTAKES = "evaluation.json", "mistakes.csv"
 SECTION = "## On the test part"  # of the registered version's description
 
 
@@ -74,30 +72,18 @@ def draw_scores(scores: Scores, label_names: Sequence[str], title: str) -> dict[
 
 def write_report(evaluation: Evaluation, bundle: Bundle, config: Config, folder: Path) -> Path:
     """Write the folder and return its page; each file appears whole."""
-    folder.mkdir(parents=True, exist_ok=True)
+    mistakes = [{key: shield_formula(value) for key, value in row.items()} for row in _rows(evaluation)]
     files = {
         NUMBERS: json.dumps(numbers(evaluation, bundle), indent=1, ensure_ascii=False) + "\n",
-        MISTAKES: _to_csv(_rows(evaluation)),
+        MISTAKES: to_csv(mistakes),
         PAGE: render(evaluation, bundle, config),
     }
-    for name, content in files.items():
-        with write_whole(folder / name) as partial:
-            partial.write_text(content, encoding="utf-8", newline="")
-    return folder / PAGE
+    return write_files(folder, files)
 
 
 def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
     groups = {"confident and wrong": evaluation.mistakes, "least confident": evaluation.unsure}
     return [{"why": why} | row.to_dict() for why, rows in groups.items() for row in rows]
-
-
-def _to_csv(rows: Sequence[dict[str, object]]) -> str:
-    table = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows({key: shield_formula(value) for key, value in row.items()} for row in rows)
-    return table.getvalue()
 
 
 def numbers(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:

@@ -126,7 +126,8 @@ def test_rows_that_do_not_count_are_told(project, run):
     ("words", "message"),
     [
         (["nowhere.csv"], "nowhere.csv: no such file or folder"),
-        (["rows.csv", "--by", "speaker"], "--by: unknown 'speaker'; expected outlet"),
+        (["rows.csv", "--by", "cook"], "--by: unknown 'cook'; expected outlet"),
+        (["rows.csv", "--by", "outlet,speaker"], "--by: speaker needs two sides and configs/actors.yaml"),
         (["rows.csv", "--model", "nowhere"], "nowhere: holds no exported model"),
         (["rows.csv", "--reference", "letter.txt"], "letter.txt: holds no predicted rows"),
         (["rows.csv", "--reference", "other.csv"], "other.csv: its probabilities are p_against, p_favor, p_none"),
@@ -211,6 +212,30 @@ def test_a_table_of_actors_beside_the_config_says_who_takes_a_side(project, run)
     assert (code, "`Udon Soba` is named twice" in said, said.count("\n")) == (2, True, 1)
 
 
+def test_shares_by_speaker_are_of_sentences_that_take_a_side(project, run):
+    rows, truth = predicted_rows(120, 6)
+    said = {0: "Udon Soba said that coffee must stay.", 1: "Jim Nobody said that tea must go."}
+    rows = [row | {"text": said.get(i % 4, f"Ease the tea ban, letter {i}.")} for i, row in enumerate(rows)]
+    write_rows(rows, project / "rows.csv")
+    write_labels(rows, truth, project / "mine.jsonl")
+    (project / "configs" / "actors.yaml").write_text("actors: {noodles: {title: =Noodles, people: [Udon SOBA]}}\n")
+    assert run("rows.csv", "--labels", "mine.jsonl", "--by", "outlet,speaker")[0] == 0
+    writers, noodles, unknown = table("speaker")
+    assert [line["speaker"] for line in (writers, noodles, unknown)] == ["the writers", "'=Noodles", ""]
+    mine = [t for i, (row, t) in enumerate(zip(rows, truth, strict=True)) if i % 4 == 0 and row["label"] != "neutral"]
+    assert int(noodles["sentences"]) == len(mine)
+    # All of them are labelled, so the share is what the labels say.
+    assert float(noodles["share pro-dialogue"]) == pytest.approx(mine.count(1) / len(mine), abs=1e-4)
+    page = (project / "page" / "index.html").read_text(encoding="utf-8")
+    neutral = sum(row["label"] == "neutral" for row in rows)
+    assert f"<td>{neutral} sentences</td>" in page and f"<td>{unknown['sentences']} sentences</td>" in page
+    assert run("rows.csv", "--by", "speaker")[0] == 0
+    assert table("speaker")[1]["share pro-dialogue"] == "" and table("speaker")[1]["sentences"] == str(len(mine))
+    write_rows([row | {"text": ""} for row in rows], project / "rows.csv")
+    assert run("rows.csv", "--by", "speaker")[0] == 0
+    assert [line["speaker"] for line in table("speaker")] == [""]
+
+
 def test_one_article_without_date_or_outlet_is_a_page_that_says_so(project, run):
     rows = [
         {k: v for k, v in row.items() if k not in ("date", "outlet", "title", "text")}
@@ -257,8 +282,8 @@ class Recorder:
 def test_a_batch_can_be_logged_with_its_page_and_tables(project, run, champion, bundle, monkeypatch):
     logged, opened = Recorder(), []
 
-    def open_run(name, experiment):
-        opened.append((name, experiment))
+    def open_run(name, experiment, tags):
+        opened.append((name, experiment, tags))
         return nullcontext(logged)
 
     monkeypatch.setattr(tracking, "run", open_run)
@@ -266,11 +291,14 @@ def test_a_batch_can_be_logged_with_its_page_and_tables(project, run, champion, 
     write_rows(rows, project / "rows.jsonl")
     write_labels(rows, truth, project / "mine.jsonl")
     code, said, _ = run("rows.jsonl", "--labels", "mine.jsonl", "--by", "outlet", "--log", "--model", champion)
-    assert (code, opened) == (0, [("coverage page", "stance")])
+    ((name, experiment, tags),) = opened
+    assert (code, name, experiment, tags["config"]) == (0, "coverage page", "stance", "default")
+    assert tags["data_digest"] == bundle.manifest.data.digest
     assert "Logged as run 7 of the experiment stance" in said
     assert logged.logged_params["model_digest"] == bundle.digest
     assert logged.logged_params["model_version"] == f"stance/3 of {bundle.manifest.run_id}"
-    assert logged.logged_metrics["articles"] == 60
+    assert (logged.logged_metrics["articles"], logged.logged_metrics["rows"]) == (60, 300)
+    assert 0 < logged.logged_metrics["seconds"] < 600
     share = float(table("overall")[0]["share pro-dialogue"])
     assert logged.logged_metrics["share_pro-dialogue"] == pytest.approx(share, abs=1e-4)
     assert {name: len(rows) for name, rows in logged.tables.items()} == {"outlet": 3, "overall": 1}

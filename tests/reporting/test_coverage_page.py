@@ -17,7 +17,7 @@ from pipeline.coverage.measure import Coverage, Group, Labelled, Table
 from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.rows import Batch
 from pipeline.coverage.shares import Sums
-from pipeline.reporting.coverage_page import PAGE, render, write_page
+from pipeline.reporting.coverage_page import render, write_page
 from pipeline.reporting.coverage_words import Source, answer, leaning, percent, span
 from pipeline.scoring.bootstrap import Interval
 
@@ -38,7 +38,7 @@ def group(name="all", side=MORE, articles=30, **known):
 
 def labelled(kind="own"):
     sums = Sums(np.full(50, 10.0), np.zeros((50, 3)), np.zeros((50, 3, 3)), np.full(50, 9.0))
-    return Labelled(kind, sums, np.zeros((50, 3)), [], [], [], np.arange(50))
+    return Labelled(kind, sums, np.zeros((50, 3)), {}, np.arange(50))
 
 
 def coverage(overall=None, tables=(), **known):
@@ -172,7 +172,7 @@ def test_the_page_says_what_was_left_out():
         ("1 article", "is empty: no rows were made of it"),
         ("3 articles", "for other reasons: no rows were made of them"),
         ("4 articles", "with no outlet: in the totals alone"),
-        ("3 articles", "of 1 outlets with fewer than 5: in the totals alone"),
+        ("3 articles", "of 1 outlet with fewer than 5: in the totals alone"),
         ("7 articles", "with no date: in the totals alone"),
         ("2 sentences", "labelled uncertain: their probabilities count, their label does not"),
     ):
@@ -218,7 +218,7 @@ def test_the_page_says_whether_the_batch_is_like_what_corrects_it(kind, errors, 
 def test_tables_open_in_a_spreadsheet_and_hold_all_numbers(tmp_path):
     tables = [Table("outlet", (group("=1+1"), group("", None, 3, shares=()))), Table("month", (Group("2017-02"),))]
     page = write_page(coverage(tables=tables), batch(), SOURCE, tmp_path / "page")
-    assert page.name == PAGE
+    assert page.name == "index.html"
     assert sorted(file.name for file in page.parent.iterdir()) == [
         "index.html",
         "month.csv",

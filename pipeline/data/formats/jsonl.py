@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any
+
+from pydantic_core import from_json
 
 from pipeline.data.formats import rows
 from pipeline.data.formats.columns import name_columns
 from pipeline.data.formats.rows import Reject, Row
+
+NAME = re.compile(rb'"\s*:')  # what stands behind the name of a field, and now and then in a text
 
 
 def read(stream: IO[bytes], where: str) -> Iterator[Row | Reject]:
@@ -27,7 +33,7 @@ def read(stream: IO[bytes], where: str) -> Iterator[Row | Reject]:
 
 def _read_line(line: bytes, where: str) -> Row | Reject:
     try:
-        fields = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
+        fields = _parse(line)
     except (ValueError, RecursionError) as error:
         return Reject(where, f"is no JSON in UTF-8 ({error})")
     if not isinstance(fields, dict):
@@ -36,6 +42,15 @@ def _read_line(line: bytes, where: str) -> Row | Reject:
         return Row(where, dict(zip(name_columns(tuple(fields)), fields.values(), strict=True)))
     except ValueError as error:
         return Reject(where, str(error))
+
+
+def _parse(line: bytes) -> Any:
+    """Parse JSON in the fast way where no field can stand twice, which it would not notice."""
+    with suppress(ValueError):
+        fields = from_json(line)
+        if isinstance(fields, dict) and len(fields) == len(NAME.findall(line)):
+            return fields
+    return json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
