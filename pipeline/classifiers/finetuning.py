@@ -53,16 +53,10 @@ def finetune(
     on_progress: ProgressCallback,
     more: tuple[Sequence[str], np.ndarray] | None = None,
 ) -> Finetuned:
-    """Train one network from each random start.
+    """Train one network from each random start; an exported file of more than 2 GB is an InputError.
 
-    Args:
-        options: how; an exported file of more than 2 GB is an InputError.
-        examples: n labelled texts; some articles among them may stop the training early.
-        targets: label indices, shape (n,), or probabilities, shape (n, labels).
-        label_names: in the order of the scores.
-        on_progress: called as it goes on.
-        more: m texts without labels and their probabilities, shape (m, labels).
-
+    Targets of n examples are label indices, shape (n,), or probabilities, shape (n, labels); `more` is m texts without
+    labels and their probabilities, shape (m, labels).
     """
     # Networks of neighbouring random states shall not be the same ones.
     further = np.random.SeedSequence(options.random_state).generate_state(options.restarts - 1)

@@ -22,12 +22,9 @@ CONSTANTS: dict[str, np.ndarray] = {
 
 
 def quantize(model: bytes, inputs: dict[str, np.ndarray]) -> bytes:
-    """Return an ONNX model whose products with constant matrices are taken in int8.
+    """Return a float32 ONNX model with its products with constant matrices taken in int8.
 
-    Args:
-        model: in float32.
-        inputs: a few texts, any, as the model takes them: they show which channels are always large.
-
+    `inputs` are a few texts, any, as the model takes them: they show which channels are always large.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -74,8 +71,7 @@ def _channel_factors(
 ) -> dict[str, np.ndarray]:
     """Return by what to divide the channels that come out of a normalization, and to multiply weights with.
 
-    A few of those channels are always large, and would leave few steps to the others of their token
-    (SmoothQuant, Xiao et al., 2023).
+    A few are always large, and would leave few steps to the others of their token (SmoothQuant, Xiao et al., 2023).
     """
     import onnx
     import onnxruntime

@@ -16,10 +16,7 @@ Precision = Literal["int8", "float32"]
 
 
 def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Yield positions in batches of like length, so that little is computed on padding.
-
-    A batch holds as many tokens as `batch_size` texts of 32 tokens would.
-    """
+    """Yield positions in batches of like length, each with as many tokens as `batch_size` texts of 32 tokens have."""
     batch: list[int] = []
     for position in np.argsort(lengths, kind="stable"):
         if batch and (len(batch) + 1) * lengths[position] > batch_size * 32:

@@ -74,10 +74,6 @@ class Pretrained(LinearOverFrozen):
         """Its own, and its encoder's where that lies in a folder."""
         return checkpoint_files(self.encoder) + (checkpoint_files(self.checkpoint) if self.checkpoint else ())
 
-    def is_calibrated(self, enough_real_text: bool) -> bool:
-        """Say yes: what ships with it calibrates it on real text, and bad labels cannot undo that."""
-        return True
-
     def own_abstention(self) -> Abstention | None:
         """Return what was found on the validation part that it was calibrated on."""
         stored = read_head(self.folder).abstention

@@ -35,9 +35,8 @@ class Case:
     @property
     def wanted(self) -> str:
         """Say in words what passes."""
-        if self.kind == "minimum":
-            return f"is {self.label}"
-        return "all get the same label" if self.kind == "invariance" else f"the first is more {self.label}"
+        words = {"minimum": f"is {self.label}", "invariance": "all get the same label"}
+        return words.get(self.kind, f"the first is more {self.label}")
 
 
 @dataclass(frozen=True)

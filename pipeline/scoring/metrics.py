@@ -39,8 +39,7 @@ def f1(matrix: np.ndarray) -> np.ndarray:
 def macro_f1(matrix: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
     """Return the mean F1 over the labels that are present or predicted, shape (...).
 
-    Given `labels`, over these alone, while all count as mistakes: over favor and against, with the rows of
-    all targets in one matrix, it is the stance score of TweetEval (Barbieri et al., 2020).
+    Given `labels`, over these alone: over favor and against it is TweetEval's stance score (Barbieri et al., 2020).
     """
     scores = f1(matrix)[..., slice(None) if labels is None else list(labels)]
     return _ratio(np.nansum(scores, -1), np.sum(~np.isnan(scores), -1))
@@ -52,10 +51,7 @@ def accuracy(matrix: np.ndarray) -> np.ndarray:
 
 
 def matthews(matrix: np.ndarray) -> np.ndarray:
-    """Return the Matthews correlation of labels and predictions, shape (...); 0 where one label is given to all.
-
-    For several labels it is that of Gorodkin (2004), as scikit-learn has it.
-    """
+    """Return the Matthews correlation (Gorodkin, 2004), shape (...); 0 where one label is given to all."""
     true, predicted = np.asarray(matrix.sum(-1), float), np.asarray(matrix.sum(-2), float)
     rows, hits = true.sum(-1), np.trace(matrix, axis1=-2, axis2=-1)
     spread = (rows**2 - (true**2).sum(-1)) * (rows**2 - (predicted**2).sum(-1))
@@ -118,9 +114,9 @@ def _total_gap(means: np.ndarray) -> np.ndarray:
 def _above_noise(means: np.ndarray) -> tuple[float, float]:
     """Return an interval of the calibration error that holds the true one 95 % of the time or more.
 
-    Noise alone gives a perfectly calibrated model an error above 0, and each resample adds it once more. So the
-    lower end takes off what noise could give (resampled gaps about their mean; the triangle inequality), and the
-    upper end is as far above the value as the resamples spread above their own mean. Bins stay as they are.
+    Noise alone gives an error above 0, and each resample adds it once more. So the lower end takes off what noise could
+    give (resampled gaps about their mean; the triangle inequality), and the upper end is as far above the value as the
+    resamples spread above their own mean.
     """
     value, draws = float(_total_gap(means[0])), _total_gap(means[1:])
     noise = float(np.quantile(_total_gap(means[1:] - means[0]), 0.975))
@@ -239,10 +235,7 @@ def measure(metric: Metric, predictions: Predictions, *, resamples: int = 1000, 
 def difference(
     metric: Metric, before: Predictions, after: Predictions, *, resamples: int = 1000, random_state: int = 0
 ) -> Interval:
-    """Return what a metric is more for the second model than for the first on the same rows, with its interval.
-
-    Paired: both are scored on the same resampled articles.
-    """
+    """Return what a metric is more for the second model on the same rows, paired: on the same resampled articles."""
     bootstrap = Bootstrap(before.groups, resamples, random_state)
     first, second = (metric.statistic(metric.resample(rows, bootstrap)) for rows in (before, after))
     gains = second - first
