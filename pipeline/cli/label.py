@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
 from pipeline.cli.console import out, table
@@ -37,23 +38,21 @@ app = typer.Typer(
     epilog="Examples:\n\n  stance label suggest new/ --number 100 --output batch.csv\n\n  stance label batch.csv\n\n"
     "  stance label import batch.csv --annotator anna --articles new/",
 )
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says where labels are.")]
-Correct = Annotated[
-    bool, typer.Option("--correct", help="Let a new label take the place of the annotator's earlier one.")
-]
+ConfigFile = Annotated[Path, Option("--config", "-c", help="The YAML file that says where labels are.")]
+Correct = Annotated[bool, Option("--correct", help="Let a new label take the place of the annotator's earlier one.")]
 Strategy = Literal["margin", "entropy", "least_confidence", "random"]
 Part = Literal["train", "test", "all"]
 Order = Literal["confidence", "cleanlab"]
-Output = Annotated[Path, typer.Option("--output", "-o", help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")]
+Output = Annotated[Path, Option("--output", "-o", help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")]
 
 
 @app.command(epilog="Example: stance label suggest new/ --number 100 --output batch.csv")
 def suggest(
-    inputs: Annotated[list[str], typer.Argument(metavar="ARTICLES...", help="Files, folders, or -")],
+    inputs: Annotated[list[str], Argument(metavar="ARTICLES...", help="Files, folders, or -")],
     output: Output,
-    number: Annotated[int, typer.Option(min=1, help="How many sentences.")] = 100,
-    strategy: Annotated[Strategy, typer.Option(help="Which sentences come first.")] = "margin",
-    random_share: Annotated[float, typer.Option(min=0, max=1, help="Share drawn blindly, to estimate from.")] = 0.1,
+    number: Annotated[int, Option(min=1, help="How many sentences.")] = 100,
+    strategy: Annotated[Strategy, Option(help="Which sentences come first.")] = "margin",
+    random_share: Annotated[float, Option(min=0, max=1, help="Share drawn blindly, to estimate from.")] = 0.1,
     model: Model = DEFAULT_MODEL,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
@@ -101,7 +100,7 @@ def _print_rejects(rejects: Iterable[Reject]) -> None:
 
 @app.command(epilog="Example: stance label batch.csv")
 def start(
-    batch: Annotated[Path, typer.Argument(metavar="BATCH", help="A .csv or .jsonl batch.")],
+    batch: Annotated[Path, Argument(metavar="BATCH", help="A .csv or .jsonl batch.")],
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Label a batch in the terminal: 1 2 3, skip, undo, note; each answer is saved at once."""
@@ -114,10 +113,10 @@ def start(
 
 @app.command("import", epilog="Example: stance label import batch.csv --annotator anna --articles new/")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A filled batch, or a Label Studio export (.json or .csv).")],
-    annotator: Annotated[str, typer.Option(help="Whose annotations these are; a row's own name comes behind it.")] = "",
-    articles: Annotated[list[Path] | None, typer.Option(help="New articles, which join the seeds.")] = None,
-    old_codebook: Annotated[bool, typer.Option(help="Take annotations made under another version.")] = False,
+    file: Annotated[Path, Argument(help="A filled batch, or a Label Studio export (.json or .csv).")],
+    annotator: Annotated[str, Option(help="Whose annotations these are; a row's own name comes behind it.")] = "",
+    articles: Annotated[list[Path] | None, Option(help="New articles, which join the seeds.")] = None,
+    old_codebook: Annotated[bool, Option(help="Take annotations made under another version.")] = False,
     correct: Correct = False,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
@@ -159,9 +158,9 @@ def _take_in(rows: list[Row], config: Path, options: dict[str, Any]) -> None:
     epilog="Examples: stance label adjudicate --output conflicts.csv    then stance label adjudicate conflicts.csv"
 )
 def adjudicate(
-    file: Annotated[Path | None, typer.Argument(help="Decided conflicts or a decided review.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the conflicts here to decide.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Also what a majority decides.")] = False,
+    file: Annotated[Path | None, Argument(help="Decided conflicts or a decided review.")] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="Write the conflicts here to decide.")] = None,
+    every: Annotated[bool, Option("--all", help="Also what a majority decides.")] = False,
     correct: Correct = False,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
@@ -245,10 +244,10 @@ def _print_alpha(measured: dict[str, Agreement]) -> None:
 @app.command(epilog="Example: stance label review --number 50 --output review.csv")
 def review(
     output: Output,
-    number: Annotated[int, typer.Option(help="How many sentences at most.")] = 50,
-    part: Annotated[Part, typer.Option(help="Whose labels.")] = "train",
-    order: Annotated[Order, typer.Option(help="What comes first; cleanlab needs the extra `review`.")] = "confidence",
-    candidate: Annotated[str, typer.Option(help="The model to cross-validate: a candidate of the config.")] = "tfidf",
+    number: Annotated[int, Option(help="How many sentences at most.")] = 50,
+    part: Annotated[Part, Option(help="Whose labels.")] = "train",
+    order: Annotated[Order, Option(help="What comes first; cleanlab needs the extra `review`.")] = "confidence",
+    candidate: Annotated[str, Option(help="The model to cross-validate: a candidate of the config.")] = "tfidf",
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write existing labels, the least believable first, to look at again."""
@@ -270,12 +269,12 @@ def review(
     epilog="Examples: stance label export labels.csv    stance label export random.jsonl --examples --sampling random"
 )
 def export(
-    output: Annotated[Path, typer.Argument(help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")],
+    output: Annotated[Path, Argument(help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")],
     examples: Annotated[
-        bool, typer.Option(help="One adjudicated row a sentence as `stance eval --data` reads it (.jsonl).")
+        bool, Option(help="One adjudicated row a sentence as `stance eval --data` reads it (.jsonl).")
     ] = False,
-    sampling: Annotated[str, typer.Option(help="With --examples: only sentences that were chosen so.")] = "",
-    part: Annotated[str, typer.Option(help="With --examples: only this part, train or test.")] = "",
+    sampling: Annotated[str, Option(help="With --examples: only sentences that were chosen so.")] = "",
+    part: Annotated[str, Option(help="With --examples: only this part, train or test.")] = "",
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write all annotations for use elsewhere, or adjudicated examples to score a model on."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from pipeline.errors import InputError
 
@@ -29,8 +30,8 @@ def settle(model: Path) -> Path:
     return model
 
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that says what to do.")]
-Model = Annotated[Path, typer.Option("--model", "-m", help="An exported model.", callback=settle)]
+ConfigFile = Annotated[Path, Option("--config", "-c", help="The YAML file that says what to do.")]
+Model = Annotated[Path, Option("--model", "-m", help="An exported model.", callback=settle)]
 DEFAULT_CONFIG, DEFAULT_MODEL = Path("configs/default.yaml"), Path("models/champion")
 
 

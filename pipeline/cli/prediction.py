@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
+from pipeline.cli.console import out
 from pipeline.cli.options import DEFAULT_MODEL, Model, stoppable
-from pipeline.cli.summaries import show_batch
 from pipeline.errors import InputError
 from pipeline.progress import Bar
 
@@ -25,25 +26,25 @@ app = typer.Typer()
     "cat rows.jsonl | stance predict - --output rows.parquet --unit sentence"
 )
 def predict(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Text, pages, Word, tables, folders, or -")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl, .csv, .xlsx or .parquet file.")],
+    inputs: Annotated[list[str], Argument(metavar="INPUT...", help="Text, pages, Word, tables, folders, or -")],
+    output: Annotated[Path, Option("--output", "-o", help="A .jsonl, .csv, .xlsx or .parquet file.")],
     model: Model = DEFAULT_MODEL,
     unit: Annotated[
-        Literal["article", "sentence"], typer.Option(help="Cut articles into sentences, or take each row as one.")
+        Literal["article", "sentence"], Option(help="Cut articles into sentences, or take each row as one.")
     ] = "article",
-    restart: Annotated[bool, typer.Option("--restart", help="Throw away what a stopped run has done.")] = False,
+    restart: Annotated[bool, Option("--restart", help="Throw away what a stopped run has done.")] = False,
     abstain: Annotated[
-        bool, typer.Option("--abstain", help="Label `uncertain` what is less sure than the model's threshold.")
+        bool, Option("--abstain", help="Label `uncertain` what is less sure than the model's threshold.")
     ] = False,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
+        Literal["local", "ray"], Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
     ] = "local",
-    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
+    ray_address: Annotated[str | None, Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
+        bool, Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
     ] = False,
     show_dropped: Annotated[
-        Path | None, typer.Option(help="List here what pages hold beside their prose: captions, links, notices.")
+        Path | None, Option(help="List here what pages hold beside their prose: captions, links, notices.")
     ] = None,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
@@ -71,3 +72,26 @@ def _show(done: Summary, bar: Bar) -> None:
     left = "" if done.left is None else f", {timedelta(seconds=round(done.left))} left"
     counts = f"{done.articles:,} articles, {done.sentences:,} sentences"
     bar.update(done.share, f"{counts}, {done.rate:,.0f} a second{left}")
+
+
+def show_batch(summary: Summary, output: Path) -> None:
+    """Print what a batch did; InputError with the first reasons where nothing could be read."""
+    summary.check(output)
+    off = f"; {summary.off_topic} off topic, not counted" if summary.off_topic else ""
+    counts = f"{summary.articles} articles, {summary.sentences} sentences ({_list(summary.labels)}{off})"
+    out.print(f"{counts}: {output}")
+    if summary.dropped:
+        kinds = _list(dict(sorted(summary.dropped.items(), key=lambda item: -item[1])))
+        out.print(f"{sum(summary.dropped.values())} lines are no sentences ({kinds}); --show-dropped lists them")
+    if summary.undated:
+        dates = ", ".join(map(repr, summary.unclear))
+        out.print(f"{summary.undated} articles have no sure date ({dates}); it is left empty")
+    if summary.unknown:
+        names = ", ".join(f"{name!r} ({count})" for name, count in sorted(summary.unknown.items()))
+        sys.stderr.write(f"the model has not learned the targets {names}: labelled by what its targets share\n")
+    if summary.rejected:
+        out.print(f"{summary.rejects} inputs could not be read: {summary.rejected} says where and why")
+
+
+def _list(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

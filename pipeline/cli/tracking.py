@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from pipeline.cli.console import out
 from pipeline.cli.options import DEFAULT_MODEL
@@ -14,8 +15,8 @@ app = typer.Typer()
 
 @app.command(epilog="Example: stance ui --port 5001")
 def ui(
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000,
-    experiment: Annotated[str, typer.Option(help="The one to open: a config's `registered_model`.")] = "stance",
+    port: Annotated[int, Option(help="The port to listen on.")] = 5000,
+    experiment: Annotated[str, Option(help="The one to open: a config's `registered_model`.")] = "stance",
 ) -> None:
     """Open the MLflow UI on this project's runs."""
     from pipeline.tracking import runs_page, serve_ui

@@ -9,7 +9,7 @@ from conftest import LABEL_NAMES, ROOT
 
 from pipeline import __version__
 from pipeline.cli.options import command
-from pipeline.cli.summaries import show_tuning
+from pipeline.cli.training import show_tuning
 from pipeline.config import Candidate, read_config
 from pipeline.scoring.bootstrap import Interval
 from pipeline.training.tuning import TuningResult

@@ -11,7 +11,7 @@ from conftest import LABEL_NAMES, make_manifest
 
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.rules import Majority
-from pipeline.cli.evaluation_summary import show_evaluation
+from pipeline.cli.evaluation import show_evaluation
 from pipeline.config import read_config
 from pipeline.data.dataset import load_dataset
 from pipeline.errors import InputError

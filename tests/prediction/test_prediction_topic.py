@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from pyarrow import parquet
 
 from pipeline.bundle import write_bundle
-from pipeline.cli.summaries import show_batch
+from pipeline.cli.prediction import show_batch
 from pipeline.config import read_topic_words
 from pipeline.coverage.rows import read_batch
 from pipeline.data.digest import collect_code
