@@ -270,9 +270,7 @@ def review(
 )
 def export(
     output: Annotated[Path, Argument(help="A .csv, .xlsx, .jsonl, or .json (Label Studio) file.")],
-    examples: Annotated[
-        bool, Option(help="One adjudicated row a sentence as `stance eval --data` reads it (.jsonl).")
-    ] = False,
+    examples: Annotated[bool, Option(help="Adjudicated rows as `stance eval --data` reads them (.jsonl).")] = False,
     sampling: Annotated[str, Option(help="With --examples: only sentences that were chosen so.")] = "",
     part: Annotated[str, Option(help="With --examples: only this part, train or test.")] = "",
     config: ConfigFile = DEFAULT_CONFIG,

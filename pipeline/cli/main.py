@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer import Option
 from typer.core import TyperGroup
 
 from pipeline import __version__
@@ -43,7 +44,7 @@ for group in (data, training, evaluation, prediction, coverage, tracking):
 app.add_typer(label.app, name="label")
 
 
-def _show_version(wanted: bool) -> None:
+def _version(wanted: bool) -> None:
     if wanted:
         out.print(f"stance-pipeline {__version__}")
         raise typer.Exit
@@ -51,9 +52,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show name and version.")
-    ] = False,
+    version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Name and version.")] = False,
 ) -> None: ...
 
 

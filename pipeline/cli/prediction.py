@@ -33,19 +33,11 @@ def predict(
         Literal["article", "sentence"], Option(help="Cut articles into sentences, or take each row as one.")
     ] = "article",
     restart: Annotated[bool, Option("--restart", help="Throw away what a stopped run has done.")] = False,
-    abstain: Annotated[
-        bool, Option("--abstain", help="Label `uncertain` what is less sure than the model's threshold.")
-    ] = False,
-    engine: Annotated[
-        Literal["local", "ray"], Option(help="This process, or Ray on many cores or machines (OUTPUT: a folder).")
-    ] = "local",
+    abstain: Annotated[bool, Option("--abstain", help="Label `uncertain` what is below the threshold.")] = False,
+    engine: Annotated[Literal["local", "ray"], Option(help="`ray`: many cores or machines, into a folder.")] = "local",
     ray_address: Annotated[str | None, Option(help="A Ray cluster, HOST:PORT; else this machine.")] = None,
-    exact: Annotated[
-        bool, Option("--exact", help="Let the whole model score every sentence, plainly neutral ones too.")
-    ] = False,
-    show_dropped: Annotated[
-        Path | None, Option(help="List here what pages hold beside their prose: captions, links, notices.")
-    ] = None,
+    exact: Annotated[bool, Option("--exact", help="Let the whole model score every sentence.")] = False,
+    show_dropped: Annotated[Path | None, Option(help="List here the lines that are no sentences.")] = None,
 ) -> None:
     """Label every sentence of new articles, one row each; goes on where an earlier run was stopped."""
     if ray_address and engine == "local":

@@ -33,9 +33,7 @@ SHOWN = 5  # trials of each candidate
 def train(
     config: ConfigFile = DEFAULT_CONFIG,
     promote: Annotated[bool, Option("--promote", help="Make it champion, even if worse or not compared.")] = False,
-    from_run: Annotated[
-        str, Option(metavar="RUN_ID", help="Repeat a training from what its run holds in MLflow, and compare.")
-    ] = "",
+    from_run: Annotated[str, Option(metavar="RUN_ID", help="Repeat what a run in MLflow holds, and compare.")] = "",
 ) -> None:
     """Cross-validate the candidates, select one, export it and register it in MLflow."""
     from pipeline.data.corpora import bring_texts
@@ -95,18 +93,11 @@ def tune(
 def pretrain(
     name: Annotated[str, Argument(help="Which model: `accurate`, or `small`, which that one teaches.")],
     config: ConfigFile = DEFAULT_CONFIG,
-    unlabelled: Annotated[
-        list[Path] | None, Option(help="Articles of the domain, without labels, to learn from as well.")
-    ] = None,
-    output: Annotated[
-        Path | None, Option(help="The model's folder; else that from which it ships.", show_default=False)
-    ] = None,
-    checkpoint: Annotated[
-        str, Option(help="A folder with the base-size encoder, where that is not to be fetched.")
-    ] = "",
+    unlabelled: Annotated[list[Path] | None, Option(help="Articles to learn from without labels.")] = None,
+    output: Annotated[Path | None, Option(help="Its folder; else where it ships.", show_default=False)] = None,
+    checkpoint: Annotated[str, Option(help="A folder with the base-size encoder; else fetched.")] = "",
     only_first_stage: Annotated[
-        bool,
-        Option("--first-stage", help="Only rebuild its first stage and held-out vectors (minutes)."),
+        bool, Option("--first-stage", help="Rebuild only this and the held-out vectors (minutes).")
     ] = False,
 ) -> None:
     """Rebuild a pretrained model, from the texts that `stance corpora` brought; goes on if interrupted."""

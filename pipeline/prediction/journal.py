@@ -36,24 +36,34 @@ IDENTITY = {
 }
 
 
-def cannot_write(output: Path, error: OSError, then: str = "") -> InputError:
+def hidden_folder(output: Path) -> Path:
+    """Return the folder that holds an output while it is unfinished."""
+    return output.with_name(f".{output.name}.partial")
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
     """Say in one line what keeps an output from being written."""
-    return InputError(output, error.strerror or str(error), expected="a place that can be written to", then=then)
+    try:
+        yield
+    except OSError as error:
+        then = "then the same command goes on from there" if (hidden_folder(output) / "state").exists() else ""
+        what, expected = error.strerror or str(error), "a place that can be written to"
+        raise InputError(output, what, expected=expected, then=then) from None
 
 
 def lock_folder(output: Path) -> tuple[Path, FileLock]:
     """Return the hidden folder of an unfinished output, and its lock; InputError if another process holds that."""
     from filelock import FileLock, Timeout
 
-    folder = output.with_name(f".{output.name}.partial")
+    folder = hidden_folder(output)
     lock = FileLock(folder / "lock", timeout=0)
-    try:
+    with writing(output):
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
-    except OSError as error:
-        raise cannot_write(output, error) from None
+        try:
+            lock.acquire()
+        except Timeout:
+            raise InputError(output, "another process is writing it", then="wait for it, or stop it") from None
     return folder, lock
 
 
@@ -79,30 +89,17 @@ class Journal:
         self.folder, self._lock = lock_folder(output)
         self._state_file = self.folder / "state"
         try:
-            with self._writing():
-                self._open(restart)
+            with writing(output):
+                self.state = {} if restart else self._read_state()
+                if not self.state:
+                    self._state_file.unlink(missing_ok=True)
+                self._lengths: dict[str, int] = self.state.get("lengths", dict.fromkeys(FILES, 0))
+                for name in FILES:  # what stands beyond the last commit does not count
+                    with (self.folder / name).open("ab") as stream:
+                        stream.truncate(self._lengths[name])
         except BaseException:
             self.close()
             raise
-
-    def _open(self, restart: bool) -> None:
-        """Take up the state of the last commit, and cut off what stands beyond it."""
-        self.state = {} if restart else self._read_state()
-        if not self.state:
-            self._state_file.unlink(missing_ok=True)
-        self._lengths: dict[str, int] = self.state.get("lengths", dict.fromkeys(FILES, 0))
-        for name in FILES:
-            with (self.folder / name).open("ab") as stream:
-                stream.truncate(self._lengths[name])
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Say in one line what keeps the output from being written."""
-        try:
-            yield
-        except OSError as error:
-            then = "then the same command goes on from there" if self._state_file.exists() else ""
-            raise cannot_write(self._output, error, then) from None
 
     def _read_state(self) -> dict[str, Any]:
         """Return the state of the last commit, {} if there is none."""
@@ -131,7 +128,7 @@ class Journal:
 
     def commit(self, chunk: Chunk, rows: Sequence[dict[str, Any]], **progress: Any) -> None:
         """Append what came of a chunk, and then replace the state: all of it counts from now on, or nothing."""
-        with self._writing():
+        with writing(self._output):
             head = b"" if self.state else header(self._output.name, self._columns)
             self._append("rows", head + encode(rows, self._output.name, self._columns))
             self._append("rejects", encode(map(vars, chunk.rejects), "rejects.jsonl", ("where", "why")))
@@ -150,12 +147,9 @@ class Journal:
             self._lengths[name] += len(content)
 
     def finish(self, rejected: Path, dropped: Path | None, *, has_rows: bool) -> None:
-        """Put rejects, dropped lines and rows in their places, the rows last, and take the journal away.
-
-        Without a row the output stays as it was.
-        """
+        """Put rejects, dropped lines and rows in their places, the rows last; without a row the output stays."""
         rows, copy = self.folder / "rows", self.folder / "copy"
-        with self._writing():
+        with writing(self._output):
             publish_list(self.folder / "rejects", rejected)
             publish_list(self.folder / "dropped", dropped)
             if not has_rows:

@@ -14,7 +14,7 @@ from pipeline.config import TopicWords
 from pipeline.data.articles import Article, Source, read_source
 from pipeline.data.formats.rows import Reject
 from pipeline.data.language import foreign_language
-from pipeline.data.sentences import Dropped, Sentence, read_prose
+from pipeline.data.sentences import Sentence, read_prose
 from pipeline.data.tables import ByteCounter
 from pipeline.data.topic import on_topic
 from pipeline.errors import InputError
@@ -64,18 +64,6 @@ class Chunk(Notes):
     cursor: Cursor = Cursor()  # behind it
     read: int = 0  # bytes
 
-    def begin(self, cut: _Cut) -> None:
-        """Add what is said once of an article."""
-        article = cut.article
-        self.ids.append(article.key)
-        self.dropped += [{"article_id": article.id, **vars(line)} for line in cut.dropped]
-        self.unclear += [article.unclear_date] if article.unclear_date else []
-
-    def ended(self, cursor: Cursor, meter: ByteCounter) -> Chunk:
-        """Return it with its end."""
-        self.cursor, self.read = cursor, meter.read
-        return self
-
 
 def fingerprint_inputs(sources: Iterable[Source]) -> tuple[str, int | None]:
     """Return a digest of the names, sizes and dates of all files, and their bytes (None: unknown)."""
@@ -110,25 +98,23 @@ def read_chunks(
             continue
         here = begin if number == begin.source else Cursor(number)
         for item, digest in _remaining(source, meter, here):
-            here = here._replace(seen=digest)
-            cut = _cut(item, unit, () if here.sentence else seen, needs)
-            if isinstance(cut, Reject):
-                chunk.rejects.append(cut)
-            else:
-                seen.add(cut.article.key)
-                if not here.sentence:
-                    chunk.begin(cut)
-                for sentence in cut.sentences[here.sentence :]:
-                    chunk.sentences.append((cut.article, sentence))
-                    if len(chunk.sentences) == size:
-                        yield chunk.ended(here._replace(sentence=sentence.index + 1), meter)
-                        chunk = Chunk()
-            here = here._replace(article=here.article + 1, sentence=0)
+            piece = _cut(item, unit, () if here.sentence else seen, needs)
+            seen.update(piece.ids)
+            if piece.rejects or not here.sentence:
+                chunk.add(piece)
+                chunk.ids += piece.ids
+            for place, sentence in enumerate(piece.sentences[here.sentence :], here.sentence + 1):
+                chunk.sentences.append(sentence)
+                if len(chunk.sentences) == size:
+                    yield replace(chunk, cursor=here._replace(sentence=place, seen=digest), read=meter.read)
+                    chunk = Chunk()
+            here = Cursor(number, here.article + 1, 0, digest)
             if len(chunk.rejects) + len(chunk.ids) >= size:
-                yield chunk.ended(here, meter)
+                yield replace(chunk, cursor=here, read=meter.read)
                 chunk = Chunk()
         chunk.cursor = Cursor(number + 1)
-    yield chunk.ended(chunk.cursor, meter)
+    chunk.read = meter.read
+    yield chunk
 
 
 def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tuple[Article | Reject, str]]:
@@ -156,31 +142,26 @@ def _remaining(source: Source, meter: ByteCounter, begin: Cursor) -> Iterator[tu
         check("" if position < begin.article or begin.sentence else after)
 
 
-class _Cut(NamedTuple):
-    """An article without its text, and what it was cut into."""
-
-    article: Article
-    sentences: list[Sentence]
-    dropped: list[Dropped]
-
-
-def _cut(found: Article | Reject, unit: str, seen: Collection[str], needs: Needs) -> _Cut | Reject:
-    """Cut an article, or return why there are no sentences."""
+def _cut(found: Article | Reject, unit: str, seen: Collection[str], needs: Needs) -> Chunk:
+    """Return all that comes of an article: its sentences, or why there are none."""
     if isinstance(found, Reject):
-        return found
+        return Chunk([found])
     if not needs.targets:
         found = replace(found, target="")
     elif not found.target.strip():
-        return Reject(found.id, NO_TARGET)
+        return Chunk([Reject(found.id, NO_TARGET)])
     if found.key in seen:
-        return Reject(found.id, "a second article with this id; expected unique ids")
+        return Chunk([Reject(found.id, "a second article with this id; expected unique ids")])
     if reject := refuse_language(found, needs):
-        return reject
+        return Chunk([reject])
     whole = Sentence(0, 0, len(found.text), found.text)
-    sentences, dropped = ([whole], []) if unit == "sentence" else read_prose(found.text, found.title)
+    sentences, lines = ([whole], []) if unit == "sentence" else read_prose(found.text, found.title)
     if not sentences:
-        return Reject(found.id, "the article holds no sentence")
-    return _Cut(replace(found, text=""), mark_topic(sentences, found.title, needs.topic_words), dropped)
+        return Chunk([Reject(found.id, "the article holds no sentence")])
+    dropped = [{"article_id": found.id, **vars(line)} for line in lines]
+    unclear = [found.unclear_date] if found.unclear_date else []
+    article, marked = replace(found, text=""), mark_topic(sentences, found.title, needs.topic_words)
+    return Chunk([], dropped, unclear, [(article, sentence) for sentence in marked], [found.key])
 
 
 def refuse_language(article: Article, needs: Needs) -> Reject | None:
