@@ -13,7 +13,8 @@ from pipeline.cli.training import show_tuning
 from pipeline.config import Candidate, read_config
 from pipeline.scoring.bootstrap import Interval
 from pipeline.training.tuning import TuningResult
-from pipeline.training.tuning.trials import TrialResult, Tuned
+from pipeline.training.tuning.study import TrialResult
+from pipeline.training.tuning.trials import Tuned
 
 COMMANDS = [
     "data",
