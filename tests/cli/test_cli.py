@@ -89,7 +89,7 @@ def test_no_table_of_data_or_tune_is_wider_than_100_columns_or_cut(stance, proje
     code, data, _ = stance("data")
     options = {f"an_option_with_a_long_name_{n}": 1 / 3 for n in range(9)}
     trial = TrialResult("tfidf", 1, options, Interval(0.5, 0.4, 0.6))
-    tuned = Tuned(Candidate(name="tfidf", kind="tfidf"), trial.macro_f1, (trial,), (trial,), {}, "better")
+    tuned = Tuned(Candidate(name="tfidf", kind="tfidf"), trial.macro_f1, (trial,), {})
     show_tuning(TuningResult((tuned,), "12 rows", 0, "a-run"), Path("tuned.yaml"), read_config("configs/default.yaml"))
     tables = data.partition("\nAgreement")[0] + capsys.readouterr().out.partition("\nMacro-F1 on")[0]
     assert code == 0 and max(map(len, tables.splitlines())) <= 100 and "…" not in tables
