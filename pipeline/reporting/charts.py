@@ -97,8 +97,8 @@ class _Lines:
             else draw_text(self.left - 14, y + 4, words, "name", "end")
         )
 
-    def words(self, y: float, words: str, kind: str = "tick") -> str:
-        return draw_text(self.width, y - 13 if self.is_narrow else y + 4, words, kind, "end")
+    def words(self, y: float, words: str, kind: str = "tick", left: float = 0.0) -> str:
+        return draw_text(self.width - left, y - 13 if self.is_narrow else y + 4, words, kind, "end")
 
 
 def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = None, width: float = WIDTH) -> str:
@@ -125,16 +125,8 @@ def draw_intervals(marks: Sequence[Mark], title: str, reference: float | None = 
         low, high, value = (lines.x(v) for v in (mark.interval.low, mark.interval.high, mark.interval.value))
         body.append(draw_line(low, y, high, y, f"whisker {mark.kind}"))
         body.append(f'<circle cx="{value:.1f}" cy="{y:.1f}" r="5" class="dot {mark.kind}"/>')
-        shift = 46 if lines.is_narrow and mark.note else 0 if lines.is_narrow else 48
-        body.append(
-            draw_text(
-                width - shift,
-                y - 13 if lines.is_narrow else y + 4,
-                f"{mark.interval.value:.2f}",
-                f"value {mark.kind}",
-                "end",
-            )
-        )
+        left = (46 if mark.note else 0) if lines.is_narrow else 48  # of the note
+        body.append(lines.words(y, f"{mark.interval.value:.2f}", f"value {mark.kind}", left))
         body.append(lines.words(y, mark.note))
         description.append(f"{mark.name} {mark.interval}")
     return draw_svg(width, height, title, "; ".join(description), body)

@@ -132,26 +132,16 @@ def shorten(name: str, most: int = LONGEST_NAME) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-@dataclass(frozen=True)
-class _Actor:
-    """An actor, the sentences in which it holds a position, and who speaks for it most often."""
-
-    title: str
-    counts: dict[str, int]  # of each side
-    names: str
-
-    @property
-    def total(self) -> int:
-        """Sentences of both sides."""
-        return sum(self.counts.values())
-
-
-def _actors(holders: Holders) -> list[_Actor]:
+def _actors(holders: Holders) -> list[dict[str, Any]]:
+    """Return each actor with its sentences of each side, and who speaks for it most often."""
     names: dict[str, list[str]] = {}
-    known = ((actor, name, count) for (actor, name), count in holders.names.most_common() if actor != UNKNOWN_ACTOR)
-    for actor, name, count in known:
-        names.setdefault(holders.title(actor), []).append(f"{shorten(name)}\N{NO-BREAK SPACE}{count:,}")
-    return [_Actor(title, counts, ", ".join(names.get(title, [])[:MOST_NAMES])) for title, counts in holders.table()]
+    for (actor, name), count in holders.names.most_common():
+        if actor != UNKNOWN_ACTOR:
+            names.setdefault(holders.title(actor), []).append(f"{shorten(name)}\N{NO-BREAK SPACE}{count:,}")
+    return [
+        {"title": title, "counts": counts, "total": sum(counts.values()), "names": names.get(title, [])[:MOST_NAMES]}
+        for title, counts in holders.table()
+    ]
 
 
 def _quotes(batch: Batch, sides: tuple[str, ...]) -> list[tuple[str, list[tuple[str, Quote]]]]:

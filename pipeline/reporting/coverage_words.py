@@ -81,17 +81,14 @@ def leaning(coverage: Coverage) -> str:
     groups = [group for table in coverage.tables if table.dimension in ("outlet", "target") for group in table.groups]
     shown = [(group.name, group.side) for group in groups if group.name and group.is_useful and group.side]
     parts = []
-    for side, far in zip(coverage.sides, _how_far(shown), strict=False):
+    above = [(side.low - 0.5, name) for name, side in shown]
+    below = [(0.5 - side.high, name) for name, side in shown]
+    for side, far in zip(coverage.sides, (above, below), strict=False):
         if clear := [name for distance, name in sorted(far, reverse=True) if distance > 0][:2]:
             parts.append(f"{' and '.join(clear)} lean{'s' * (len(clear) == 1)} to {side.removeprefix('pro-')}")
     if parts:
         return f"{', '.join(parts)}."
     return "No outlet is shown to lean to a side." if len(shown) > 1 else ""
-
-
-def _how_far(shown: list[tuple[str, Interval]]) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
-    """Return how far each interval lies above the middle, and how far below."""
-    return [(side.low - 0.5, name) for name, side in shown], [(0.5 - side.high, name) for name, side in shown]
 
 
 def speaking(batch: Batch) -> str:
