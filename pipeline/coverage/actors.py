@@ -133,17 +133,9 @@ class Actors:
     def _is_foreign(self, country: str, actor: str) -> bool:
         return actor not in self._anywhere and country not in (actor, self._home[actor])
 
-    def relays(self, text: str) -> bool:
-        """Say whether a mention is a medium, which passes on what others say."""
-        return self._first(MEDIUM, text) is not None
-
-    def is_full(self, text: str) -> bool:
-        """Say whether a mention holds the full name of somebody whom the table knows."""
-        return self._first(PERSON, text) is not None
-
-    def knows_surname(self, text: str) -> bool:
-        """Say whether a mention holds a surname that the table knows alone."""
-        return self._first(SURNAME, text) is not None
+    def has(self, kind: str, text: str) -> bool:
+        """Say whether a mention holds a name of a kind: a medium passes on what others say."""
+        return self._first(kind, text) is not None
 
     def is_group(self, text: str) -> bool:
         """Say whether a mention is a country, an institution or a medium."""

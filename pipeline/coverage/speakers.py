@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from pipeline.coverage.actors import UNKNOWN, WRITER, Actors
+from pipeline.coverage.actors import MEDIUM, PERSON, SURNAME, UNKNOWN, WRITER, Actors
 from pipeline.coverage.cues import Cue, find_cues, is_unreal, nearest, outer
 from pipeline.coverage.phrases import CLOSING, OPENING, Mention, Sentence, curl, words
 
@@ -40,7 +40,7 @@ APPOSITION = re.compile(
     r",\s(?!and |but |who (?!is |was |heads |leads |runs |studies |teaches )|which )([^,;:“”\"]+)"
     r"|\s(?:(?:issued|released|published)\s)?(?:at|by|from|in|with)\s([^,;:“”\"]+)"
 )
-SURNAME = re.compile(r"(?:^|\s)([A-Z][\w’'-]+)$")
+LAST_NAME = re.compile(r"(?:^|\s)([A-Z][\w’'-]+)$")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class _Article:
 
     def _worthy(self, cues: list[Cue]) -> list[Cue]:
         """Leave out who only passes on what somebody else in the sentence says."""
-        others = [cue for cue in cues if not self.actors.relays(cue.subject.text)]
+        others = [cue for cue in cues if not self.actors.has(MEDIUM, cue.subject.text)]
         hearsay = {cue.subject for cue in others if cue.hearsay}
         own = [cue for cue in others if cue.subject not in hearsay]
         for kept in (own, others):
@@ -268,7 +268,7 @@ class _Article:
             j, full = fuller
             text = full.text.rpartition(" and ")[2]
             beside = f"{beside}; {text}{self._beside(j, full)[len(full.text) :]}"
-        if (surname := SURNAME.search(text)) and self.actors.find(text, beside) == UNKNOWN:
+        if (surname := LAST_NAME.search(text)) and self.actors.find(text, beside) == UNKNOWN:
             places = self._find_places(range(len(self.texts)), surname[1])
             others = ((j, m) for j in places for m in self.sentence(j).mentions if m.text.endswith(surname[1]))
             beside = "; ".join([beside, *(self._beside(j, m) for j, m in others)])
@@ -284,8 +284,8 @@ class _Article:
 
     def _find_fuller(self, i: int, text: str) -> tuple[int, Mention] | None:
         """Return the first mention that spells a surname out, or the last that says who "the minister" is."""
-        if surname := SURNAME.search(text):
-            if self.actors.is_group(text) or self.actors.is_full(text):
+        if surname := LAST_NAME.search(text):
+            if self.actors.is_group(text) or self.actors.has(PERSON, text):
                 return None
             fuller, places = re.compile(rf"[A-Z][\w.’'-]*\s{re.escape(surname[1])}$"), range(len(self.texts))
             part = surname[1]
@@ -306,6 +306,6 @@ class _Article:
 
     def _agrees(self, text: str, fuller: str) -> bool:
         """Say whether the table does not speak against one mention for another."""
-        if self.actors.knows_surname(text):
-            return self.actors.is_full(fuller)
+        if self.actors.has(SURNAME, text):
+            return self.actors.has(PERSON, fuller)
         return self.actors.find(text, text) in (UNKNOWN, self.actors.find(fuller, fuller))
