@@ -14,12 +14,12 @@ import openpyxl
 import pytest
 from conftest import LABEL_NAMES
 from pyarrow import parquet
+from refusals import refused
 
 from pipeline import prediction
 from pipeline.config import probability_column
 from pipeline.data.sentences import cut
 from pipeline.data.tables import read_rows
-from pipeline.errors import InputError
 from pipeline.prediction import Summary, forms, predict
 from pipeline.scoring.abstention import Abstention
 from pipeline.scoring.decision import DecisionRule
@@ -76,9 +76,7 @@ def rejects(output="rows.jsonl"):
 
 
 def refusal(*arguments, **options):
-    with pytest.raises(InputError) as caught:
-        predict(*arguments, **options)
-    return str(caught.value)
+    return refused(predict, *arguments, **options)
 
 
 # Rows
@@ -274,19 +272,16 @@ def test_the_summary_counts_the_uncertain(bundle):
 
 
 @pytest.mark.parametrize(
-    ("change", "line"),
+    ("change", "what"),
     [
-        (
-            {"abstention": Abstention(0.9, 41)},
-            "--abstain: no threshold is shown to reach a precision of 0.9 on 41 held-out rows; train again",
-        ),
-        ({"label_names": ("uncertain", "sure")}, "--abstain: 'uncertain' is a label of this model"),
+        ({"abstention": Abstention(0.9, 41)}, str(Abstention(0.9, 41))),
+        ({"label_names": ("uncertain", "sure")}, "'uncertain' is a label of this model"),
     ],
 )
-def test_a_model_that_cannot_abstain_is_one_line_before_any_work(bundle, change, line):
+def test_a_model_that_cannot_abstain_is_one_line_before_any_work(bundle, change, what):
     other = replace(bundle, manifest=bundle.manifest.model_copy(update=change))
-    message = refusal([write("news.jsonl", *NEWS)], Path("rows.csv"), other, abstain=True)
-    assert message.startswith(line) and os.listdir() == ["news.jsonl"]
+    error = refusal([write("news.jsonl", *NEWS)], Path("rows.csv"), other, abstain=True)
+    assert (error.where, error.what) == ("--abstain", what) and os.listdir() == ["news.jsonl"]
 
 
 # Files
@@ -463,8 +458,8 @@ def test_a_batch_that_was_begun_exact_goes_on_exact(staged, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         predict([write("news.jsonl", *NEWS)], Path("rows.csv"), staged, on_progress=stop, exact=True)
-    message = refusal(["news.jsonl"], Path("rows.csv"), staged)
-    assert message.startswith("rows.csv: an unfinished batch was begun with --exact, or now is")
+    error = refusal(["news.jsonl"], Path("rows.csv"), staged)
+    assert error.what == "an unfinished batch was begun with --exact, or now is"
 
 
 # The summary
@@ -520,39 +515,42 @@ def test_the_rate_and_the_time_left_are_those_of_this_run():
 
 @pytest.mark.parametrize("output", ["rows.txt", "rows", "rows.xls"])
 def test_an_output_of_an_unknown_kind_is_refused(bundle, output):
-    message = refusal([write("news.jsonl", *NEWS)], Path(output), bundle)
-    assert message == f"{output}: unknown kind of file; expected .jsonl, .csv, .xlsx, .parquet"
+    error = refusal([write("news.jsonl", *NEWS)], Path(output), bundle)
+    assert (error.where, error.what) == (output, "unknown kind of file")
+    assert error.expected == ".jsonl, .csv, .xlsx, .parquet"
 
 
 def test_an_input_that_is_not_there_is_named(bundle):
-    assert refusal(["lunch.txt"], Path("rows.csv"), bundle).startswith("lunch.txt: no such file or folder")
+    error = refusal(["lunch.txt"], Path("rows.csv"), bundle)
+    assert (error.where, error.what) == ("lunch.txt", "no such file or folder")
 
 
 def test_an_output_below_a_file_is_refused(bundle):
     Path("soup").write_text("soup")
-    message = refusal([write("news.jsonl", *NEWS)], Path("soup/rows.csv"), bundle)
-    assert message.startswith("soup/rows.csv: Not a directory; expected a place that can be written to")
+    error = refusal([write("news.jsonl", *NEWS)], Path("soup/rows.csv"), bundle)
+    assert (error.where, error.what) == ("soup/rows.csv", "Not a directory")
+    assert error.expected == "a place that can be written to"
 
 
 @pytest.mark.parametrize("output", ["rows.csv", "rows.parquet"])
 def test_an_output_that_is_a_folder_is_refused(bundle, output):
     Path(output).mkdir()
-    assert refusal([write("news.jsonl", *NEWS)], Path(output), bundle).startswith(f"{output}: ")
+    error = refusal([write("news.jsonl", *NEWS)], Path(output), bundle)
+    assert (error.where, error.what) == (output, "is a folder")
 
 
 def test_an_output_over_its_own_input_is_refused(bundle):
     before = Path(write("news.jsonl", *NEWS)).read_bytes()
-    assert refusal(["news.jsonl"], Path("../" + Path.cwd().name + "/news.jsonl"), bundle).endswith(
-        "is an input or output too; choose another --output"
-    )
+    error = refusal(["news.jsonl"], Path("../" + Path.cwd().name + "/news.jsonl"), bundle)
+    assert (error.what, error.then) == ("is an input or output too", "choose another --output")
     assert Path("news.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize("dropped", ["news.jsonl", "rows.csv"])
 def test_a_list_of_what_was_left_out_over_an_input_or_the_output_is_refused(bundle, dropped):
     write("news.jsonl", *NEWS)
-    message = refusal(["news.jsonl"], Path("rows.csv"), bundle, show_dropped=Path(dropped))
-    assert message == f"{dropped}: is an input or output too; choose another --show-dropped"
+    error = refusal(["news.jsonl"], Path("rows.csv"), bundle, show_dropped=Path(dropped))
+    assert (error.where, error.then) == (dropped, "choose another --show-dropped")
 
 
 @pytest.mark.parametrize("output", ["rows.jsonl", "rows.csv", "rows.parquet"])

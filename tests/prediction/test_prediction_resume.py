@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import LABEL_NAMES, ROOT, make_manifest
 from pyarrow import parquet
+from refusals import refused
 
 from pipeline import prediction
 from pipeline.bundle import load_bundle, write_bundle
@@ -118,12 +119,6 @@ def written_by(output):
     return Path(output).read_bytes(), rejected.read_bytes() if rejected.exists() else b""
 
 
-def refusal(label, *arguments, **options):
-    with pytest.raises(InputError) as caught:
-        label(*arguments, **options)
-    return str(caught.value)
-
-
 # Going on
 
 
@@ -165,8 +160,8 @@ def test_other_articles_on_standard_input_are_noticed(label, monkeypatch, conten
     give(monkeypatch, rows(*range(40)))
     label("rows.jsonl", "-", commits=4)
     give(monkeypatch, content)
-    message = refusal(label, "rows.jsonl", "-")
-    assert message == "-: is not what it was when the batch began; --restart begins anew"
+    error = refused(label, "rows.jsonl", "-")
+    assert (error.where, error.what) == ("-", "is not what it was when the batch began")
 
 
 def test_nothing_is_left_of_a_batch_that_is_finished(label):
@@ -236,15 +231,13 @@ def changed_input():
 def test_another_batch_does_not_go_on(label, change, options, words):
     label("rows.csv", commits=2)
     change()
-    assert refusal(label, "rows.csv", **options) == (
-        f"rows.csv: an unfinished batch was begun {words}; "
-        "the command it was begun with continues it, --restart throws it away"
-    )
+    error = refused(label, "rows.csv", **options)
+    assert (error.where, error.what) == ("rows.csv", f"an unfinished batch was begun {words}")
 
 
 def test_a_batch_that_abstains_does_not_go_on_without(label):
     label("rows.csv", commits=2, abstain=True)
-    assert "was begun with the other setting of --abstain" in refusal(label, "rows.csv")
+    assert "was begun with the other setting of --abstain" in refused(label, "rows.csv").what
 
 
 @outputs
@@ -265,12 +258,12 @@ def test_another_model_does_not_go_on(label, bundle):
 def test_other_code_does_not_go_on(label, monkeypatch):
     label("rows.csv", commits=2)
     monkeypatch.setattr("pipeline.data.digest.version", lambda library: "0")
-    assert "was begun by another version of this program or its libraries" in refusal(label, "rows.csv")
+    assert "was begun by another version of this program or its libraries" in refused(label, "rows.csv").what
 
 
 def test_a_refusal_costs_nothing_of_what_was_done(label):
     label("rows.csv", commits=2)
-    refusal(label, "rows.csv", unit="sentence")
+    refused(label, "rows.csv", unit="sentence")
     assert label("rows.csv").resumed == 2 * CHUNK
 
 
@@ -284,19 +277,19 @@ def test_a_restart_begins_anew(label, whole):
 def test_a_state_that_is_none_is_named(label, content):
     label("rows.csv", commits=2)
     Path(".rows.csv.partial/state").write_text(content)
-    assert "state: is no state of an unfinished batch; --restart throws it away" in refusal(label, "rows.csv")
+    assert "is no state of an unfinished batch" in refused(label, "rows.csv").what
 
 
 def test_rows_that_went_missing_are_noticed(label):
     label("rows.csv", commits=2)
     os.truncate(".rows.csv.partial/rows", 100)
-    assert "rows: is shorter than what was written to it" in refusal(label, "rows.csv")
+    assert "is shorter than what was written to it" in refused(label, "rows.csv").what
 
 
 def test_two_processes_do_not_write_one_output(label, bundle):
     def meanwhile(done):
-        message = refusal(label, "rows.csv")
-        assert message == "rows.csv: another process is writing it; wait for it, or stop it"
+        error = refused(label, "rows.csv")
+        assert (error.where, error.what) == ("rows.csv", "another process is writing it")
         raise Stop
 
     with pytest.raises(Stop):
@@ -380,12 +373,11 @@ def test_a_full_disk_is_one_line_and_costs_nothing(label, whole):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
     try:
-        message = refusal(label, "rows.jsonl")
+        error = refused(label, "rows.jsonl")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert message.startswith("rows.jsonl: File too large; ") and message.endswith(
-        "the same command goes on from there"
-    )
+    assert (error.where, error.what) == ("rows.jsonl", "File too large")
+    assert error.then == "then the same command goes on from there"
     assert label("rows.jsonl").resumed > 0
     assert written_by("rows.jsonl") == whole("rows.jsonl")
 
@@ -414,8 +406,8 @@ def unprivileged(monkeypatch):
 
 def test_a_folder_that_is_read_only_is_refused(label, unprivileged):
     Path("shelf").mkdir(mode=0o555)
-    message = refusal(label, "shelf/rows.csv")
-    assert message == "shelf/rows.csv: Permission denied; expected a place that can be written to"
+    error = refused(label, "shelf/rows.csv")
+    assert (error.where, error.what) == ("shelf/rows.csv", "Permission denied")
 
 
 def test_files_and_folders_that_may_not_be_read_are_rejects(label, unprivileged):
@@ -429,14 +421,15 @@ def test_files_and_folders_that_may_not_be_read_are_rejects(label, unprivileged)
 
 def test_an_input_behind_a_closed_door_is_one_line(label, unprivileged):
     os.chmod("news/below", 0)
-    message = refusal(label, "rows.jsonl", "news/below/d.csv")
+    error = refused(label, "rows.jsonl", "news/below/d.csv")
     os.chmod("news/below", 0o755)
-    assert message.startswith("news/below/d.csv: Permission denied")
+    assert (error.where, error.what) == ("news/below/d.csv", "Permission denied")
 
 
 def test_an_input_that_is_a_link_to_itself_is_one_line(label):
     Path("echo.txt").symlink_to("echo.txt")
-    assert refusal(label, "rows.jsonl", "echo.txt").startswith("echo.txt: no such file or folder")
+    error = refused(label, "rows.jsonl", "echo.txt")
+    assert (error.where, error.what) == ("echo.txt", "no such file or folder")
 
 
 # Reading ahead
