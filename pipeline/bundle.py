@@ -17,16 +17,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.classifiers import Classifier, State, cascade, create
-from pipeline.config import Candidate, probability_column
+from pipeline.config import probability_column
 from pipeline.data.examples import Example, divide, join
 from pipeline.data.files import write_whole_folder
 from pipeline.errors import InputError, describe_invalid
-from pipeline.manifest import FirstStageValues, Manifest, SecondStageValues
+from pipeline.manifest import FirstStageValues, Manifest
 from pipeline.scoring.abstention import UNCERTAIN, Abstention
 
 MANIFEST, CARD, VALUES, ARRAYS = "manifest.json", "README.md", "values.json", "arrays.safetensors"
 FIRST_STAGE, TOKENIZER = "first_stage.safetensors", "tokenizer.json"
-SECOND = "second_"  # begins the names of a second stage's files
 AGAIN = "train again: make train"
 # What a model is tried on when it is loaded: nothing, a sentence, and as many tokens as a sentence may have.
 PROBES = ("", "One #hashtag, one sentence.", ". " * 2500)
@@ -39,12 +38,11 @@ class Bundle:
     manifest: Manifest
     classifier: Classifier
     first_stage: cascade.FirstStage | None = None
-    second_stage: cascade.SecondStage | None = None
 
     @property
     def stages(self) -> dict[str, cascade.FirstStage | cascade.SecondStage]:
         """What answers before the classifier, by the name that rows have for it."""
-        stages = {"first": self.first_stage, "second": self.second_stage}
+        stages = {"first": self.first_stage, "second": self.classifier.second_stage()}
         return {name: stage for name, stage in stages.items() if stage is not None}
 
     @property
@@ -159,7 +157,6 @@ def write_bundle(
     manifest: Manifest,
     card: str,
     first_stage: cascade.FirstStage | None = None,
-    second_stage: cascade.SecondStage | None = None,
 ) -> None:
     """Write an exported model, a classifier that was fitted on the whole train part and what answers before it.
 
@@ -179,11 +176,6 @@ def write_bundle(
     if first_stage is not None:
         files[FIRST_STAGE] = save({"weights": first_stage.weights})
         filled["first_stage"] = FirstStageValues(**first_stage.to_dict())
-    if second_stage is not None:
-        smaller = second_stage.classifier.state()
-        files |= {SECOND + name: content for name, content in smaller.blobs.items()}
-        files[SECOND + ARRAYS] = save({name: np.ascontiguousarray(array) for name, array in smaller.arrays.items()})
-        filled["second_stage"] = SecondStageValues(least=second_stage.least)
     filled["sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = manifest.model_copy(update=filled)
     manifest = manifest.model_copy(update={"checksum": manifest.checksum_of_rest()})
@@ -246,20 +238,14 @@ def _read(file: Path) -> bytes:
 def _restore(manifest: Manifest, files: dict[str, bytes]) -> Bundle:
     from safetensors.numpy import load
 
-    own = {name: content for name, content in files.items() if not name.startswith(SECOND)}
     classifier = create(manifest.candidate)
-    blobs = {name: content for name, content in own.items() if name not in (CARD, VALUES, ARRAYS, FIRST_STAGE)}
+    blobs = {name: content for name, content in files.items() if name not in (CARD, VALUES, ARRAYS, FIRST_STAGE)}
     classifier.restore(State(json.loads(files[VALUES]), _finite(load(files[ARRAYS])), blobs))
-    first_stage = second_stage = None
+    first_stage = None
     if manifest.first_stage:
         weights = load(files[FIRST_STAGE])["weights"]
         first_stage = cascade.restore(manifest.first_stage.model_dump(), weights, files[TOKENIZER])
-    if manifest.second_stage:
-        smaller = create(Candidate(name="second", kind="pretrained"))
-        blobs = {name.removeprefix(SECOND): content for name, content in files.items() if name.startswith(SECOND)}
-        smaller.restore(State({}, _finite(load(blobs.pop(ARRAYS))), blobs))
-        second_stage = cascade.SecondStage(smaller, manifest.second_stage.least)
-    return Bundle(manifest, classifier, first_stage, second_stage)
+    return Bundle(manifest, classifier, first_stage)
 
 
 def _finite(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

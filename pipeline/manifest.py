@@ -48,12 +48,6 @@ class FirstStageValues(Facts):
     rest: tuple[Probability, ...]
 
 
-class SecondStageValues(Facts):
-    """A smaller model that answers where it is at least this confident; its weights are files of their own."""
-
-    least: Probability
-
-
 class Manifest(Facts):
     """All that is known of an exported model, and the checksum of each of its files."""
 
@@ -72,7 +66,6 @@ class Manifest(Facts):
     decision: DecisionRule = DecisionRule()
     abstention: Abstention
     first_stage: FirstStageValues | None = None
-    second_stage: SecondStageValues | None = None
     config: str
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     git_commit: str

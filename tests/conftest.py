@@ -311,6 +311,7 @@ def tiny_pretrained(tiny, tmp_path_factory):
     head = {"encoder": tiny, "encoder_sha256": hash_file(Path(tiny, "model.safetensors"))}
     head |= {"label_names": LABEL_NAMES, "calibration": {"temperature": 2.0, "bias": [0.1, 0.2, 0.0]}}
     head |= {"abstain": {"target_precision": 0.9, "rows": 100, "confidence": 0.7, "coverage": 0.5}}
+    head |= {"decision": {"offsets": []}}
     (folder / "head.json").write_text(json.dumps(head), encoding="utf-8")
     return str(folder)
 

@@ -246,7 +246,7 @@ def test_the_first_stage_answers_what_it_is_sure_of_and_the_model_the_rest(bundl
     assert set(stages) == {"full"}
 
 
-def test_a_second_stage_is_asked_what_the_first_leaves_and_answers_where_it_is_confident(bundle):
+def test_a_second_stage_is_asked_what_the_first_leaves_and_answers_where_it_is_confident(bundle, monkeypatch):
     heard = []
 
     class Smaller:
@@ -254,7 +254,8 @@ def test_a_second_stage_is_asked_what_the_first_leaves_and_answers_where_it_is_c
             heard.extend(texts)
             return np.log([[0.9, 0.05, 0.05] if "talks" in text else [0.4, 0.3, 0.3] for text in texts])
 
-    staged = dataclasses.replace(bundle, first_stage=Sure(), second_stage=cascade.SecondStage(Smaller(), 0.85))
+    monkeypatch.setattr(type(bundle.classifier), "second_stage", lambda self: cascade.SecondStage(Smaller(), 0.85))
+    staged = dataclasses.replace(bundle, first_stage=Sure())
     texts = ["Sanctions must bite.", "Hot soup.", "Let talks go on."]
     probabilities, stages = staged.predict_in_stages(texts)
     assert stages.tolist() == ["full", "first", "second"] and heard == [texts[0], texts[2]]
@@ -262,17 +263,26 @@ def test_a_second_stage_is_asked_what_the_first_leaves_and_answers_where_it_is_c
     np.testing.assert_array_equal(probabilities[0], bundle.predict_proba(texts[:1])[0])
 
 
-def test_a_second_stage_is_exported_and_loaded(tmp_path, tiny_pretrained):
+@pytest.mark.parametrize("least", [0.0, 1.0])
+def test_a_smaller_model_beside_it_is_exported_and_loaded(tmp_path, tiny_pretrained, least):
     names = read_head(Path(tiny_pretrained)).label_names
     candidate = Candidate(name="pretrained", kind="pretrained", options={"model": tiny_pretrained})
-    classifier = create(candidate)
-    classifier.fit([], names, lambda share, words: None)
-    manifest = make_manifest(label_names=names, candidate=candidate, calibration=Calibration(2.0))
-    write_bundle(tmp_path / "m", classifier, manifest, "", None, cascade.SecondStage(classifier, 0.0))
+    classifier, smaller = create(candidate), create(candidate)
+    for model in (smaller, classifier):
+        model.fit([], names, lambda share, words: None)
+    alone = Calibration().apply(classifier.decision_function(TEXTS))
+    smaller._weights = smaller._weights[0][::-1].copy(), smaller._weights[1]
+    other = Calibration().apply(smaller.decision_function(TEXTS))
+    classifier._second = cascade.SecondStage(smaller, least, 0.25, Calibration(2.0))
+    write_bundle(tmp_path / "m", classifier, make_manifest(label_names=names, candidate=candidate), "", None)
     probabilities, stages = load_bundle(tmp_path / "m").predict_in_stages(TEXTS)
-    assert set(stages) == {"second"}
-    # The smaller model's scores are calibrated as they are.
-    np.testing.assert_allclose(probabilities, Calibration().apply(classifier.decision_function(TEXTS)), atol=1e-6)
+    if least:
+        assert set(stages) == {"full"}
+        both = np.log(0.25 * other + 0.75 * alone)
+        np.testing.assert_allclose(probabilities, Calibration(2.0).apply(both), atol=1e-6)
+    else:  # the smaller model's scores are calibrated as they are
+        assert set(stages) == {"second"}
+        np.testing.assert_allclose(probabilities, other, atol=1e-6)
 
 
 def test_without_a_first_stage_the_model_answers_all(bundle):

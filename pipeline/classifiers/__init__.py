@@ -114,8 +114,8 @@ class Classifier(Protocol):
         """Return what may answer before it, for it alone and in the order of these labels; None where nothing may."""
         return None
 
-    def second_stage(self, label_names: Sequence[str]) -> SecondStage | None:
-        """Return a smaller model that may answer after that; None where there is none."""
+    def second_stage(self) -> SecondStage | None:
+        """Return a smaller model, fitted or restored with it, that may answer after that; None where there is none."""
         return None
 
 

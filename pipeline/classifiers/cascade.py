@@ -4,20 +4,22 @@ A first stage, since sentences that are plainly of the commonest label need no e
 
 A linear model over word pieces and pairs of them, distilled from the full model's own probabilities
 (Hinton et al., 2015). It answers only below a threshold that no held-out sentence reaches to which the
-full model gives another label. After it a smaller model may be asked, and answers where it is confident.
+full model gives another label. After it a smaller model may be asked: it answers where it is confident, and has a share
+in what the full model says of the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from pipeline.classifiers.tokenizer import load_tokenizer
-from pipeline.scoring.calibration import softmax
-from pipeline.scoring.metrics import confusion, macro_f1
+from pipeline.scoring.calibration import Calibration, softmax
+from pipeline.scoring.metrics import confusion, log_losses, macro_f1
 
 if TYPE_CHECKING:
     from pipeline.classifiers import Classifier
@@ -58,18 +60,42 @@ class FirstStage:
         return {name: getattr(self, name) for name in names}
 
 
+class SecondValues(BaseModel):
+    """A second stage without its model."""
+
+    least: Annotated[float, Field(ge=0, le=1)]
+    share: Annotated[float, Field(ge=0, le=1)]
+    calibration: Calibration
+
+
 @dataclass(frozen=True)
 class SecondStage:
-    """A smaller model of the same labels, which answers where it is confident."""
+    """A smaller model of the same labels, which answers where it is confident and is heard where it is not."""
 
     classifier: Classifier  # its scores are calibrated logits
     least: float  # the confidence from which on it answers
+    share: float = 0.0  # of its probabilities in the mean with the full model's
+    calibration: Calibration = Calibration()  # of the logarithm of that mean
 
     def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return which texts it is sure of, shape (n,), and their probabilities, shape (those, k)."""
         probabilities = softmax(self.classifier.decision_function(texts))
         sure = probabilities.max(1) >= self.least
         return sure, probabilities[sure]
+
+    def mix(self, texts: Sequence[str], scores: np.ndarray) -> np.ndarray:
+        """Return what both models say as calibrated logits; `scores` are the full model's, shape (n, k)."""
+        small = self.classifier.decision_function(texts)
+        return np.log(self.calibration.apply(mix_logs(small, scores, self.share)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the model."""
+        return {"least": self.least, "share": self.share, "calibration": self.calibration.to_dict()}
+
+
+def mix_logs(small: np.ndarray, full: np.ndarray, share: float) -> np.ndarray:
+    """Return the logarithm of the mean of two models' probabilities, from their logits, shape (n, k)."""
+    return np.log(share * softmax(small) + (1 - share) * softmax(full))
 
 
 def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> FirstStage:
@@ -174,3 +200,16 @@ def choose_confidence(
             break
         chosen = float(least)
     return chosen
+
+
+def choose_share(y_true: np.ndarray, small: np.ndarray, full: np.ndarray) -> float:
+    """Return the share of a smaller model in the mean with the full one that has the lowest log-loss, at most a half.
+
+    Args:
+        y_true: label indices of held-out rows, shape (n,).
+        small: the smaller model's logits, shape (n, k).
+        full: the full model's.
+
+    """
+    shares = np.arange(11) / 20
+    return float(min(shares, key=lambda share: log_losses(y_true, softmax(mix_logs(small, full, share))).mean()))

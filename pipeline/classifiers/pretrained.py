@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import STRICT, index_labels
-from pipeline.classifiers.cascade import FirstStage, SecondStage, restore
+from pipeline.classifiers import STRICT, State, T, create, index_labels
+from pipeline.classifiers.cascade import FirstStage, SecondStage, SecondValues, restore
 from pipeline.classifiers.encoders import LinearOverFrozen
 from pipeline.classifiers.held_out_vectors import read_vectors, write_vectors
 from pipeline.classifiers.onnx import Precision
@@ -28,6 +29,7 @@ from pipeline.classifiers.pretrained_folder import (
     find_folder,
     read_head,
 )
+from pipeline.config import Candidate
 from pipeline.data.examples import Example
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
@@ -39,9 +41,52 @@ from pipeline.scoring.decision import DecisionRule
 if TYPE_CHECKING:
     from pipeline.classifiers.encoding import FrozenEncoder
 
+SECOND = "second_"  # begins the names of a smaller model's arrays and files
+
+
+class WithSmaller(LinearOverFrozen):
+    """A linear layer over an encoder, and perhaps a smaller model beside it that has a share in what it says."""
+
+    _second: SecondStage | None = None
+
+    def second_stage(self) -> SecondStage | None:
+        """Return the smaller model, which may answer alone where it is confident."""
+        return self._second
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return logits, shape (n, k): its own, or those of both."""
+        scores = super().decision_function(texts)
+        return self._second.mix(texts, scores) if self._second else scores
+
+    def state(self) -> State:
+        """Return weights and encoder, and those of the smaller model."""
+        state = super().state()
+        if self._second is None:
+            return state
+        smaller = self._second.classifier.state()
+        return State(
+            {"second": self._second.to_dict()},
+            state.arrays | {SECOND + name: array for name, array in smaller.arrays.items()},
+            state.blobs | {SECOND + name: blob for name, blob in smaller.blobs.items()},
+        )
+
+    def restore(self, state: State) -> None:
+        """Take over weights and encoder, and those of the smaller model."""
+        if "second" in state.values:
+            smaller = create(Candidate(name="smaller", kind="pretrained"))
+            smaller.restore(State({}, _behind(SECOND, state.arrays), _behind(SECOND, state.blobs)))
+            self._second = SecondStage(smaller, **dict(state.value("second", SecondValues)))
+            blobs = {name: blob for name, blob in state.blobs.items() if not name.startswith(SECOND)}
+            state = State({}, state.arrays, blobs)
+        super().restore(state)
+
+
+def _behind(prefix: str, parts: dict[str, T]) -> dict[str, T]:
+    return {name.removeprefix(prefix): part for name, part in parts.items() if name.startswith(prefix)}
+
 
 @dataclass(config=STRICT)
-class Pretrained(LinearOverFrozen):
+class Pretrained(WithSmaller):
     """A pretrained model as it is: nothing is learned from the examples."""
 
     chosen_on_real_text: ClassVar[bool] = True
@@ -76,22 +121,22 @@ class Pretrained(LinearOverFrozen):
 
     def own_abstention(self) -> Abstention | None:
         """Return what was found on the validation part that it was calibrated on."""
-        stored = read_head(self.folder).abstention
+        stored = self._facts["abstain"]
         return Abstention.from_dict(stored) if stored else None
 
     def own_decision(self, label_names: Sequence[str]) -> DecisionRule:
         """Return the rule that serves macro-F1 best on the part that it was calibrated on."""
-        head = read_head(self.folder)
-        offsets = dict(zip(head.label_names, head.decision.get("offsets", ()), strict=False))
+        offsets = dict(zip(read_head(self.folder).label_names, self._facts["decision"]["offsets"], strict=False))
         return DecisionRule(tuple(offsets[name] for name in label_names) if offsets else ())
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        """What was found on the validation part: of both models, where a smaller one is beside it."""
+        return _read_second_facts(self.folder) or read_head(self.folder).facts
 
     def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
         """Return the first stage that ships with it."""
         return read_first_stage(self.folder, label_names, self._encoder_blobs()["tokenizer.json"])
-
-    def second_stage(self, label_names: Sequence[str]) -> SecondStage | None:
-        """Return the smaller pretrained model that it may leave confident answers to."""
-        return read_second_stage(self.folder, label_names)
 
     def score_held_out(self) -> tuple[Sequence[Example], np.ndarray] | None:
         """Score the vectors that ship with it."""
@@ -115,6 +160,7 @@ class Pretrained(LinearOverFrozen):
                 "the pretrained model", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
             )
         self._weights = calibrated_weights(head, label_names)
+        self._second = _read_second_stage(self.folder, label_names)
 
 
 @dataclass(config=STRICT)
@@ -136,14 +182,12 @@ class Adapted(Pretrained):
     def first_stage(self, label_names: Sequence[str]) -> None:
         """Its labels are not those that a first stage was distilled from."""
 
-    def second_stage(self, label_names: Sequence[str]) -> None:
-        """Its labels are not those that a smaller model was compared with."""
-
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
         """Move the head; without examples it stays the pretrained one."""
         from scipy.optimize import minimize
 
         super().fit(examples, label_names, on_progress)
+        self._second = None  # its labels are not those that a smaller model was compared with
         if not examples:
             return
         on_progress(0.1, "embed")
@@ -168,7 +212,7 @@ class Adapted(Pretrained):
 def calibrated_weights(head: Head, label_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return weights in the order of these labels, with the calibration in them: scores are calibrated logits."""
     order = [head.label_names.index(name) for name in label_names]
-    calibration = Calibration.from_dict(head.calibration)
+    calibration = Calibration.from_dict(head.facts["calibration"])
     bias = np.array(calibration.bias or np.zeros(len(order)))
     intercepts = head.intercepts / calibration.temperature + bias
     return head.coefficients[order] / calibration.temperature, intercepts[order]
@@ -184,7 +228,7 @@ def read_first_stage(folder: Path, label_names: Sequence[str], tokenizer: bytes)
     if not (folder / FIRST_STAGE[0]).exists():
         return None
     values = json.loads((folder / FIRST_STAGE[0]).read_text(encoding="utf-8"))
-    if values["adapter"] != adapter_digest(folder):
+    if values["adapter"] != model_digest(folder):
         raise InputError(folder / FIRST_STAGE[0], "belongs to another adapter", then=f"{REBUILD} --first-stage")
     values["rest"] = [values["rest"][values["label_names"].index(name)] for name in label_names]
     return restore(values, load_file(folder / FIRST_STAGE[1])["weights"], tokenizer)
@@ -194,36 +238,59 @@ def write_first_stage(stage: FirstStage, label_names: Sequence[str], facts: dict
     """Put a first stage beside the adapter that it was made for; the weights first, as the rest names both."""
     from safetensors.numpy import save_file
 
-    values = {"adapter": adapter_digest(folder), "label_names": list(label_names), **stage.to_dict(), **facts}
+    values = {"adapter": model_digest(folder), "label_names": list(label_names), **stage.to_dict(), **facts}
     with write_whole(folder / FIRST_STAGE[1]) as weights, write_whole(folder / FIRST_STAGE[0]) as described:
         save_file({"weights": stage.weights}, weights)
         described.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
-def read_second_stage(folder: Path, label_names: Sequence[str]) -> SecondStage | None:
-    """Return the smaller model that answers before a pretrained one, None where there is none.
+def _read_second_facts(folder: Path) -> dict[str, Any] | None:
+    """Return what is known of a smaller model beside a pretrained one, None where there is none.
 
     InputError if one of the two has been trained anew since.
     """
     if not (folder / SECOND_STAGE).exists():
         return None
-    values = json.loads((folder / SECOND_STAGE).read_text(encoding="utf-8"))
-    smaller = Pretrained(model=values["model"])
-    if [values["adapter"], values["smaller"]] != [adapter_digest(folder), adapter_digest(smaller.folder)]:
+    facts = json.loads((folder / SECOND_STAGE).read_text(encoding="utf-8"))
+    smaller = find_folder(PREFIX + facts["model"])
+    assert smaller
+    if [facts["adapter"], facts["smaller"]] != [adapter_digest(folder), adapter_digest(smaller)]:
         raise InputError(folder / SECOND_STAGE, "belongs to other adapters", then=REBUILD)
+    return facts
+
+
+def _read_second_stage(folder: Path, label_names: Sequence[str]) -> SecondStage | None:
+    """Return the smaller model beside a pretrained one, for labels in this order."""
+    facts = _read_second_facts(folder)
+    if not facts:
+        return None
+    smaller = Pretrained(model=facts["model"])
     smaller.fit([], label_names, lambda share, words: None)
-    return SecondStage(smaller, values["least"])
+    calibration = Calibration.from_dict(facts["calibration"])
+    order = [read_head(folder).label_names.index(name) for name in label_names]
+    bias = tuple(calibration.bias[label] for label in order) if calibration.bias else ()
+    return SecondStage(smaller, facts["least"], facts["share"], replace(calibration, bias=bias))
 
 
-def write_second_stage(model: str, least: float, facts: dict[str, object], folder: Path) -> None:
-    """Put the name of a smaller model and its threshold beside the adapter that it answers before."""
-    smaller = adapter_digest(Pretrained(model=model).folder)
-    values = {"adapter": adapter_digest(folder), "model": model, "smaller": smaller, "least": least, **facts}
+def write_second_stage(model: str, stage: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
+    """Put a smaller model's name beside the adapter that it is asked before, with what was found of the two."""
+    smaller = find_folder(PREFIX + model)
+    assert smaller
+    values = {"adapter": adapter_digest(folder), "model": model, "smaller": adapter_digest(smaller), **stage, **facts}
     with write_whole(folder / SECOND_STAGE) as partial:
         partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def adapter_digest(folder: Path) -> str:
     """Name an adapter and its head by their content."""
-    names = (ADAPTER[1], HEAD[1], HEAD[0])
+    return _digest(folder, (ADAPTER[1], HEAD[1], HEAD[0]))
+
+
+def model_digest(folder: Path) -> str:
+    """Name a pretrained model by its adapter and head, and the smaller model beside it if there is one."""
+    second = (SECOND_STAGE,) if (folder / SECOND_STAGE).exists() else ()
+    return _digest(folder, (ADAPTER[1], HEAD[1], HEAD[0], *second))
+
+
+def _digest(folder: Path, names: Sequence[str]) -> str:
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()[:16]

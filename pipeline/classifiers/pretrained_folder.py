@@ -33,9 +33,7 @@ class Head:
     label_names: tuple[str, ...]
     coefficients: np.ndarray  # shape (labels, d)
     intercepts: np.ndarray  # shape (labels,)
-    calibration: dict[str, Any]  # found on the validation part, as the threshold was
-    abstention: dict[str, Any] | None
-    decision: dict[str, Any]
+    facts: dict[str, Any]  # found on the validation part: `calibration`, `abstain` and `decision`
 
 
 def find_folder(checkpoint: str) -> Path | None:
@@ -52,7 +50,8 @@ def find_folder(checkpoint: str) -> Path | None:
 def checkpoint_files(checkpoint: str) -> tuple[Path, ...]:
     """Return the files that a checkpoint is made of; none for a name of the hub."""
     if folder := find_folder(checkpoint):
-        return tuple(folder / name for name in (*ADAPTER, *HEAD))
+        second = (SECOND_STAGE,) if (folder / SECOND_STAGE).exists() else ()
+        return tuple(folder / name for name in (*ADAPTER, *HEAD, *second))
     folder = Path(checkpoint)
     files = tuple(file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".safetensors", ".txt"))
     if folder.is_dir() and not files:
@@ -74,9 +73,7 @@ def read_head(folder: Path) -> Head:
             tuple(card["label_names"]),
             arrays["coefficients"],
             arrays["intercepts"],
-            card["calibration"],
-            card.get("abstain"),
-            card.get("decision", {}),
+            {name: card[name] for name in ("calibration", "abstain", "decision")},
         )
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise InputError(folder, f"holds no pretrained model ({error!r})", then=REBUILD) from None

@@ -66,11 +66,10 @@ def export(
         selection=Selection(reason=reason, held_out=describe_scores(selected, config)),
         exported_form=check_agreement(selected.candidate, classifier, exported, selected.calibration, compared_on),
     )
-    stages = exported.first_stage(config.label_names), exported.second_stage(config.label_names)
-    bundle = Bundle(manifest, exported, *stages)
+    bundle = Bundle(manifest, exported, exported.first_stage(config.label_names))
     manifest = manifest.model_copy(update={"out_of_fold": _held_out(selected, classifier, bundle, material)})
     card = write_card(manifest, weak_slices(selected, config), list(measured_subsets(bundle)))
-    write_bundle(folder, exported, manifest, card, *stages)
+    write_bundle(folder, exported, manifest, card, bundle.first_stage)
     return manifest, card
 
 

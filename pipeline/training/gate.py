@@ -27,7 +27,7 @@ SLICE_FALL, SLICE_ROWS = 0.05, 50
 FEWEST_ROWS = 100  # with fewer, a difference of some points would be luck
 
 IDENTITY = {"topic", "source", "label_names", "positive", "targets", "metric", "candidate", "calibration"}
-IDENTITY |= {"decision", "abstention", "first_stage", "second_stage"}
+IDENTITY |= {"decision", "abstention", "first_stage"}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.classifiers import cascade, create, index_labels
 from pipeline.classifiers.encoders import DEFAULT
 from pipeline.classifiers.pretrained import Pretrained, write_first_stage, write_second_stage
-from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, PREFIX, find_folder
+from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, PREFIX, SECOND_STAGE, find_folder
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import load_dataset
 from pipeline.data.digest import fingerprint, hash_file
@@ -299,9 +299,11 @@ def pretrain_first_stage(
 def pretrain_second_stage(
     config: Config, folder: Path, smaller: str, on_progress: ProgressCallback, checkpoint: str = ""
 ) -> dict[str, object]:
-    """Find from which confidence on a smaller model may answer in place of a larger one; return what that does.
+    """Put a smaller model beside a larger one: its share in what both say, and from when on it may answer alone.
 
-    Chosen on the validation part, after the first stage, so that macro-F1 and each recall fall by half a point at most.
+    Both are chosen on the validation parts: the share by the log-loss, then the confidence so that macro-F1 and each
+    recall fall by half a point at most. What was found of the larger one alone (calibration, threshold) is found anew
+    for both. A first stage of the larger one is to be rebuilt afterwards.
 
     Args:
         config: names the corpora and the labels.
@@ -311,23 +313,26 @@ def pretrain_second_stage(
         checkpoint: a folder with the larger one's encoder, where that is not to be fetched.
 
     """
-    held_out = _rows(config)[1]
+    _, held_out = _rows(config, (*HELD_OUT, "contrast-validation"))
+    (folder / SECOND_STAGE).unlink(missing_ok=True)
     texts, y_true = [row.input for row in held_out], index_labels(held_out, config.label_names)
-    full = teach(str(folder), texts, config, checkpoint, on_progress)
-    small = teach(smaller, texts, config, "", on_progress)
-    options = {"model": str(folder), "checkpoint": checkpoint}
-    larger = create(Candidate(name="larger", kind="pretrained", options=options))
-    decide = (larger.own_decision(config.label_names) or DecisionRule()).decide
-    least = cascade.choose_confidence(y_true, small, full, decide)
-    facts: dict[str, object] = {
-        "sentences": len(texts),
+    full = np.log(teach(str(folder), texts, config, checkpoint, on_progress))
+    small = np.log(teach(smaller, texts, config, "", on_progress))
+    share = cascade.choose_share(y_true, small, full)
+    real = np.array([row.split in HELD_OUT for row in held_out])
+    validation = [row for row in held_out if row.split in HELD_OUT]
+    facts, rows = _calibrate(cascade.mix_logs(small[real], full[real], share), validation, config)
+    small, both = softmax(small[real]), rows.probabilities
+    decide = DecisionRule(**facts["decision"]).decide
+    least = cascade.choose_confidence(rows.y_true, small, both, decide)
+    joint = np.where(small.max(1, keepdims=True) >= least, small, both)
+    facts |= {
+        "sentences": len(validation),
         "answered": round(float((small.max(1) >= least).mean()), 3),
-        "other_labels": int(
-            (decide(np.where(small.max(1, keepdims=True) >= least, small, full)) != decide(full)).sum()
-        ),
+        "other_labels": int((decide(joint) != decide(both)).sum()),
     }
-    write_second_stage(smaller, least, facts, folder)
-    return {"least": least} | facts
+    write_second_stage(smaller, {"least": least, "share": share}, facts, folder)
+    return {"least": least, "share": share} | facts
 
 
 def pretrain_held_out(config: Config, folder: Path, on_progress: ProgressCallback) -> int:
@@ -359,6 +364,21 @@ def describe(
     """
     from pipeline.classifiers.checkpoint import WEIGHTS, find_checkpoint
 
+    facts, rows = _calibrate(scores, validation, config)
+    card: dict[str, Any] = {
+        "encoder": recipe.encoder,
+        "encoder_sha256": hash_file(find_checkpoint(recipe.encoder, checkpoint) / WEIGHTS),
+        "label_names": list(config.label_names),
+        "created": time.strftime("%Y-%m-%d", time.gmtime()),
+        "recipe": asdict(recipe),
+        "rows": counts,
+        **facts,
+    }
+    return card, _write_card(card, rows, validation, counts, recipe)
+
+
+def _calibrate(scores: np.ndarray, validation: Sequence[Example], config: Config) -> tuple[dict[str, Any], Predictions]:
+    """Return calibration, decision, threshold and score on the validation rows, and what is then said of these."""
     y_true, groups = index_labels(validation, config.label_names), np.array([row.group for row in validation])
     folds = np.unique(groups, return_inverse=True)[1] % 5
     calibration = fit_calibration(scores, y_true, folds)
@@ -368,19 +388,13 @@ def describe(
     sampled = np.array([row.split == "validation" for row in validation])
     rows = Predictions(y_true, y_pred, probabilities, groups)
     score = measure(MACRO_F1, rows.take(sampled))
-    card: dict[str, Any] = {
-        "encoder": recipe.encoder,
-        "encoder_sha256": hash_file(find_checkpoint(recipe.encoder, checkpoint) / WEIGHTS),
-        "label_names": list(config.label_names),
+    facts = {
         "calibration": calibration.to_dict(),
         "decision": asdict(decision),
         "abstain": find_threshold(rows.take(sampled), config.abstain.precision).to_dict(),
-        "created": time.strftime("%Y-%m-%d", time.gmtime()),
-        "recipe": asdict(recipe),
-        "rows": counts,
         "validation_macro_f1": [round(value, 4) for value in (score.value, score.low, score.high)],
     }
-    return card, _write_card(card, rows, validation, counts, recipe)
+    return facts, rows
 
 
 def _write_card(

@@ -46,7 +46,7 @@ def folder(tmp_path, monkeypatch):
     """A pretrained model whose head is real and whose adapter is soup."""
     place = tmp_path / "pretrained" / "small"
     place.mkdir(parents=True)
-    head = {"encoder": "soup", "encoder_sha256": "0", "label_names": LABEL_NAMES}
+    head = {"encoder": "soup", "encoder_sha256": "0", "label_names": LABEL_NAMES, "abstain": None, "decision": {}}
     (place / HEAD[0]).write_text(json.dumps(head | {"calibration": {"temperature": 1.7, "bias": [0.1, 0.2, 0.0]}}))
     weights = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     save_file({"coefficients": weights, "intercepts": weights[:, 0].copy()}, place / HEAD[1])

@@ -16,8 +16,21 @@ from pipeline.classifiers.pretrained_folder import HOME, read_head
 from pipeline.config import Candidate, Config, Data
 from pipeline.data.dataset import load_dataset, read_corpora
 from pipeline.errors import InputError
+<<<<<<< HEAD
 from pipeline.training.material import unlabelled_sentences
 from pipeline.training.pretrain import RECIPES, PretrainRecipe, Stage, _choose, pretrain, pretrain_first_stage
+=======
+from pipeline.training.pretrain import (
+    RECIPES,
+    PretrainRecipe,
+    Stage,
+    _choose,
+    pretrain,
+    pretrain_first_stage,
+    pretrain_second_stage,
+)
+from pipeline.training.unlabelled import unlabelled_sentences
+>>>>>>> aa1ff1c (feat: the smaller model beside the base-size one has a share in what it says)
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 SENTENCES = {
@@ -101,7 +114,7 @@ def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config
     assert f"{len(real)} labelled real sentences" in card and len(real) >= 36
     assert "2 sentences of the domain" in card and f"for {encoder}" in card
     assert head.coefficients.shape == (3, 16) and head.label_names == NAMES
-    assert len(head.decision["offsets"]) in (0, 3)
+    assert len(head.facts["decision"]["offsets"]) in (0, 3)
     _, plain = load_checkpoint(encoder)
     before = {name: value.clone() for name, value in plain.state_dict().items()}
     after = merge_adapter(plain, output).state_dict()
@@ -143,6 +156,29 @@ def test_a_first_stage_is_written_beside_the_adapter_it_was_made_for(config, unl
     sure, _ = model.first_stage(NAMES).answer(held_out)
     assert (model.decision_function(held_out)[sure].argmax(1) == 2).all()
     assert (facts["sentences"], facts["answered"]) == (len(held_out), round(float(sure.mean()), 3))
+
+
+@pytest.mark.slow
+def test_a_smaller_model_is_put_beside_a_larger_one(config, tiny_pretrained, tmp_path):
+    folder = shutil.copytree(tiny_pretrained, tmp_path / "model")
+    shutil.copy(HOME / "small/first_stage.json", folder)
+    options = {"model": str(folder), "precision": "float32"}
+    larger, both = (create(Candidate(name="larger", kind="pretrained", options=options)) for _ in range(2))
+    larger.fit([], NAMES, silent)
+    facts = pretrain_second_stage(config, folder, "small", silent)
+    assert facts["share"] == 0.5  # the larger one knows nothing here: as much as may be
+    assert facts["sentences"] == 12 and 0.5 <= facts["least"] <= 1
+    both.fit([], NAMES, silent)
+    texts = [row.input for row in load_dataset(config).part("validation")]
+    truth = [NAMES.index(row.label) for row in load_dataset(config).part("validation")]
+    assert larger.second_stage() is None and both.second_stage().share == 0.5
+    right = [(model.decision_function(texts).argmax(1) == truth).mean() for model in (larger, both)]
+    assert right[0] < right[1]
+    turned = create(Candidate(name="turned", kind="pretrained", options=options))
+    turned.fit([], NAMES[::-1], silent)
+    np.testing.assert_allclose(turned.decision_function(texts)[:, ::-1], both.decision_function(texts), atol=1e-5)
+    with pytest.raises(InputError, match="belongs to another adapter"):  # its first stage knew the larger one alone
+        both.first_stage(NAMES)
 
 
 def test_without_corpora_there_is_one_line(config):
