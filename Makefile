@@ -47,8 +47,9 @@ ui: $(READY)
 data: $(READY)
 	$(STANCE) data --config $(CONFIG)
 
+# In two processes: a test file stays in one. `.venv/bin/pytest` alone runs them one after another.
 test: $(READY)
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 # Needs Chromium (Debian: apt-get install chromium chromium-driver); pictures go to build/screenshots/.
 test-browser: $(READY)
