@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.classifiers.tokenizer import load_tokenizer
 from pipeline.scoring.calibration import Calibration, softmax
-from pipeline.scoring.metrics import confusion, log_losses, macro_f1
+from pipeline.scoring.metrics import confusion, macro_f1
 
 if TYPE_CHECKING:
     from pipeline.classifiers import Classifier
@@ -65,6 +65,7 @@ class SecondValues(BaseModel):
 
     least: Annotated[float, Field(ge=0, le=1)]
     share: Annotated[float, Field(ge=0, le=1)]
+    own: tuple[Calibration, Calibration]
     calibration: Calibration
 
 
@@ -74,7 +75,8 @@ class SecondStage:
 
     classifier: Classifier  # its scores are calibrated logits
     least: float  # the confidence from which on it answers
-    share: float = 0.0  # of its probabilities in the mean with the full model's
+    share: float = 0.0  # of its raw probabilities in the mean with the full model's
+    own: tuple[Calibration, Calibration] = (Calibration(),) * 2  # that are in its scores and in the full model's
     calibration: Calibration = Calibration()  # of the logarithm of that mean
 
     def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -85,12 +87,14 @@ class SecondStage:
 
     def mix(self, texts: Sequence[str], scores: np.ndarray) -> np.ndarray:
         """Return what both models say as calibrated logits; `scores` are the full model's, shape (n, k)."""
-        small = self.classifier.decision_function(texts)
-        return np.log(self.calibration.apply(mix_logs(small, scores, self.share)))
+        own = (self.classifier.decision_function(texts), scores)
+        small, full = (calibration.undo(logits) for calibration, logits in zip(self.own, own, strict=True))
+        return self.calibration.log_probabilities(mix_logs(small, full, self.share))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model."""
-        return {"least": self.least, "share": self.share, "calibration": self.calibration.to_dict()}
+        own = [calibration.to_dict() for calibration in self.own]
+        return {"least": self.least, "share": self.share, "own": own, "calibration": self.calibration.to_dict()}
 
 
 def mix_logs(small: np.ndarray, full: np.ndarray, share: float) -> np.ndarray:
@@ -200,16 +204,3 @@ def choose_confidence(
             break
         chosen = float(least)
     return chosen
-
-
-def choose_share(y_true: np.ndarray, small: np.ndarray, full: np.ndarray) -> float:
-    """Return the share of a smaller model in the mean with the full one that has the lowest log-loss, at most a half.
-
-    Args:
-        y_true: label indices of held-out rows, shape (n,).
-        small: the smaller model's logits, shape (n, k).
-        full: the full model's.
-
-    """
-    shares = np.arange(11) / 20
-    return float(min(shares, key=lambda share: log_losses(y_true, softmax(mix_logs(small, full, share))).mean()))

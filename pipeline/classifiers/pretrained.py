@@ -209,6 +209,13 @@ class Adapted(Pretrained):
         self._weights = moved[:, :-1], moved[:, -1]
 
 
+def ordered_calibration(head: Head, stored: dict[str, Any], label_names: Sequence[str]) -> Calibration:
+    """Return a calibration that is stored in the order of a head's labels in the order of these."""
+    calibration = Calibration.from_dict(stored)
+    bias = dict(zip(head.label_names, calibration.bias, strict=False))
+    return replace(calibration, bias=tuple(bias[name] for name in label_names) if bias else ())
+
+
 def calibrated_weights(head: Head, label_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return weights in the order of these labels, with the calibration in them: scores are calibrated logits."""
     order = [head.label_names.index(name) for name in label_names]
@@ -266,10 +273,10 @@ def _read_second_stage(folder: Path, label_names: Sequence[str]) -> SecondStage 
         return None
     smaller = Pretrained(model=facts["model"])
     smaller.fit([], label_names, lambda share, words: None)
-    calibration = Calibration.from_dict(facts["calibration"])
-    order = [read_head(folder).label_names.index(name) for name in label_names]
-    bias = tuple(calibration.bias[label] for label in order) if calibration.bias else ()
-    return SecondStage(smaller, facts["least"], facts["share"], replace(calibration, bias=bias))
+    heads = read_head(smaller.folder), read_head(folder)
+    own, mine = (ordered_calibration(head, head.facts["calibration"], label_names) for head in heads)
+    calibration = ordered_calibration(heads[1], facts["calibration"], label_names)
+    return SecondStage(smaller, facts["least"], facts["share"], (own, mine), calibration)
 
 
 def write_second_stage(model: str, stage: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:

@@ -26,6 +26,10 @@ class Calibration:
         """Return the logarithms of the probabilities, finite ones, shape (n, k)."""
         return np.log(np.clip(self.apply(scores), 1e-9, None))
 
+    def undo(self, logits: np.ndarray) -> np.ndarray:
+        """Return the scores of which these are the calibrated logits, shape (n, k)."""
+        return (logits - np.array(self.bias or 0.0)) * self.temperature
+
     def to_dict(self) -> dict[str, Any]:
         """Return what the manifest stores."""
         return asdict(self)

@@ -20,8 +20,8 @@ import numpy as np
 
 from pipeline.classifiers import cascade, create, index_labels
 from pipeline.classifiers.encoders import DEFAULT
-from pipeline.classifiers.pretrained import Pretrained, write_first_stage, write_second_stage
-from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, PREFIX, SECOND_STAGE, find_folder
+from pipeline.classifiers.pretrained import Pretrained, ordered_calibration, write_first_stage, write_second_stage
+from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, PREFIX, SECOND_STAGE, find_folder, read_head
 from pipeline.config import Candidate, Config
 from pipeline.data.dataset import load_dataset
 from pipeline.data.digest import fingerprint, hash_file
@@ -30,13 +30,14 @@ from pipeline.data.files import write_whole, write_whole_folder
 from pipeline.errors import InputError
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import find_threshold
-from pipeline.scoring.calibration import fit_calibration, softmax
+from pipeline.scoring.calibration import Calibration, fit_calibration, softmax
 from pipeline.scoring.decision import DecisionRule, fit_decision_rule
-from pipeline.scoring.metrics import MACRO_F1, measure
+from pipeline.scoring.metrics import MACRO_F1, confusion, macro_f1, measure
 from pipeline.scoring.predictions import Predictions
 from pipeline.training.material import unlabelled_sentences
 
 HELD_OUT = ("validation", "full-article-validation")  # sampled sentences, and all sentences of whole articles
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of a smaller model in what it says with a larger one
 STRENGTHS = (0.7, 3.0)  # of a first stage's pull to zero: the one with which it answers most is kept
 CHUNK = 1024  # texts that a teacher labels before what it thinks of them is kept
 CARD = """\
@@ -301,9 +302,9 @@ def pretrain_second_stage(
 ) -> dict[str, object]:
     """Put a smaller model beside a larger one: its share in what both say, and from when on it may answer alone.
 
-    Both are chosen on the validation parts: the share by the log-loss, then the confidence so that macro-F1 and each
-    recall fall by half a point at most. What was found of the larger one alone (calibration, threshold) is found anew
-    for both. A first stage of the larger one is to be rebuilt afterwards.
+    Both are chosen on the validation parts: the share by macro-F1, then the confidence so that macro-F1 and each recall
+    fall by half a point at most, on real text and on groups that differ by little. What was found of the larger one
+    alone (calibration, threshold) is found anew for both. A first stage of the larger one is to be rebuilt afterwards.
 
     Args:
         config: names the corpora and the labels.
@@ -315,24 +316,51 @@ def pretrain_second_stage(
     """
     _, held_out = _rows(config, (*HELD_OUT, "contrast-validation"))
     (folder / SECOND_STAGE).unlink(missing_ok=True)
-    texts, y_true = [row.input for row in held_out], index_labels(held_out, config.label_names)
+    texts = [row.input for row in held_out]
     full = np.log(teach(str(folder), texts, config, checkpoint, on_progress))
     small = np.log(teach(smaller, texts, config, "", on_progress))
-    share = cascade.choose_share(y_true, small, full)
-    real = np.array([row.split in HELD_OUT for row in held_out])
-    validation = [row for row in held_out if row.split in HELD_OUT]
-    facts, rows = _calibrate(cascade.mix_logs(small[real], full[real], share), validation, config)
-    small, both = softmax(small[real]), rows.probabilities
-    decide = DecisionRule(**facts["decision"]).decide
-    least = cascade.choose_confidence(rows.y_true, small, both, decide)
-    joint = np.where(small.max(1, keepdims=True) >= least, small, both)
-    facts |= {
-        "sentences": len(validation),
-        "answered": round(float((small.max(1) >= least).mean()), 3),
-        "other_labels": int((decide(joint) != decide(both)).sum()),
-    }
+    raw = [
+        ordered_calibration(head, head.facts["calibration"], config.label_names).undo(logits)
+        for head, logits in ((read_head(find_folder(PREFIX + smaller) or folder), small), (read_head(folder), full))
+    ]
+    share, both, facts = _mix(raw[0], raw[1], held_out, config)
+    small, decide = softmax(small), DecisionRule(**facts["decision"]).decide
+    real, y_true = _is_real(held_out), index_labels(held_out, config.label_names)
+    parts = [part for part in (real, ~real) if part.any()]
+    least = max(cascade.choose_confidence(y_true[part], small[part], both[part], decide) for part in parts)
+    sure = small.max(1) >= least
+    other = decide(np.where(sure[:, None], small, both)) != decide(both)
+    facts |= {"sentences": int(real.sum()), "answered": round(float(sure[real].mean()), 3)}
+    facts["other_labels"] = int(other[real].sum())
     write_second_stage(smaller, {"least": least, "share": share}, facts, folder)
     return {"least": least, "share": share} | facts
+
+
+def _is_real(rows: Sequence[Example]) -> np.ndarray:
+    """Return which rows are no groups that differ by little, shape (n,)."""
+    return np.array([row.split in HELD_OUT for row in rows])
+
+
+def _mix(
+    small: np.ndarray, full: np.ndarray, held_out: Sequence[Example], config: Config
+) -> tuple[float, np.ndarray, dict[str, Any]]:
+    """Return the share of a smaller model, from raw scores of both: the probabilities then, and what is found of them.
+
+    Macro-F1 on real text and on groups that differ by little count the same.
+    """
+    real, y_true = _is_real(held_out), index_labels(held_out, config.label_names)
+    best, chosen = -1.0, None
+    for share in SHARES:
+        logs = cascade.mix_logs(small, full, share)
+        facts, rows = _calibrate(logs[real], [row for row in held_out if row.split in HELD_OUT], config)
+        probabilities = Calibration.from_dict(facts["calibration"]).apply(logs)
+        y_pred = DecisionRule(**facts["decision"]).decide(probabilities[~real])
+        value = MACRO_F1.value(rows)
+        value += float(macro_f1(confusion(y_true[~real], y_pred, len(config.label_names)))) if len(y_pred) else 0.0
+        if value > best:
+            best, chosen = value, (share, probabilities, facts)
+    assert chosen
+    return chosen
 
 
 def pretrain_held_out(config: Config, folder: Path, on_progress: ProgressCallback) -> int:
