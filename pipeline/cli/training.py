@@ -119,7 +119,7 @@ def pretrain(
         if recipe.teacher and not output:
             stage = room.pretrain_second_stage(settings, HOME / recipe.teacher, name, bar.update, checkpoint)
             out.print(f"second stage of {recipe.teacher}: {stage}")
-            stage = pretrain_first_stage(settings, texts, HOME / recipe.teacher, bar.update, checkpoint)
+            stage = room.pretrain_first_stage(settings, texts, HOME / recipe.teacher, bar.update, checkpoint)
             out.print(f"its first stage, for both: {stage}")
 
 

@@ -16,10 +16,7 @@ from pipeline.classifiers.pretrained_folder import HOME, read_head
 from pipeline.config import Candidate, Config, Data
 from pipeline.data.dataset import load_dataset, read_corpora
 from pipeline.errors import InputError
-<<<<<<< HEAD
 from pipeline.training.material import unlabelled_sentences
-from pipeline.training.pretrain import RECIPES, PretrainRecipe, Stage, _choose, pretrain, pretrain_first_stage
-=======
 from pipeline.training.pretrain import (
     RECIPES,
     PretrainRecipe,
@@ -29,8 +26,6 @@ from pipeline.training.pretrain import (
     pretrain_first_stage,
     pretrain_second_stage,
 )
-from pipeline.training.unlabelled import unlabelled_sentences
->>>>>>> aa1ff1c (feat: the smaller model beside the base-size one has a share in what it says)
 
 NAMES = ("pro-sanctions", "pro-dialogue", "neutral")
 SENTENCES = {
