@@ -511,11 +511,13 @@ def test_the_date_of_a_page_is_the_one_it_states_or_none(read, place, date):
     "page",
     [
         "<html><body><p " + " ".join(f"a{i}=1" for i in range(100_000)) + ">Soup.</p></body></html>",
+        "<html><body>" + ("<p " + " ".join(f"a{i}" for i in range(12_000)) + ">Soup.</p>") * 8 + "</body></html>",
+        "<html><body>" + ("<p " + "".join(f"a{i}='1'" for i in range(9_000)) + ">Soup.</p>") * 20 + "</body></html>",
         "<html><body>" + "<div>" * 100_000 + "Soup.",
         "<html><body><article>" + "<b>Soup.</b>" * 50_000,
         "<html>" + "<script" * 100_000,
     ],
-    ids=["attributes", "depth", "tags", "scripts"],
+    ids=["attributes", "several tags", "glued", "depth", "tags", "scripts"],
 )
 def test_a_hostile_page_is_rejected_in_no_time(read, page):
     read("warm.html", PAGE)

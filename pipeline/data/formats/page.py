@@ -19,6 +19,8 @@ MEANT = {"ascii": "cp1252", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "
 MEANT |= {"shift_jis": "cp932", "big5": "big5hkscs", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874"}
 # What is larger than any article, and takes a parser minutes; scripts and embedded pictures are passed over.
 MOST_TAGS, MOST_TAG = 50_000, 100_000
+MOST_PAIRS = 200_000_000  # of attributes' names and values: a parser compares each with all others of its tag
+ATTRIBUTE, LONG_TAG = re.compile(r""""[^"]*"|'[^']*'|[^\s/"'=]+"""), 200
 SCRIPT, EMBEDDED = re.compile("</?script", re.IGNORECASE), re.compile("data:[^\\s\"'>]+")
 # Where a page says when it was published, most certain first. A date that stands anywhere else may be any day's.
 PUBLISHED = (
@@ -38,8 +40,9 @@ def read(stream: IO[bytes], where: str) -> Iterator[Row | Reject]:
     from trafilatura import bare_extraction, load_html
 
     page = _decode(read_document(stream))
-    bare = EMBEDDED.sub("", "".join(SCRIPT.split(page)[::2]))
-    if bare.count("<") > MOST_TAGS or any(len(tag) > MOST_TAG for tag in re.findall("<[^<>]*", bare)):
+    tags = re.findall("<[^<>]*", EMBEDDED.sub("", "".join(SCRIPT.split(page)[::2])))
+    pairs = sum(len(ATTRIBUTE.findall(tag)) ** 2 for tag in tags if LONG_TAG < len(tag) <= MOST_TAG)
+    if len(tags) > MOST_TAGS or pairs > MOST_PAIRS or any(len(tag) > MOST_TAG for tag in tags):
         raise ValueError("the page is no article: it has more tags than a browser would show")
     try:
         tree = load_html(page)
