@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from pipeline.bundle import load_bundle, write_bundle
 from pipeline.classifiers import create, index_labels
+from pipeline.cli.console import WIDEST, out
 from pipeline.cli.main import main
 from pipeline.config import Candidate, Config, Data, read_config
 from pipeline.data.dataset import load_dataset
@@ -31,6 +32,9 @@ from pipeline.scoring.calibration import fit_calibration
 
 # Started in the background, a shell makes us and our children deaf to Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same tables whatever the terminal is.
+out.width = WIDEST
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)

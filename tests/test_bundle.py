@@ -273,7 +273,7 @@ def test_a_smaller_model_beside_it_is_exported_and_loaded(tmp_path, tiny_pretrai
     alone = Calibration().apply(classifier.decision_function(TEXTS))
     smaller._weights = smaller._weights[0][::-1].copy(), smaller._weights[1]
     other = Calibration().apply(smaller.decision_function(TEXTS))
-    classifier._second = cascade.SecondStage(smaller, least, 0.25, Calibration(2.0))
+    classifier._second = cascade.SecondStage(smaller, least, 0.25, calibration=Calibration(2.0))
     write_bundle(tmp_path / "m", classifier, make_manifest(label_names=names, candidate=candidate), "", None)
     probabilities, stages = load_bundle(tmp_path / "m").predict_in_stages(TEXTS)
     if least:

@@ -126,7 +126,9 @@ class Pretrained(WithSmaller):
 
     def own_decision(self, label_names: Sequence[str]) -> DecisionRule:
         """Return the rule that serves macro-F1 best on the part that it was calibrated on."""
-        offsets = dict(zip(read_head(self.folder).label_names, self._facts["decision"]["offsets"], strict=False))
+        offsets = dict(
+            zip(read_head(self.folder).label_names, self._facts["decision"].get("offsets", ()), strict=False)
+        )
         return DecisionRule(tuple(offsets[name] for name in label_names) if offsets else ())
 
     @property

@@ -73,7 +73,7 @@ def read_head(folder: Path) -> Head:
             tuple(card["label_names"]),
             arrays["coefficients"],
             arrays["intercepts"],
-            {name: card[name] for name in ("calibration", "abstain", "decision")},
+            {"calibration": card["calibration"], "abstain": card.get("abstain"), "decision": card.get("decision", {})},
         )
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise InputError(folder, f"holds no pretrained model ({error!r})", then=REBUILD) from None

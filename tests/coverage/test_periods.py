@@ -83,5 +83,5 @@ def test_the_finest_period_in_which_most_articles_stand_together_is_chosen(days,
 def test_what_can_be_grouped_by_is_named():
     assert check_dimensions("month, outlet,month") == ["month", "outlet"]
     assert check_dimensions("") == []
-    with pytest.raises(InputError, match="--by: unknown 'speaker'; expected " + ", ".join(DIMENSIONS)):
-        check_dimensions("outlet,speaker")
+    with pytest.raises(InputError, match="--by: unknown 'weather'; expected " + ", ".join(DIMENSIONS)):
+        check_dimensions("outlet,weather")

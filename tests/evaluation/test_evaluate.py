@@ -36,6 +36,9 @@ class Counting:
         self.read.update(texts)
         return self.classifier.decision_function(texts)
 
+    def second_stage(self):
+        return None
+
 
 class FirstStage:
     """A first stage that takes the sentences it knows for neutral."""

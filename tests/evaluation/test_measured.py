@@ -35,7 +35,7 @@ class Same:
 
 def bundle_of(folder, label_names=LABEL_NAMES):
     head = read_head(folder)
-    offsets = dict(zip(head.label_names, head.decision.get("offsets", ()), strict=False))
+    offsets = dict(zip(head.label_names, head.facts["decision"].get("offsets", ()), strict=False))
     decision = DecisionRule(tuple(offsets[name] for name in label_names if offsets))
     manifest = make_manifest(label_names=label_names, decision=decision)
     return Bundle(manifest, Same(calibrated_weights(head, label_names)))

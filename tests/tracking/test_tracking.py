@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from contextlib import chdir
-from pathlib import Path
 
 import mlflow
 import pytest
@@ -164,8 +163,8 @@ def test_the_ui_opens_on_the_runs_with_the_columns_that_they_have(client, runs):
     assert columns[0] == "params.`selected`" and set(columns) <= known
 
 
-def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(outcome, tmp_path, monkeypatch):
-    monkeypatch.chdir(shutil.copytree(".", tmp_path / "copy"))
+def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(project):
+    outcome = train()
     client = mlflow.MlflowClient(tracking.tracking_uri())
     client.delete_run(outcome.run_id)
     page, why = evaluated(outcome)
@@ -174,4 +173,4 @@ def test_a_run_that_was_deleted_or_whose_artifacts_are_gone_loses_no_report(outc
     client.restore_run(outcome.run_id)
     shutil.rmtree("mlartifacts")
     assert evaluated(outcome)[1] == ""
-    assert Path("mlartifacts", outcome.run_id, "artifacts", "report", "index.html").exists()
+    assert (project / "mlartifacts" / outcome.run_id / "artifacts" / "report" / "index.html").exists()
