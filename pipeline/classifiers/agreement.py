@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pipeline.classifiers import Classifier, create
@@ -32,7 +33,7 @@ def check_agreement(
         return {}
     from pipeline.classifiers.encoding import exact
 
-    texts = texts[:: -(-len(texts) // MOST) or 1]
+    texts = texts[:: max(1, math.ceil(len(texts) / MOST))]
     with exact():
         trained_labels = calibration.apply(trained.decision_function(texts)).argmax(1)
     share = float((calibration.apply(exported.decision_function(texts)).argmax(1) == trained_labels).mean())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from pipeline.classifiers.pretrained_folder import (
     SECOND_STAGE,
     Head,
     checkpoint_files,
+    digest_files,
     find_folder,
     read_head,
 )
@@ -211,20 +211,18 @@ class Adapted(Pretrained):
         self._weights = moved[:, :-1], moved[:, -1]
 
 
-def ordered_calibration(head: Head, stored: dict[str, Any], label_names: Sequence[str]) -> Calibration:
-    """Return a calibration that is stored in the order of a head's labels in the order of these."""
-    calibration = Calibration.from_dict(stored)
+def ordered_calibration(head: Head, label_names: Sequence[str], stored: dict[str, Any] | None = None) -> Calibration:
+    """Return a head's calibration, or one that is stored in the order of its labels, in the order of these."""
+    calibration = Calibration.from_dict(stored or head.facts["calibration"])
     bias = dict(zip(head.label_names, calibration.bias, strict=False))
     return replace(calibration, bias=tuple(bias[name] for name in label_names) if bias else ())
 
 
 def calibrated_weights(head: Head, label_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return weights in the order of these labels, with the calibration in them: scores are calibrated logits."""
-    order = [head.label_names.index(name) for name in label_names]
-    calibration = Calibration.from_dict(head.facts["calibration"])
-    bias = np.array(calibration.bias or np.zeros(len(order)))
-    intercepts = head.intercepts / calibration.temperature + bias
-    return head.coefficients[order] / calibration.temperature, intercepts[order]
+    order, calibration = [head.label_names.index(name) for name in label_names], ordered_calibration(head, label_names)
+    intercepts = head.intercepts[order] / calibration.temperature + np.array(calibration.bias or 0.0)
+    return head.coefficients[order] / calibration.temperature, intercepts
 
 
 def read_first_stage(folder: Path, label_names: Sequence[str], tokenizer: bytes) -> FirstStage | None:
@@ -261,9 +259,8 @@ def _read_second_facts(folder: Path) -> dict[str, Any] | None:
     if not (folder / SECOND_STAGE).exists():
         return None
     facts = json.loads((folder / SECOND_STAGE).read_text(encoding="utf-8"))
-    smaller = find_folder(PREFIX + facts["model"])
-    assert smaller
-    if [facts["adapter"], facts["smaller"]] != [adapter_digest(folder), adapter_digest(smaller)]:
+    smaller = adapter_digest(Pretrained(model=facts["model"]).folder)
+    if [facts["adapter"], facts["smaller"]] != [adapter_digest(folder), smaller]:
         raise InputError(folder / SECOND_STAGE, "belongs to other adapters", then=REBUILD)
     return facts
 
@@ -275,31 +272,25 @@ def _read_second_stage(folder: Path, label_names: Sequence[str]) -> SecondStage 
         return None
     smaller = Pretrained(model=facts["model"])
     smaller.fit([], label_names, lambda share, words: None)
-    heads = read_head(smaller.folder), read_head(folder)
-    own, mine = (ordered_calibration(head, head.facts["calibration"], label_names) for head in heads)
-    calibration = ordered_calibration(heads[1], facts["calibration"], label_names)
-    return SecondStage(smaller, facts["least"], facts["share"], (own, mine), calibration)
+    head = read_head(folder)
+    own = ordered_calibration(read_head(smaller.folder), label_names), ordered_calibration(head, label_names)
+    joint = ordered_calibration(head, label_names, facts["calibration"])
+    return SecondStage(smaller, facts["least"], facts["share"], own, joint)
 
 
 def write_second_stage(model: str, stage: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
     """Put a smaller model's name beside the adapter that it is asked before, with what was found of the two."""
-    smaller = find_folder(PREFIX + model)
-    assert smaller
-    values = {"adapter": adapter_digest(folder), "model": model, "smaller": adapter_digest(smaller), **stage, **facts}
+    smaller = adapter_digest(Pretrained(model=model).folder)
+    values = {"adapter": adapter_digest(folder), "model": model, "smaller": smaller, **stage, **facts}
     with write_whole(folder / SECOND_STAGE) as partial:
         partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def adapter_digest(folder: Path) -> str:
     """Name an adapter and its head by their content."""
-    return _digest(folder, (ADAPTER[1], HEAD[1], HEAD[0]))
+    return digest_files(folder, (ADAPTER[1], HEAD[1], HEAD[0]))
 
 
 def model_digest(folder: Path) -> str:
     """Name a pretrained model by its adapter and head, and the smaller model beside it if there is one."""
-    second = (SECOND_STAGE,) if (folder / SECOND_STAGE).exists() else ()
-    return _digest(folder, (ADAPTER[1], HEAD[1], HEAD[0], *second))
-
-
-def _digest(folder: Path, names: Sequence[str]) -> str:
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()[:16]
+    return digest_files(folder, (ADAPTER[1], HEAD[1], HEAD[0], SECOND_STAGE))

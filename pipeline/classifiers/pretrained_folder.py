@@ -5,7 +5,9 @@ What ships lies in `pipeline/pretrained/`, a folder for each size.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -50,13 +52,19 @@ def find_folder(checkpoint: str) -> Path | None:
 def checkpoint_files(checkpoint: str) -> tuple[Path, ...]:
     """Return the files that a checkpoint is made of; none for a name of the hub."""
     if folder := find_folder(checkpoint):
-        second = (SECOND_STAGE,) if (folder / SECOND_STAGE).exists() else ()
-        return tuple(folder / name for name in (*ADAPTER, *HEAD, *second))
+        second = folder / SECOND_STAGE
+        return (*(folder / name for name in (*ADAPTER, *HEAD)), *([second] if second.exists() else []))
     folder = Path(checkpoint)
     files = tuple(file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".safetensors", ".txt"))
     if folder.is_dir() and not files:
         raise InputError(folder, "holds no checkpoint", expected="config.json, model.safetensors, tokenizer.json")
     return files
+
+
+def digest_files(folder: Path, names: Sequence[str]) -> str:
+    """Name a folder by the content of some of its files, of those that are there."""
+    files = [folder / name for name in names]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,6 @@ text. It counts for that very model: it names the digest of its files, and an ex
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pydantic import ValidationError, model_validator
 from pipeline.bundle import Bundle
 from pipeline.classifiers import pretrained_folder
 from pipeline.classifiers.pretrained import calibrated_weights
-from pipeline.classifiers.pretrained_folder import ADAPTER, FIRST_STAGE, HEAD, SECOND_STAGE, read_head
+from pipeline.classifiers.pretrained_folder import ADAPTER, FIRST_STAGE, HEAD, SECOND_STAGE, digest_files, read_head
 from pipeline.config import LabelNames
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError, describe_invalid
@@ -103,8 +102,7 @@ def _find_folder(bundle: Bundle) -> Path | None:
 
 def digest_folder(folder: Path) -> str:
     """Name a pretrained model by the content of adapter, head and stages."""
-    files = [folder / name for name in (*ADAPTER, *HEAD, *FIRST_STAGE, SECOND_STAGE)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()[:16]
+    return digest_files(folder, (*ADAPTER, *HEAD, *FIRST_STAGE, SECOND_STAGE))
 
 
 def read_measured(file: Path) -> MeasuredRows:

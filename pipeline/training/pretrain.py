@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -316,16 +317,13 @@ def pretrain_second_stage(
     """
     _, held_out = _rows(config, (*HELD_OUT, "contrast-validation"))
     (folder / SECOND_STAGE).unlink(missing_ok=True)
-    texts = [row.input for row in held_out]
+    texts, smaller_folder = [row.input for row in held_out], Pretrained(model=smaller).folder
     full = np.log(teach(str(folder), texts, config, checkpoint, on_progress))
     small = np.log(teach(smaller, texts, config, "", on_progress))
-    raw = [
-        ordered_calibration(head, head.facts["calibration"], config.label_names).undo(logits)
-        for head, logits in ((read_head(find_folder(PREFIX + smaller) or folder), small), (read_head(folder), full))
-    ]
-    share, both, facts = _mix(raw[0], raw[1], held_out, config)
+    real, y_true = np.array([row.split in HELD_OUT for row in held_out]), index_labels(held_out, config.label_names)
+    own, mine = (ordered_calibration(read_head(place), config.label_names) for place in (smaller_folder, folder))
+    share, both, facts = _mix(own.undo(small), mine.undo(full), held_out, real, config)
     small, decide = softmax(small), DecisionRule(**facts["decision"]).decide
-    real, y_true = _is_real(held_out), index_labels(held_out, config.label_names)
     parts = [part for part in (real, ~real) if part.any()]
     least = max(cascade.choose_confidence(y_true[part], small[part], both[part], decide) for part in parts)
     sure = small.max(1) >= least
@@ -336,27 +334,22 @@ def pretrain_second_stage(
     return {"least": least, "share": share} | facts
 
 
-def _is_real(rows: Sequence[Example]) -> np.ndarray:
-    """Return which rows are no groups that differ by little, shape (n,)."""
-    return np.array([row.split in HELD_OUT for row in rows])
-
-
 def _mix(
-    small: np.ndarray, full: np.ndarray, held_out: Sequence[Example], config: Config
+    small: np.ndarray, full: np.ndarray, held_out: Sequence[Example], real: np.ndarray, config: Config
 ) -> tuple[float, np.ndarray, dict[str, Any]]:
     """Return the share of a smaller model, from raw scores of both: the probabilities then, and what is found of them.
 
-    Macro-F1 on real text and on groups that differ by little count the same.
+    Macro-F1 on real text (`real`, shape (n,)) and on the others, groups that differ by little, count the same.
     """
-    real, y_true = _is_real(held_out), index_labels(held_out, config.label_names)
+    y_contrast = index_labels(list(compress(held_out, ~real)), config.label_names)
     best, chosen = -1.0, None
     for share in SHARES:
         logs = cascade.mix_logs(small, full, share)
-        facts, rows = _calibrate(logs[real], [row for row in held_out if row.split in HELD_OUT], config)
+        facts, rows = _calibrate(logs[real], list(compress(held_out, real)), config)
         probabilities = Calibration.from_dict(facts["calibration"]).apply(logs)
         y_pred = DecisionRule(**facts["decision"]).decide(probabilities[~real])
         value = MACRO_F1.value(rows)
-        value += float(macro_f1(confusion(y_true[~real], y_pred, len(config.label_names)))) if len(y_pred) else 0.0
+        value += float(macro_f1(confusion(y_contrast, y_pred, len(config.label_names)))) if len(y_pred) else 0.0
         if value > best:
             best, chosen = value, (share, probabilities, facts)
     assert chosen
