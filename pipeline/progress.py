@@ -16,7 +16,7 @@ ProgressCallback = Callable[[float, str], None]
 # Off a terminal a line this often, in seconds, is enough to see that work goes on.
 PLAIN_INTERVAL = 10.0
 
-# Told what a fit scores after each epoch, on rows that it does not learn from; it may raise, which ends the fit.
+# Called with what a fit scores after each epoch, on rows that it does not learn from; it may raise, which ends the fit.
 on_epoch: ContextVar[Callable[[float], None]] = ContextVar("on_epoch", default=lambda score: None)
 
 

@@ -151,8 +151,6 @@ def _arguments(options: TrainingOptions | Finetune, rows: int, folder: str, keep
         output_dir=folder,
         num_train_epochs=options.epochs,
         per_device_train_batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
         warmup_steps=round(options.warmup * steps),
         lr_scheduler_type="linear",
         bf16=prefers_bfloat16(),

@@ -95,6 +95,7 @@ def to_examples(
     columns = dict(zip(columns, name_columns(tuple(columns.values())), strict=True))
     examples: dict[str, Example] = {}
     ends: dict[str, tuple[int, int]] = {}  # of an article so far: rows, characters
+    origin = Path(str(where)).stem
 
     def add(row: Row) -> None:
         cells = _check(row, label_names, columns)
@@ -118,7 +119,7 @@ def to_examples(
             label=cells["label"],
             split=cells["split"],
             group=article,
-            origin=cells["source"] or Path(str(where)).stem,
+            origin=cells["source"] or origin,
             outlet=cells["outlet"],
             date=parse_date(cells["date"]),
             target=cells["target"],
@@ -141,10 +142,12 @@ def _check(row: Row, label_names: Sequence[str], columns: Mapping[str, str]) -> 
         raise InputError(row.where, f"no {', '.join(missing)}", expected=expected)
     if not isinstance(cells["text"], str):
         raise InputError(row.where, f"`text` is {cells['text']!r}", expected="a text")
-    if to_text(cells["label"]) not in label_names:
-        raise InputError(row.where, f"unknown label {to_text(cells['label'])!r}", expected=", ".join(label_names))
-    said = {name: "" if _empty(cell) else " ".join(to_text(cell).split()) for name, cell in cells.items()}
-    said |= {"text": cells["text"], "label": to_text(cells["label"])}
+    label = to_text(cells["label"])
+    if label not in label_names:
+        raise InputError(row.where, f"unknown label {label!r}", expected=", ".join(label_names))
+    rest = {name: cell for name, cell in cells.items() if name not in NEEDED}
+    said = {name: "" if _empty(cell) else " ".join(to_text(cell).split()) for name, cell in rest.items()}
+    said |= {"text": cells["text"], "label": label}
     try:
         "".join(said.values()).encode()
     except UnicodeEncodeError:

@@ -138,12 +138,11 @@ class _Checker:
 
     def _add(self, row: Annotation, where: str) -> None:
         earlier = self._known.setdefault((*row.span, row.annotator), row)
-        before = earlier in self.project.annotations
         if earlier is row:
             self.done.added.append(row)
         elif earlier.label == row.label:
             self.done.known += 1
-        elif self.correct and before:
+        elif (before := earlier in self.project.annotations) and self.correct:
             self.done.corrected.append((earlier, row))
             self._known[*row.span, row.annotator] = row
         else:

@@ -39,11 +39,12 @@ def review(
     examples = [*dataset.part("train"), *(dataset.part("test") if part != "train" else [])]
     check_classes(examples, config)
     result = cross_validate(candidate, examples, make_folds(examples, (), config), config, on_progress)
-    scores = _scores(result.y_true, result.probabilities, order)
+    believed = result.probabilities
+    scores = _scores(result.y_true, believed, order)
     articles, version = read_project(config).articles, codebook_version(config.data.labels)
     rows: list[dict[str, Any]] = []
     for position in np.argsort(scores, kind="stable"):
-        example, probabilities = result.examples[position], result.probabilities[position]
+        example, probabilities = result.examples[position], believed[position]
         if part in ("all", example.split) and example.article_id in articles and len(rows) < number:
             row = make_row(articles[example.article_id], example.start, example.end, codebook=version)
             opinion = model_opinion(probabilities.argmax(), probabilities, config.label_names)

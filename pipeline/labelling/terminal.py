@@ -51,10 +51,11 @@ class Session:
             row.update(label=label, time=datetime.now(UTC).isoformat(timespec="seconds"))
         elif key == "n":
             row["note"] = ask("note: ")
+        elif key == "g":
+            self._guess_shown = not self._guess_shown
         if label or key == "s":
             self._done.append(self._open.pop(0))
-        if label or key in ("s", "g"):
-            self._guess_shown = key == "g" and not self._guess_shown
+            self._guess_shown = False
         return bool(label) or key == "n"
 
     def screen(self, width: int) -> str:

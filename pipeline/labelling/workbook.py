@@ -32,8 +32,9 @@ def encode(rows: Iterable[dict[str, Any]], label_names: Sequence[str]) -> bytes:
     sheet.add_data_validation(choices)
     for cell in sheet[1]:
         cell.font = Font(bold=True)
-        column = sheet.column_dimensions[cell.column_letter]
-        column.width, column.hidden = WIDTHS.get(cell.value, column.width), cell.value in HIDDEN
+        if cell.value in WIDTHS or cell.value in HIDDEN:
+            column = sheet.column_dimensions[cell.column_letter]
+            column.width, column.hidden = WIDTHS.get(cell.value, column.width), cell.value in HIDDEN
         if cell.value == "label":
             choices.add(f"{cell.column_letter}2:{cell.column_letter}{max(2, sheet.max_row)}")
     content = io.BytesIO()

@@ -65,8 +65,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def share_of_means(means: np.ndarray) -> np.ndarray:
     """Return the first of two means over the second, shape (..., 2) -> (...); NaN where that is 0."""
-    part, whole = means[..., 0], means[..., 1]
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+    return np.where(means[..., 1] > 0, _ratio(means[..., 0], means[..., 1]), np.nan)
 
 
 def log_losses(y_true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
