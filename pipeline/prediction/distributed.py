@@ -85,6 +85,8 @@ def _check(inputs: Sequence[str | Path], output: Path, show_dropped: Path | None
     for file, option in ((output, "--output"), (show_dropped, "--show-dropped")):
         if file and any(Path(entry).resolve() in (file.resolve(), *file.resolve().parents) for entry in inputs):
             raise InputError(file, "lies in an input", then=f"choose another {option}")
+    if show_dropped and output.resolve() in (show_dropped.resolve(), *show_dropped.resolve().parents):
+        raise InputError(show_dropped, "lies in the output", then="choose another --show-dropped")
     if output.exists() and not restart:
         raise InputError(output, "is there already", expected="a name that is free", then="--restart replaces it")
     if output.exists() and not (output.is_dir() and all(file.suffix == ".parquet" for file in output.iterdir())):

@@ -22,8 +22,10 @@ KINDS["confidence"] = "float64"
 
 def header(name: str, columns: Sequence[str]) -> bytes:
     """Return what stands before the first row of a file of this name."""
+    if not name.endswith(".csv"):
+        return b""
     # With a byte order mark, or a spreadsheet takes curly quotes for letters.
-    return f"\ufeff{','.join(columns)}\r\n".encode() if name.endswith(".csv") else b""
+    return "\ufeff".encode() + encode([dict(zip(columns, columns, strict=True))], name, columns)
 
 
 def encode(rows: Iterable[dict[str, Any]], name: str, columns: Sequence[str]) -> bytes:

@@ -194,8 +194,8 @@ def _ungrouped(coverage: Coverage, table: Table) -> Iterator[tuple[str, str]]:
 
 def _without_speaker(coverage: Coverage, table: Table) -> Iterator[tuple[str, str]]:
     """Yield how many sentences stand under no speaker, or under one who gets no estimate."""
-    silent = coverage.overall.sentences - sum(group.sentences for group in table.groups)
-    yield count(silent, "sentence"), "that take no side, as the model labels them: under no speaker"
+    if silent := coverage.overall.sentences - sum(group.sentences for group in table.groups):
+        yield count(silent, "sentence"), "that take no side, as the model labels them: under no speaker"
     for group in table.groups:
         if not group.name:
             yield count(group.sentences, "sentence"), f"that take a side, of {UNKNOWN[SPEAKER]}: under no speaker"

@@ -127,6 +127,12 @@ def test_an_output_inside_an_input_is_refused(champion, output, dropped, option)
     assert (error.what, error.then) == ("lies in an input", f"choose another --{option}")
 
 
+@pytest.mark.parametrize("dropped", ["rows", "rows/dropped.jsonl"])
+def test_dropped_lines_inside_the_output_are_refused(champion, dropped):
+    error = refusal(["news"], Path("rows"), champion, show_dropped=Path(dropped))
+    assert (error.where, error.what, error.then) == (dropped, "lies in the output", "choose another --show-dropped")
+
+
 def test_an_output_that_is_there_is_refused(champion):
     Path("rows").mkdir()
     error = refusal(["news"], Path("rows"), champion)

@@ -307,6 +307,12 @@ def test_csv_says_what_jsonl_says(label):
     assert max(len(row["p_neutral"]) for row in rows) == 6
 
 
+def test_the_columns_of_a_csv_are_quoted_where_a_label_holds_a_comma_or_a_quote():
+    columns = ["label", "p_pro,_mild", 'p_"honk"']
+    content = forms.header("rows.csv", columns) + forms.encode([dict.fromkeys(columns, 0.5)], "rows.csv", columns)
+    assert list(csv.reader(content.decode("utf-8-sig").splitlines())) == [columns, ["0.5"] * 3]
+
+
 def test_a_workbook_says_what_jsonl_says_in_numbers_that_sort(label):
     expected = [{name: row.get(name) for name in COLUMNS} for row in label(*NEWS)]
     rows = label(*NEWS, output="rows.xlsx")
