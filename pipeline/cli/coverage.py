@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from pipeline.cli.console import out
-from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, stoppable
+from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, read_config, stoppable
 from pipeline.errors import InputError
+from pipeline.progress import Bar
 
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
     from pipeline.config import Config
     from pipeline.coverage.drift import Traits
     from pipeline.coverage.holders import Holders
-    from pipeline.coverage.measure import Labelled
+    from pipeline.coverage.measure import Coverage, Labelled
     from pipeline.coverage.rows import Batch, Span
+    from pipeline.reporting.coverage_words import Source
 
 app = typer.Typer()
 ROWS, ACTORS = "rows.jsonl", "actors.yaml"  # of the output; beside the config
@@ -57,20 +59,21 @@ def coverage(
     from pipeline.coverage.periods import SPEAKER, check_dimensions, choose_period
     from pipeline.coverage.rows import find_rows
     from pipeline.reporting.coverage_page import write_page
-    from pipeline.reporting.coverage_words import Source, alike, answer, leaning, speaking
+    from pipeline.reporting.coverage_words import Source
 
     began = perf_counter()
     dimensions = None if by is None else check_dimensions(by)
     if output.exists() and not output.is_dir():
         raise InputError(output, "is a file", expected="a folder")
     using, events = _model(model, config), read_events(config.parent)
+    actors = _find_actors(config.parent, using.sides)
+    if actors is None and SPEAKER in (dimensions or ()):
+        then = f"put a table of actors there, name two sides in the config (`positive`), or leave {SPEAKER} out"
+        raise InputError("--by", f"{SPEAKER} needs two sides and {config.parent / ACTORS}", then=then)
     before = _read_reference(reference, using)
     files = find_rows(inputs, using.label_names) or [_predict(inputs, output / ROWS, using.bundle, model)]
     wanted, texts = _read_labels(labels, using.label_names)
-    with _open_holders(config.parent, using.sides, output) as holders:
-        if holders is None and SPEAKER in (dimensions or ()):
-            then = f"put a table of actors there, name two sides in the config (`positive`), or leave {SPEAKER} out"
-            raise InputError("--by", f"{SPEAKER} needs two sides and {config.parent / ACTORS}", then=then)
+    with _open_holders(actors, using.sides, output) as holders:
         batch = _read(files, using, wanted=texts, sides=using.sides, holders=holders)
     if dimensions is None:
         dimensions = [*filter(None, [choose_period(batch.dates, FEWEST_ARTICLES)]), "outlet"]
@@ -80,19 +83,30 @@ def coverage(
     names = ", ".join(map(str, files))
     source = Source(names, using.name, len(wanted), _read_rejected(files), events, foreign)
     page = write_page(measured, batch, source, output)
+    _show(measured, batch, page)
+    if log:
+        _log(measured, source, page, using, perf_counter() - began)
+
+
+def _show(measured: Coverage, batch: Batch, page: Path) -> None:
+    """Print what the batch says and where the page is, and which rows do not count."""
+    from pipeline.reporting.coverage_words import alike, answer, leaning, speaking
+
     if batch.rejects:
         sys.stderr.write(f"{batch.rejects.total():,} rows do not count; the first: {batch.first_reject}\n")
     said = (answer(measured), leaning(measured), speaking(batch), alike(measured), f"Page: {page}")
-    out.print("\n".join(filter(None, said)), markup=False)
-    if log:
-        from pipeline.reporting.coverage_page import log_page
-        from pipeline.training.provenance import run_tags
+    out.print("\n".join(filter(None, said)))
 
-        digest = using.bundle.manifest.data.digest if using.bundle else ""
-        tags = run_tags(using.config, digest) if using.config else {}
-        took = perf_counter() - began
-        run_id = log_page(measured, source, page, using.bundle, experiment=using.experiment, tags=tags, seconds=took)
-        out.print(f"Logged as run {run_id} of the experiment {using.experiment}", markup=False)
+
+def _log(measured: Coverage, source: Source, page: Path, using: _Using, seconds: float) -> None:
+    """Log the page and its tables as a run, with the tags that trainings have."""
+    from pipeline.reporting.coverage_page import log_page
+    from pipeline.training.provenance import run_tags
+
+    digest = using.bundle.manifest.data.digest if using.bundle else ""
+    tags = run_tags(using.config, digest) if using.config else {}
+    run_id = log_page(measured, source, page, using.bundle, experiment=using.experiment, tags=tags, seconds=seconds)
+    out.print(f"Logged as run {run_id} of the experiment {using.experiment}")
 
 
 class _Using(NamedTuple):
@@ -111,7 +125,6 @@ class _Using(NamedTuple):
 
 def _model(model: Path, config: Path) -> _Using:
     from pipeline.bundle import load_bundle
-    from pipeline.config import read_config
 
     settings = read_config(config) if config != DEFAULT_CONFIG or config.exists() else None
     if settings and model == DEFAULT_MODEL and not model.exists():
@@ -125,7 +138,6 @@ def _model(model: Path, config: Path) -> _Using:
 
 def _read(files: list[Path], using: _Using, **asked: Any) -> Batch:
     from pipeline.coverage.rows import read_batch
-    from pipeline.progress import Bar
 
     threshold = using.bundle.abstention.confidence if using.bundle else None
     with Bar() as bar:
@@ -144,15 +156,20 @@ def _read_reference(reference: Path | None, using: _Using) -> Batch | None:
     return _read(files, using)
 
 
+def _find_actors(configs: Path, sides: tuple[str, ...]) -> Path | None:
+    """Return the table of actors beside the config; None where there is none, or there are not two sides."""
+    table = configs / ACTORS
+    return table if len(sides) == 2 and table.is_file() else None
+
+
 @contextmanager
-def _open_holders(configs: Path, sides: tuple[str, ...], output: Path) -> Iterator[Holders | None]:
-    """Yield what gathers who takes a side, and writes it down; None where no table of actors lies beside the config."""
+def _open_holders(table: Path | None, sides: tuple[str, ...], output: Path) -> Iterator[Holders | None]:
+    """Yield what gathers who takes a side, and writes it down; None without a table of actors."""
     from pipeline.coverage.actors import read_actors
     from pipeline.coverage.holders import NAME, Holders
     from pipeline.data.files import write_whole
 
-    table = configs / ACTORS
-    if len(sides) != 2 or not table.is_file():
+    if table is None:
         yield None
         return
     actors = read_actors(table)
@@ -178,7 +195,6 @@ def _predict(inputs: list[str], rows: Path, bundle: Bundle | None, model: Path) 
     """Predict articles first; goes on where an earlier run was stopped."""
     from pipeline.bundle import load_bundle
     from pipeline.prediction import predict
-    from pipeline.progress import Bar
 
     rows.parent.mkdir(parents=True, exist_ok=True)
     with stoppable("the same command goes on from there"), Bar() as bar:

@@ -69,35 +69,37 @@ def describe_held_out(facts: HeldOut, threshold: float | None) -> Traits:
 def from_own_labels(batch: Batch, labels: Mapping[Span, str]) -> Labelled:
     """Gather the labelled sentences that stand in the batch."""
     kept = [(found, batch.label_names.index(labels[span])) for span, found in batch.spans.items() if span in labels]
-    size = len(batch.label_names)
-
-    def gather(keys: Mapping[str, Sequence[str]], codes: list[int], sided: Labelled | None = None) -> Labelled:
-        inside = np.flatnonzero(np.array(codes) >= 0)
-        probabilities = np.array([kept[i][0].probabilities for i in inside]).reshape(-1, size)
-        truth = np.eye(size)[[kept[i][1] for i in inside]].reshape(-1, size)
-        positions, own = np.unique(np.array(codes, np.int64)[inside], return_inverse=True)
-        sums, known = Sums.of(probabilities, own, len(positions)), add_up(truth, own, len(positions))
-        theirs = {name: [values[i] for i in positions] for name, values in keys.items()}
-        return Labelled("own", sums, known, theirs, positions, sided)
-
-    speeches = gather({SPEAKER: _speakers(batch)}, [found.speech for found, _ in kept])
-    return gather(batch.keys, [found.article for found, _ in kept], speeches)
+    probabilities = np.array([found.probabilities for found, _ in kept]).reshape(-1, len(batch.label_names))
+    known = probabilities, np.array([label for _, label in kept], np.int64)
+    articles = np.array([found.article for found, _ in kept], np.int64)
+    speeches = np.array([found.speech for found, _ in kept], np.int64)
+    return _gather("own", articles, *known, batch.keys, _gather("own", speeches, *known, {SPEAKER: _speakers(batch)}))
 
 
 def from_held_out(facts: HeldOut, sides: Sequence[str] = (), least: float = 0.0) -> Labelled:
     """Add up the held-out facts of a pretrained model; what takes no side is less sure than `least` or has no such."""
-    n, size = len(facts.ids), facts.probabilities.shape[1]
+    n, known = len(facts.ids), (facts.probabilities, facts.label)
     keys = {"outlet": facts.outlets, "date": facts.dates, "target": [""] * n, SPEAKER: [""] * n}
-
-    def gather(which: np.ndarray, sided: Labelled | None = None) -> Labelled:
-        ids, own = np.unique(facts.article[which], return_inverse=True)
-        sums = Sums.of(facts.probabilities[which], own, len(ids))
-        labels = add_up(np.eye(size)[facts.label[which]], own, len(ids))
-        theirs = {name: [values[i] for i in ids] for name, values in keys.items()}
-        return Labelled("held-out", sums, labels, theirs, np.full(len(ids), -1), sided)
-
     best = np.isin(facts.probabilities.argmax(1), [facts.label_names.index(side) for side in sides])
-    return gather(np.full(len(best), True), gather(best & (facts.probabilities.max(1) >= least)))
+    sided = np.where(best & (facts.probabilities.max(1) >= least), facts.article, -1)
+    return _gather("held-out", facts.article, *known, keys, _gather("held-out", sided, *known, keys))
+
+
+def _gather(
+    kind: str,
+    codes: np.ndarray,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    keys: Mapping[str, Sequence[str]],
+    sided: Labelled | None = None,
+) -> Labelled:
+    """Add up labelled sentences by what they belong to, positions in the keys; what has the code -1 is left out."""
+    inside = codes >= 0
+    ids, own = np.unique(codes[inside], return_inverse=True)
+    sums = Sums.of(probabilities[inside], own, len(ids))
+    truth = add_up(np.eye(probabilities.shape[1])[labels[inside]], own, len(ids))
+    theirs = {name: [values[i] for i in ids] for name, values in keys.items()}
+    return Labelled(kind, sums, truth, theirs, ids if kind == "own" else np.full(len(ids), -1), sided)
 
 
 def _speakers(batch: Batch) -> list[str]:

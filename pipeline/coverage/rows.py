@@ -67,6 +67,8 @@ class Totals:
     def finish(self) -> tuple[Sums, np.ndarray]:
         """Return the sums, n rows, and how many have each label, shape (n, k + 1), `uncertain` last."""
         n = len(self.codes)
+        if len(self._parts) == 1 and len(self._counts[0]) == n:  # nothing came since
+            return self._parts[0][1], self._counts[0]
         codes = np.concatenate([own for own, _ in self._parts])
         columns = zip(*(vars(sums).values() for _, sums in self._parts), strict=True)
         sums, counts = Sums(*map(np.concatenate, columns)).by(codes, n), add_up(np.concatenate(self._counts), codes, n)

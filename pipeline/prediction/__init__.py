@@ -132,10 +132,7 @@ def predict(
         sources, needs = find_sources(inputs, own), needs_of(bundle)
         with read_ahead(read_chunks(sources, unit, CHUNK, cursor, journal.ids(), ByteCounter(), needs)) as chunks:
             for chunk in chunks:
-                if not chunk.sentences and not summary.sentences and NO_TARGET in (r.why for r in chunk.rejects):
-                    bundle.read("")  # refused in one line: not one row has what the model wants
-                rows = score(chunk, bundle, least or 0.0, exact=exact)
-                _count(summary, chunk, rows, bundle.targets)
+                rows = _label(chunk, summary, bundle, least or 0.0, exact=exact)
                 journal.commit(chunk, rows, summary=vars(summary))
                 summary.seconds = time.perf_counter() - begin
                 summary.share = min(chunk.read / total, 1.0) if total else None
@@ -207,7 +204,11 @@ def score(chunk: Chunk, bundle: Bundle, least: float, *, exact: bool) -> list[di
     return rows
 
 
-def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: tuple[str, ...]) -> None:
+def _label(chunk: Chunk, summary: Summary, bundle: Bundle, least: float, *, exact: bool) -> list[dict[str, Any]]:
+    """Score a chunk, count what comes of it and return its rows; refused where no row yet has what the model wants."""
+    if not chunk.sentences and not summary.sentences and NO_TARGET in (reject.why for reject in chunk.rejects):
+        bundle.read("")  # raises, in one line
+    rows = score(chunk, bundle, least, exact=exact)
     summary.articles += len(chunk.ids)
     summary.sentences += len(rows)
     summary.add_notes(chunk)
@@ -216,4 +217,5 @@ def _count(summary: Summary, chunk: Chunk, rows: list[dict[str, Any]], targets: 
             summary.labels[row["label"]] += 1
         else:
             summary.off_topic += 1
-        summary.add_target(row.get("target", ""), 1, targets)
+        summary.add_target(row.get("target", ""), 1, bundle.targets)
+    return rows

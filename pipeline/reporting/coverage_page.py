@@ -57,7 +57,9 @@ def write_page(coverage: Coverage, batch: Batch, source: Source, folder: Path) -
     return pages.write_files(folder, {pages.PAGE: render(coverage, batch, source), **files})
 
 
-def log_page(coverage: Coverage, source: Source, page: Path, bundle: Bundle | None, **facts: Any) -> str:
+def log_page(
+    coverage: Coverage, source: Source, page: Path, bundle: Bundle | None, *, seconds: float, **facts: Any
+) -> str:
     """Log what a batch says as a run of its own, under the keys that trainings have, and return the run's id.
 
     Args:
@@ -65,12 +67,12 @@ def log_page(coverage: Coverage, source: Source, page: Path, bundle: Bundle | No
         source: where it comes from.
         page: as it was written.
         bundle: the model, if one is at hand.
-        facts: `experiment` and `tags` of the run; `seconds` that it took.
+        seconds: that it took.
+        facts: `experiment` and `tags` of the run.
 
     """
     from pipeline import tracking
 
-    seconds = facts.pop("seconds")
     with tracking.run(f"coverage {page.parent.resolve().name}", **facts) as run:
         version = run.version(bundle.manifest.run_id) if bundle else ""
         kind = coverage.labelled.kind if coverage.labelled else "none"
