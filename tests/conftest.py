@@ -12,6 +12,10 @@ from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
+# Beside other test processes one thread is faster than two, and is heeded before numpy and torch are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 from hypothesis import settings
