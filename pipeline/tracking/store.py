@@ -76,7 +76,7 @@ class Store:
         self.mlflow = load_mlflow()
         from sqlalchemy.exc import SQLAlchemyError  # comes with mlflow, which is named where it is missing
 
-        self._failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
+        self.failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
         self._open(uri)
 
     def _open(self, uri: str) -> None:
@@ -135,7 +135,7 @@ class Store:
         """Turn failures of the store into an InputError: it does not answer as it should."""
         try:
             yield
-        except self._failures as error:
+        except self.failures as error:
             then = "" if database_of(self.uri) else "check MLFLOW_TRACKING_URI"
             raise InputError(f"MLflow store {self.uri}", _first_line(error), then=then) from None
 
@@ -144,7 +144,7 @@ class Store:
         if not database_of(self.uri):
             try:
                 return action()
-            except self._failures as error:
+            except self.failures as error:
                 why = f"{_first_line(error)}; what follows is kept in {UNSENT}/, send it with `stance sync`"
                 sys.stderr.write(f"\nMLflow store {self.uri}: {why}\n")
                 self._open(local_uri(UNSENT))

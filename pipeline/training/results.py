@@ -72,19 +72,28 @@ def cross_validate(
     """Score each fold by a fit on all other rows; what did not change since an earlier run comes from the cache."""
     whole, scored = with_teachers(candidate, config.candidates), folds != ALWAYS
     classifier = create(whole, config.random_state)
-    scores, seconds = np.empty((len(rows), len(config.label_names))), 0.0
-    numbers = np.unique(folds[scored])
+    scores, seconds = np.zeros((len(rows), len(config.label_names))), 0.0
+    numbers, new = np.unique(folds[scored]), _held_out(classifier, rows, config)
+    # A model that learns nothing more gives the rows that it was pretrained on no score that anybody may read.
+    asked = scored & (new | (classifier.own_decision(config.label_names) is None))
     for position, number in enumerate(numbers):
         inside = _learned(classifier, [row for row, fold in zip(rows, folds, strict=True) if fold != number])
-        outside = [example.input for example, fold in zip(rows, folds, strict=True) if fold == number]
+        outside = [row.input for row in compress(rows, asked & (folds == number))]
         step = step_of(on_progress, position, len(numbers), f"fold {position + 1}, ")
         cache, state = config.cache / "folds", config.random_state
         found = fit_and_score(whole, inside, outside, config.label_names, state, cache, step)
-        scores[folds == number] = found.scores
+        scores[asked & (folds == number)] = found.scores
         seconds += found.seconds
-    result = _calibrated(candidate, tuple(compress(rows, scored)), folds[scored], scores[scored], config)
+    found_on = tuple(compress(rows, scored))
+    result = _calibrated(candidate, found_on, folds[scored], scores[scored], new[scored], config)
     # With a validation part there is one fit, on the whole train part: it is the one to export.
     return replace(result, seconds=seconds, fitted=None if scored.all() else found.fitted)
+
+
+def _held_out(classifier: Classifier, rows: Sequence[Example], config: Config) -> np.ndarray:
+    """Return which rows are new to what a classifier begins with, shape (n,)."""
+    real = is_real(rows, config)
+    return real if classifier.knows_invented_text and real.any() else np.ones_like(real)
 
 
 def _learned(classifier: Classifier, rows: Sequence[Example]) -> list[Example]:
@@ -96,26 +105,31 @@ def combine(candidate: Candidate, members: Sequence[CandidateResult], config: Co
     """Score an ensemble from what its members scored; its weights are fitted without the fold they score."""
     first, logs = members[0], [member.log_probabilities for member in members]
     folds, scores = split_single_fold(first.examples, first.folds, config), np.empty_like(first.scores)
+    held_out = np.all([each.held_out for each in members], axis=0)
     for number in np.unique(folds):
-        inside = folds != number
+        inside = (folds != number) & held_out
         weights = blend([log[inside] for log in logs], first.y_true[inside])
-        scores[~inside] = sum(weight * log[~inside] for weight, log in zip(weights, logs, strict=True))
-    seconds, held_out = sum(member.seconds for member in members), np.all([each.held_out for each in members], axis=0)
-    result = _calibrated(candidate, first.examples, folds, scores, config)
-    return replace(result, seconds=seconds, held_out=held_out, members=tuple(members))
+        scores[folds == number] = sum(weight * log[folds == number] for weight, log in zip(weights, logs, strict=True))
+    result = _calibrated(candidate, first.examples, folds, scores, held_out, config)
+    return replace(result, seconds=sum(member.seconds for member in members), members=tuple(members))
 
 
 def _calibrated(
-    candidate: Candidate, examples: tuple[Example, ...], folds: np.ndarray, scores: np.ndarray, config: Config
+    candidate: Candidate,
+    examples: tuple[Example, ...],
+    folds: np.ndarray,
+    scores: np.ndarray,
+    held_out: np.ndarray,
+    config: Config,
 ) -> CandidateResult:
-    """Calibrate held-out scores, find how to decide by them, and say which rows are held out from pretraining too."""
+    """Calibrate held-out scores, and find how to decide by them; what was seen in pretraining serves for nothing."""
     classifier = create(with_teachers(candidate, config.candidates))
     y_true, real = index_labels(examples, config.label_names), is_real(examples, config)
     if own_decision := classifier.own_decision(config.label_names):
         calibration, decision = Calibration(), own_decision
         y_pred = decision.decide(calibration.apply(scores))
     else:
-        rows = exclude_active_samples(examples, rows_that_count(real, config))
+        rows = exclude_active_samples(examples, rows_that_count(real, config) & held_out)
         # All the real text may lie in one fold.
         parts = split_single_fold(examples, folds, config)[rows]
         parts = split_single_fold(list(compress(examples, rows)), parts, config)
@@ -124,7 +138,6 @@ def _calibrated(
         decision, honest = fit_decision_rule(y_true[rows], probabilities[rows], parts, _scored_labels(config))
         y_pred = decision.decide(probabilities)
         y_pred[rows] = honest
-    held_out = real if classifier.knows_invented_text and real.any() else np.ones_like(real)
     return CandidateResult(candidate, examples, y_true, folds, scores, calibration, decision, y_pred, real, held_out)
 
 
@@ -141,7 +154,8 @@ def refit(
     """Fit the selected candidate, or the members of an ensemble, on the whole train part."""
     if members := result.members:
         fits = [(each.candidate, refit(each, train, config, on_progress), each.calibration) for each in members]
-        return Ensemble.of(fits, blend([member.log_probabilities for member in members], result.y_true))
+        new = result.held_out
+        return Ensemble.of(fits, blend([member.log_probabilities[new] for member in members], result.y_true[new]))
     if result.fitted is not None:
         return result.fitted
     classifier = create(with_teachers(result.candidate, config.candidates), config.random_state)
