@@ -15,9 +15,10 @@ from pipeline.errors import InputError, describe_invalid, raise_problems
 
 WRITER, UNKNOWN = "writer", "unknown"
 PERSON, SURNAME, OFFICE, COUNTRY, MEDIUM = "person", "surname", "office", "country", "medium"
-CACHED = 20_000  # texts whose names are remembered
+CACHED = 5_000  # texts whose names are remembered
 WORDS = re.compile(r"\w+")
 OF = re.compile(r"\s(?:of|for)\s")
+HYPHEN = re.compile(r"-(\w)")
 INITIAL = re.compile(r"(?<=\s)[A-Z]\.\s")
 FORMER = re.compile(r"\b(?:former|ex|retired|late)\W*(?:[\w.']+\s){0,3}$", re.I)
 FEMALE = re.compile(r"\b(?:Ms|Mrs|daughter|sister|mother|wife)\b|woman\b")
@@ -207,7 +208,8 @@ def read_actors(file: Path) -> Actors:
 
 def _plain(text: str) -> str:
     """Return a text of the same length whose names compare: newspapers differ in hyphens and apostrophes."""
-    return re.sub(r"-(\w)", lambda match: " " + match[1].upper(), text).replace("’", "'")
+    spelt = HYPHEN.sub(lambda match: " " + match[1].upper(), text) if "-" in text else text
+    return spelt.replace("’", "'")
 
 
 def _stands_alone(text: str, known: Known) -> bool:

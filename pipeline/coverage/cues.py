@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pipeline.coverage.phrases import Mention, Sentence, infinitives, words
 
@@ -14,11 +14,12 @@ GAP = re.compile(r"(?:[c.]?w)?(?:[hv]|fv)*$")
 BESIDE = re.compile(r"c[^SATq.s]*(?:w[^q.]*)?c[hv]*$|w[^SAqs]*$|[fo][^SATq.cs]*c?[hv]*$|c[hv]+$|c(?=[DM])[^SATq.sc]*$")
 FAR = re.compile(r"c[^SAq.]*c[hv]*$")
 SHARED = re.compile(r"a[hv]*$")  # he came and said
+OWNED, PURPOSE = re.compile("g[Mxv]{0,2}[nSAT]"), re.compile("[fh]v*([SA])")  # his call; is at pains to stress
+ACCORDING, BEGINS = re.compile(r"\b[Aa]ccording to "), re.compile("(?:^|qc?)$")
 UNREAL = frozenset("should must could can may might".split())
 
 
-@dataclass(frozen=True)
-class Cue:
+class Cue(NamedTuple):
     """A verb or noun that makes a speaker of somebody."""
 
     kind: str  # S says, A wants, T does
@@ -30,24 +31,23 @@ class Cue:
 def find_cues(sentence: Sentence) -> Iterator[Cue]:
     """Yield who says, wants or does something."""
     letters, found = sentence.letters, list[Cue]()
-    for match in re.finditer("[SAT]", letters):
-        verb = match.start()
-        if verb and letters[verb - 1] == "o":
+    for verb, kind in enumerate(letters):
+        if kind not in "SAT" or (verb and letters[verb - 1] == "o"):
             continue
         subject = _find_subject(sentence, verb)
         if subject is None and SHARED.search(letters, 0, verb):
-            subject = _find_shared(sentence, found, match[0], verb)
+            subject = _find_shared(sentence, found, kind, verb)
         if subject is not None:
-            found.append(Cue(match[0], subject, verb))
+            found.append(Cue(kind, subject, verb))
     if not any(cue.kind in "SA" for cue in found):
         found += _find_purpose(sentence)
     yield from found
-    owners = {mention.last: mention for mention in sentence.mentions}
-    for match in re.finditer("g[Mxv]{0,2}[nSAT]", letters):
+    owners = {mention.last: mention for mention in sentence.mentions} if "g" in letters else {}
+    for match in OWNED.finditer(letters):
         if sentence.word(match.end() - 1) in words("deeds") and match.start() in owners:
             yield Cue("A", owners[match.start()], match.end() - 1)
-    starts = {mention.start: mention for mention in sentence.mentions}
-    for match in re.finditer(r"\b[Aa]ccording to ", sentence.text):
+    starts = {mention.start: mention for mention in sentence.mentions} if "ccording to " in sentence.text else {}
+    for match in ACCORDING.finditer(sentence.text) if starts else ():
         if match.end() in starts:
             yield Cue("S", starts[match.end()], starts[match.end()].first, hearsay=True)
 
@@ -62,7 +62,7 @@ def _find_shared(sentence: Sentence, found: list[Cue], kind: str, verb: int) -> 
 
 def _find_purpose(sentence: Sentence) -> Iterator[Cue]:
     """Yield who is at pains to stress something."""
-    for match in re.finditer("[fh]v*([SA])", sentence.letters):
+    for match in PURPOSE.finditer(sentence.letters):
         verb = match.start(1)
         subject = next((m for m in sentence.mentions if m.last <= match.start() and not m.is_governed), None)
         if subject is not None and sentence.word(match.start()) == "to":
@@ -83,14 +83,14 @@ def _find_subject(sentence: Sentence, verb: int) -> Mention | None:
         # Of one person or country "support" is a noun, "supports" a verb.
         is_noun = not gap and sentence.word(verb) in infinitives() and not _is_several(before[-1])
         return None if is_noun else before[-1]
-    if not re.search("(?:^|qc?)$", letters[:verb]):
+    if not BEGINS.search(letters[:verb]):
         for pattern, order in ((BESIDE, free), (FAR, free[::-1])):
             for m in order:
                 if pattern.match(letters[m.last : verb]):
                     return m
     after = next((m for m in mentions if m.first == verb + 1), None)
     # "...", said the minister
-    return after if letters[verb] == "S" and re.search("(?:^|[qc])$", letters[:verb]) else None
+    return after if letters[verb] == "S" and (verb == 0 or letters[verb - 1] in "qc") else None
 
 
 def _find_subject_of_participle(
@@ -133,7 +133,7 @@ def outer(cue: Cue, cues: list[Cue]) -> Cue:
         return cue
     before = (c for c in cues if c.position < cue.position and c.subject.first < cue.subject.first)
     earlier = (c for c in before if c.kind != "T" or not c.subject.is_pronoun)
-    return replace(cue, subject=next(earlier, cue).subject)
+    return cue._replace(subject=next(earlier, cue).subject)
 
 
 def is_unreal(sentence: Sentence, cue: Cue) -> bool:

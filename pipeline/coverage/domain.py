@@ -27,13 +27,13 @@ class Sample:
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
 
-    def add(self, article: str, text: str) -> None:
-        """Add a sentence of an article."""
+    def add(self, article: str, texts: Iterable[str]) -> None:
+        """Add sentences of an article."""
         if article not in self._texts and len(self._texts) >= 2 * MOST_ARTICLES:
             self._texts = {key: self._texts[key] for key in self._chosen()}
             self._worst = max(map(_rank, self._texts))
         if article in self._texts or len(self._texts) < MOST_ARTICLES or _rank(article) < self._worst:
-            self._texts.setdefault(article, []).append(text)
+            self._texts.setdefault(article, []).extend(texts)
 
     _worst = 2**32
 

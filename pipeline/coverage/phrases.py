@@ -7,10 +7,10 @@ A word's letter comes from the lists of words.yaml; a capital that none of them 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -21,10 +21,13 @@ LETTERS = dict.fromkeys(("he", "she", "they", "it", "i", "we", "you"), "p") | di
 LETTERS |= dict.fromkeys(("of", "for"), "o") | dict.fromkeys(("who", "which", "whose", "whom"), "w")
 SIGNS = {",": "c", "’s": "g", "'s": "g", "'": "g", "’": "g"} | dict.fromkeys(";:—–()-", ".")
 OPENING, CLOSING = "“", "”"
+STRAIGHT = re.compile(r'"(?<![^\s(\[—–-]")(?=\S)')  # a mark that opens
 LONG = re.compile(r"(?<![\w’'-])[^\W\d_]{4,}(?![\w-])")  # words that no headline leaves small
+SMALL = re.compile(r"(?<![\w’'-])[a-z][^\W\d_]{3,}(?![\w-])")
 HEADLINE = 4  # such words that it has at least
 SHOUTED = 4  # a longer word in capitals begins no sentence, but names a place
 LONGEST = 400  # words of a sentence that are looked at
+CACHED = 20_000  # words whose letters are remembered
 
 
 @cache
@@ -68,10 +71,12 @@ def _verbs() -> frozenset[str]:
 def _word_pattern() -> re.Pattern[str]:
     """Return what a word is: an abbreviation with its full stops, a possessive, any other word, a sign."""
     short = "|".join(map(str.title, words("titles") | words("months") | {"jr"}))
-    return re.compile(rf"(?:[A-Z]\.){{2,}}|(?:{short})\.|[A-Z]\.(?= [A-Z])|\w+(?:[-’'](?!s\b)\w+)*|['’]s\b|\S")
+    return re.compile(
+        rf"(?=[A-Z])(?:(?:[A-Z]\.){{2,}}|(?:{short})\.|[A-Z]\.(?= [A-Z]))|\w+(?:[-’'](?!s\b)\w+)*|['’]s\b|\S"
+    )
 
 
-@cache
+@lru_cache(CACHED)
 def _letter(word: str, begins: bool) -> str:
     """Return the letter of a word that is not quoted, `x` if it plays no part; some words begin a sentence."""
     low = word.lower()
@@ -94,8 +99,7 @@ MENTION = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(NamedTuple):
     """Who is mentioned: words `first` to `last`, characters `start` to `end`, both exclusive."""
 
     first: int
@@ -115,8 +119,11 @@ def curl(text: str) -> str:
     """Return a text of the same length whose quotation marks say whether they open or close."""
     if '"' not in text and OPENING not in text:
         return text
-    text = re.sub(r'(?<![^\s(\[—–-])"(?=\S)', OPENING, text).replace('"', CLOSING)
-    return re.sub(f"(?<=[,.!?]){OPENING}", CLOSING, text)
+    if '"' in text:
+        text = STRAIGHT.sub(OPENING, text).replace('"', CLOSING)
+    for sign in ",.!?":
+        text = text.replace(sign + OPENING, sign + CLOSING)
+    return text
 
 
 class Sentence:
@@ -124,7 +131,8 @@ class Sentence:
 
     def __init__(self, text: str, *, in_quotation: bool = False) -> None:
         self.text = text
-        self.words = list(islice(_word_pattern().finditer(text), LONGEST))
+        self._found = list(islice(_word_pattern().finditer(text), LONGEST))
+        self.words = [word[0] for word in self._found]
         self.quoted, self.ends_open = self._find_quotations(in_quotation)
         self.letters = self._find_letters()
         found = MENTION.finditer(self.letters)
@@ -133,14 +141,13 @@ class Sentence:
 
     def word(self, position: int) -> str:
         """Return a word in lower case."""
-        return self.words[position][0].lower()
+        return self.words[position].lower()
 
     def _find_letters(self) -> str:
         letters, begins, dateline, aside = "", True, True, False
-        long = LONG.findall(self.text)
+        long = [] if SMALL.search(self.text) else LONG.findall(self.text)
         headline = len(long) >= HEADLINE and all(word[0].isupper() for word in long)
-        for word, quoted in zip(self.words, self.quoted, strict=True):
-            text = word[0]
+        for text, quoted in zip(self.words, self.quoted, strict=True):
             aside = aside or text == "("
             if quoted or aside:
                 letter = "q" if quoted else "v"
@@ -163,20 +170,20 @@ class Sentence:
             return flags, inside
         flags, seen = [False] * len(self.words), inside
         for i, word in enumerate(self.words):
-            if word[0] == OPENING and not inside:
+            if word == OPENING and not inside:
                 inside, since = True, i
-            elif word[0] == CLOSING:
+            elif word == CLOSING:
                 # What closes without having opened was opened in an earlier sentence.
                 if inside or not seen:
                     flags[since : i + 1] = [True] * (i + 1 - since)
                 inside = False
-            seen = seen or word[0] in (OPENING, CLOSING)
+            seen = seen or word in (OPENING, CLOSING)
         if inside:
             flags[since:] = [True] * (len(flags) - since)
         return flags, inside
 
     def _mention(self, match: re.Match[str]) -> Mention:
         first, last = match.span()
-        start, end = self.words[first].start(), self.words[last - 1].end()
+        start, end = self._found[first].start(), self._found[last - 1].end()
         governed = first > 0 and self.letters[first - 1] in "fo"
         return Mention(first, last, start, end, self.text[start:end], governed)

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +29,7 @@ from pipeline.scoring.abstention import UNCERTAIN
 
 NEEDED = ("article_id", "sentence_index", "start", "end", "label")
 REJECTED = ".rejected.jsonl"  # beside rows: what prediction could not read
-BUFFER = 20_000  # rows that are added up together
+BUFFER = 5_000  # rows that are added up together
 LONGEST_ARTICLE = 100_000  # sentences; a larger index is a broken row
 TOLERANCE = 0.005  # probabilities may have been rounded to four digits
 NO = ("false", "0", "no")  # of the column `on_topic`
@@ -49,8 +51,8 @@ class Totals:
     def __init__(self, size: int) -> None:
         """Begin with nothing of `size` labels."""
         self.codes: dict[tuple[Any, str], int] = {}  # (article, target), or (its position, actor)
-        self._parts = [(np.zeros(0, np.int64), Sums.of(np.zeros((0, size)), np.zeros(0, np.int64), 0))]
-        self._counts = [np.zeros((0, size + 1))]
+        self._size = size
+        self._table = np.zeros((0, 1 + size + size**2 + 1 + size + 1))  # what `finish` returns, side by side
 
     def code(self, key: tuple[Any, str]) -> int:
         """Return the position of a key, which may be new."""
@@ -59,21 +61,18 @@ class Totals:
     def add(self, codes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Add sentences, m of them: codes and labels of shape (m,), probabilities of shape (m, k)."""
         own, short = np.unique(codes, return_inverse=True)
-        self._parts.append((own, Sums.of(probabilities, short, len(own))))
-        self._counts.append(add_up(np.eye(probabilities.shape[1] + 1)[labels], short, len(own)))
-        if sum(len(part) for part in self._counts) > 2 * len(self.codes):
-            self.finish()
+        counts = add_up(np.eye(self._size + 1)[labels], short, len(own))
+        columns = *vars(Sums.of(probabilities, short, len(own))).values(), counts
+        if (missing := len(self.codes) - len(self._table)) > 0:
+            self._table = np.pad(self._table, ((0, max(missing, len(self._table) // 4)), (0, 0)))
+        self._table[own] += np.hstack([column.reshape(len(own), -1) for column in columns])
 
     def finish(self) -> tuple[Sums, np.ndarray]:
         """Return the sums, n rows, and how many have each label, shape (n, k + 1), `uncertain` last."""
-        n = len(self.codes)
-        if len(self._parts) == 1 and len(self._counts[0]) == n:  # nothing came since
-            return self._parts[0][1], self._counts[0]
-        codes = np.concatenate([own for own, _ in self._parts])
-        columns = zip(*(vars(sums).values() for _, sums in self._parts), strict=True)
-        sums, counts = Sums(*map(np.concatenate, columns)).by(codes, n), add_up(np.concatenate(self._counts), codes, n)
-        self._parts, self._counts = [(np.arange(n), sums)], [counts]
-        return sums, counts
+        n, k = len(self.codes), self._size
+        columns = np.split(self._table[:n], np.cumsum([1, k, k * k, 1]), 1)
+        sentences, probabilities, spread, confidence, counts = columns
+        return Sums(sentences[:, 0], probabilities, spread.reshape(n, k, k), confidence[:, 0]), counts
 
 
 @dataclass
@@ -226,7 +225,7 @@ class _Reader:
                     raise InputError(row.where, row.why)
                 on_topic = row.fields.get("on_topic", True)
                 if on_topic is not True and str(on_topic).strip().lower() in NO:
-                    self.batch.off_topic[str(row.fields.get("article_id"))] += 1
+                    self.batch.off_topic[intern(str(row.fields.get("article_id")))] += 1
                     continue
                 read.append(self._read(row))
                 fields.append(row.fields)
@@ -249,8 +248,8 @@ class _Reader:
         batch.quotes.add(fields, labels, values)
         batch.stages.update(str(row["stage"]) for row in fields if row.get("stage"))
         batch.below += int((values.max(1) < (batch.threshold or 0)).sum())
-        for row in fields:
-            batch.sample.add(str(row["article_id"]), str(row.get("text") or ""))
+        for article, own in groupby(fields, key=lambda row: str(row["article_id"])):
+            batch.sample.add(article, (str(row.get("text") or "") for row in own))
         for i, row in enumerate(fields if self._wanted else ()):
             with suppress(KeyError, TypeError, ValueError):
                 span = str(row["article_id"]), int(row["start"]), int(row["end"])
@@ -284,11 +283,12 @@ class _Reader:
         key, target = fields.get("article_id"), _squeeze(fields.get("target"))
         if key is None or key == "":
             raise InputError(row.where, "no `article_id`")
-        code = batch.totals.code((str(key), target))
+        article = intern(str(key))  # no word is kept twice
+        code = batch.totals.code((article, target))
         if code == len(batch.ids):
-            batch.ids.append(str(key))
-            batch.outlets.append(_squeeze(fields.get("outlet")))
-            batch.dates.append(read_date(fields.get("date")))
+            batch.ids.append(article)
+            batch.outlets.append(intern(_squeeze(fields.get("outlet"))))
+            batch.dates.append(intern(read_date(fields.get("date"))))
             batch.targets.append(target)
             self._seen.append(0)
         return code

@@ -40,6 +40,7 @@ APPOSITION = re.compile(
     r",\s(?!and |but |who (?!is |was |heads |leads |runs |studies |teaches )|which )([^,;:“”\"]+)"
     r"|\s(?:(?:issued|released|published)\s)?(?:at|by|from|in|with)\s([^,;:“”\"]+)"
 )
+FIRST_NAME = re.compile(r"[A-Z][\w.’'-]*\s$")
 LAST_NAME = re.compile(r"(?:^|\s)([A-Z][\w’'-]+)$")
 
 
@@ -103,8 +104,9 @@ class _Article:
     def is_opinion(self) -> bool:
         """Whether the article speaks for itself: in the first person, and hardly anybody is quoted."""
         text = " ".join(self.texts)
-        own = len(FIRST_PERSON.findall(QUOTED.sub("", text)))
-        return own >= OWN_WORDS * len(self.texts) and len(REPORTED.findall(text)) < REPORTS * len(self.texts)
+        if len(REPORTED.findall(text)) >= REPORTS * len(self.texts):
+            return False
+        return len(FIRST_PERSON.findall(QUOTED.sub("", text))) >= OWN_WORDS * len(self.texts)
 
     def find_speaker(self, i: int) -> Speaker:
         """Return who holds the position of a sentence."""
@@ -287,16 +289,14 @@ class _Article:
         if surname := LAST_NAME.search(text):
             if self.actors.is_group(text) or self.actors.has(PERSON, text):
                 return None
-            fuller, places = re.compile(rf"[A-Z][\w.’'-]*\s{re.escape(surname[1])}$"), range(len(self.texts))
-            part = surname[1]
+            part, places = surname[1], range(len(self.texts))
         elif text[:4] in ("the ", "The ") and text[1:].islower():
             part, places = text.split()[-1], range(i - 1, -1, -1)
-            fuller = re.compile(rf"\b{part}\s[A-Z]", re.I)
         else:
             return None
         for j in self._find_places(places, part):
-            for m in self.sentence(j).mentions:
-                if len(m.text) > len(text) and fuller.search(m.text) and self._agrees(text, m.text):
+            for m in self.sentence(j).mentions if not surname or _has_full_name(self.texts[j], part) else ():
+                if len(m.text) > len(text) and _spells_out(m.text, part, surname) and self._agrees(text, m.text):
                     return j, m
         return None
 
@@ -309,3 +309,18 @@ class _Article:
         if self.actors.has(SURNAME, text):
             return self.actors.has(PERSON, fuller)
         return self.actors.find(text, text) in (UNKNOWN, self.actors.find(fuller, fuller))
+
+
+def _has_full_name(text: str, surname: str) -> bool:
+    """Say whether a word with a capital stands before a surname somewhere; most sentences need no closer look."""
+    at = text.find(surname)
+    while at >= 0 and not FIRST_NAME.search(text, 0, at):
+        at = text.find(surname, at + 1)
+    return at >= 0
+
+
+def _spells_out(mention: str, part: str, surname: re.Match[str] | None) -> bool:
+    """Say whether a mention has a first name before a surname, or a name behind an office."""
+    if surname:
+        return mention.endswith(part) and FIRST_NAME.search(mention, 0, len(mention) - len(part)) is not None
+    return part.lower() in mention.lower() and re.search(rf"\b{part}\s[A-Z]", mention, re.I) is not None

@@ -147,7 +147,7 @@ def check_text(row: Row | Reject) -> Row | Reject:
     try:
         if isinstance(row, Row):
             for value in row.fields.values():
-                if isinstance(value, str):
+                if isinstance(value, str) and not value.isascii():
                     value.encode()
     except UnicodeEncodeError as error:
         broken = "\udc80" <= error.object[error.start] <= "\udcff"

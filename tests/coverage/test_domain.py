@@ -54,10 +54,10 @@ def test_a_sample_is_the_same_in_any_order_of_articles(seed):
     sample = Sample()
     for name in names:
         for part in range(2):
-            sample.add(f"a{name}", f"kettle saucer{'abcdefgh'[name % 8]} {'xy'[part]}spoon")
+            sample.add(f"a{name}", [f"kettle saucer{'abcdefgh'[name % 8]} {'xy'[part]}spoon"])
     words = sample.words()
     other = Sample()
     for name in sorted(names):
-        other.add(f"a{name}", f"kettle saucer{'abcdefgh'[name % 8]} xspoon yspoon")
+        other.add(f"a{name}", [f"kettle saucer{'abcdefgh'[name % 8]} xspoon yspoon"])
     assert words.shape[0] == MOST_ARTICLES
     assert (words != other.words()).nnz == 0

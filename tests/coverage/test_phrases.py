@@ -33,7 +33,7 @@ def test_mentions(text, mentions):
 def test_quotations(text, quoted, ends_open):
     sentence = Sentence(curl(text))
     pairs = zip(sentence.words, sentence.quoted, strict=True)
-    assert "".join(word[0] for word, flag in pairs if flag) == quoted
+    assert "".join(word for word, flag in pairs if flag) == quoted
     assert sentence.ends_open == ends_open
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import IO, Any
 
 from pydantic_core import from_json
@@ -39,17 +38,20 @@ def _read_line(line: bytes, where: str) -> Row | Reject:
     if not isinstance(fields, dict):
         return Reject(where, "is no JSON object")
     try:
-        return Row(where, dict(zip(name_columns(tuple(fields)), fields.values(), strict=True)))
+        names = name_columns(written := tuple(fields))
+        return Row(where, fields if names == written else dict(zip(names, fields.values(), strict=True)))
     except ValueError as error:
         return Reject(where, str(error))
 
 
 def _parse(line: bytes) -> Any:
     """Parse JSON in the fast way where no field can stand twice, which it would not notice."""
-    with suppress(ValueError):
+    try:
         fields = from_json(line)
-        if isinstance(fields, dict) and len(fields) == len(NAME.findall(line)):
-            return fields
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict) and len(fields) == len(NAME.findall(line)):
+        return fields
     return json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
 
 
