@@ -15,7 +15,7 @@ def free_port():
 
 def wait_until_healthy(process, address, path="health"):
     """Return when the server answers; fail at once where its process has ended."""
-    for _ in range(240):
+    for _ in range(600):
         assert process.poll() is None, f"the server ended with exit code {process.returncode}"
         try:
             urllib.request.urlopen(f"{address}/{path}", timeout=5)
@@ -36,7 +36,12 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(self.words, cwd=self.folder, env=self.environment)
-        wait_until_healthy(self.process, self.address, self.path)
+        try:
+            wait_until_healthy(self.process, self.address, self.path)
+        except BaseException:
+            self.process.kill()
+            self.process.wait(30)
+            raise
 
     def stop(self):
         self.process.terminate()

@@ -59,6 +59,7 @@ def load_mlflow() -> Any:
     """Import mlflow, silent and without telemetry."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # A server that is down is given half a minute, not four.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     import mlflow
@@ -80,7 +81,7 @@ class Store:
         self._open(uri)
 
     def _open(self, uri: str) -> None:
-        self.uri = uri
+        self.uri, self._experiments = uri, dict[str, str]()
         if file := database_of(uri):
             file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock():
@@ -102,16 +103,22 @@ class Store:
 
     def experiment(self, name: str) -> str:
         """Return the id of an experiment, which is created if need be; InputError if it was deleted."""
-        with self._lock(), self.asked():
-            file, known = database_of(self.uri), self.client.get_experiment_by_name(name)
-            if known is None:
-                place = file.with_name(ARTIFACTS).as_uri() if file else None
-                return str(self.client.create_experiment(name, artifact_location=place))
+        if name in self._experiments:
+            return self._experiments[name]
+        with self._lock():
+            if self.client.get_experiment_by_name(name) is None:
+                file = database_of(self.uri)
+                try:
+                    self.client.create_experiment(name, file.with_name(ARTIFACTS).as_uri() if file else None)
+                except self.mlflow.exceptions.MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":  # on a server, another machine was first
+                        raise
+            known = self.client.get_experiment_by_name(name)
         if known.lifecycle_stage == "deleted":
             restore = f"`mlflow experiments restore -x {known.experiment_id}`"
             then = f"{restore}, or give the config another `registered_model`"
             raise InputError(f"MLflow store {self.uri}", f"its experiment {name!r} was deleted", then=then)
-        return str(known.experiment_id)
+        return self._experiments.setdefault(name, str(known.experiment_id))
 
     def find(self, run_id: str) -> Any:
         """Return the info of a run, None where there is none."""

@@ -21,10 +21,10 @@ def runs_page(port: int, experiment: str) -> str:
     The columns come from a view that the experiment holds, as by the UI's own button *Share*.
     """
     store = Store(tracking_uri())
-    place = store.experiment(experiment)
     order = ["attributes.`Run Name`", "runDateAndNestInfo", *COLUMNS]
     view = json.dumps({"selectedColumns": COLUMNS, "columnOrder": order, "columnWidths": dict.fromkeys(COLUMNS, 130)})
     with store.asked():
+        place = store.experiment(experiment)
         store.client.set_experiment_tag(place, f"mlflow.sharedViewState.{VIEW}", view)
     return f"http://localhost:{port}/#/experiments/{place}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.tracking.registry import OUTPUT, aliases, register, version_of
-from pipeline.tracking.runs import CONTINUES, KEPT_AS, PARENT, find_sent
+from pipeline.tracking.runs import CONTINUES, KEPT_AS, PARENT, find_run, find_sent
 from pipeline.tracking.store import UNSENT, Store, database_of, local_uri
 
 
@@ -33,34 +33,36 @@ def send(uri: str, mirror: Callable[[Path, str, str], None], describe: Callable[
     if database_of(uri):
         raise InputError("MLFLOW_TRACKING_URI", "is not set", expected="the server that the runs are for")
     kept, server = Store(local_uri(UNSENT)), Store(uri)
-    experiments = {entry.experiment_id: entry.name for entry in kept.client.search_experiments()}
     ids: dict[str, str] = {}
-    for run in sorted(kept.client.search_runs(list(experiments)), key=lambda run: run.info.start_time):
-        ids[run.info.run_id] = _send_run(kept, server, experiments[run.info.experiment_id], run, ids)
-    for model in kept.client.search_registered_models():
-        versions = {int(entry.version): entry for entry in kept.client.search_model_versions(f"name = '{model.name}'")}
-        for number in sorted(versions):
-            _send_version(kept, server, versions[number], ids, describe)
-        for alias, name in aliases(kept, model.name).items():
-            named = versions[int(name)].tags.get(OUTPUT)
-            mirror(Path(json.loads(named)) if named else Path("models", alias), model.name, alias)
+    with server.asked():  # which may go away again
+        experiments = {entry.experiment_id: entry.name for entry in kept.client.search_experiments()}
+        for run in sorted(kept.client.search_runs(list(experiments)), key=lambda run: run.info.start_time):
+            ids[run.info.run_id] = _send_run(kept, server, experiments[run.info.experiment_id], run, ids)
+        for model in kept.client.search_registered_models():
+            found = kept.client.search_model_versions(f"name = '{model.name}'")
+            versions = {int(entry.version): entry for entry in found}
+            for number in sorted(versions):
+                _send_version(kept, server, versions[number], ids, describe)
+            for alias, name in aliases(kept, model.name).items():
+                named = versions[int(name)].tags.get(OUTPUT)
+                mirror(Path(json.loads(named)) if named else Path("models", alias), model.name, alias)
     shutil.rmtree(UNSENT)
     return len(ids)
 
 
 def _send_run(kept: Store, server: Store, experiment: str, run: Any, ids: dict[str, str]) -> str:
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Param, RunTag
 
     own, tags = run.info.run_id, dict(run.data.tags)
-    target, parent = tags.pop(CONTINUES, ""), tags.pop(PARENT, "")
-    if not target and (sent := find_sent(server, own)):
+    target, parent, place = tags.pop(CONTINUES, ""), tags.pop(PARENT, ""), server.experiment(experiment)
+    if sent := find_run(server, target) if target else find_sent(server, own):
         target = sent.run_id
     if not target:
         known = tags | {KEPT_AS: own} | ({PARENT: ids[parent]} if parent else {})
-        made = server.client.create_run(server.experiment(experiment), run.info.start_time, known, run.info.run_name)
+        made = server.client.create_run(place, run.info.start_time, known, run.info.run_name)
         target = made.info.run_id
     params = [Param(name, value) for name, value in run.data.params.items()]
-    metrics = [Metric(name, value, run.info.start_time, 0) for name, value in run.data.metrics.items()]
+    metrics = [entry for name in run.data.metrics for entry in kept.client.get_metric_history(own, name)]
     server.client.log_batch(target, metrics, params, [RunTag(name, value) for name, value in tags.items()])
     if run.inputs and run.inputs.dataset_inputs:
         server.client.log_inputs(target, datasets=run.inputs.dataset_inputs)

@@ -3,18 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
+import psycopg2
 import pytest
-from conftest import LABEL_NAMES
+from conftest import LABEL_NAMES, ROOT
 from servers import Server, free_port, serving
 
 from pipeline import tracking
@@ -26,13 +29,15 @@ from pipeline.reporting.publishing import publish
 from pipeline.training import champion
 from pipeline.training import train as training
 
-POSTGRES = shutil.which("postgres")
+# Debian keeps its own off the path.
+POSTGRES = shutil.which("postgres") or next(map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")), None)
 TEXTS = ["Ease the embargo, the goose said.", "Close every loophole.", "It rained in Wonsan."]
 
 pytestmark = [
     pytest.mark.server,
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*AnyType:UserWarning"),  # of its own types
 ]
 
 
@@ -73,9 +78,9 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     models = Path(".cache/unsent/mlartifacts/models")
     models.rename("aside")
     with pytest.raises(InputError, match="the files of model version 1 are gone; put them back"):
-        tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder)
+        send()
     Path("aside").rename(models)
-    assert tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder) == 3
+    assert send() == 3
     client = mlflow.MlflowClient(server.address)
     parent = client.get_run(outcome.run_id)
     assert parent.data.params["promoted"] == "yes" and parent.info.status == "FINISHED"
@@ -83,7 +88,7 @@ def test_a_training_outlives_its_server_and_is_sent_later(server):
     children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{outcome.run_id}'")
     assert sorted(run.info.run_name for run in children) == ["keywords", "majority"]
     assert client.get_model_version_by_alias("stance", "champion").run_id == outcome.run_id
-    assert tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder) == 0
+    assert send() == 0
 
 
 def test_without_a_server_there_is_nowhere_to_send_to(project, monkeypatch):
@@ -91,74 +96,183 @@ def test_without_a_server_there_is_nowhere_to_send_to(project, monkeypatch):
     (project / ".cache" / "unsent").mkdir(parents=True)
     (project / ".cache" / "unsent" / "mlflow.db").touch()
     with pytest.raises(InputError, match="MLFLOW_TRACKING_URI: is not set"):
-        tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder)
+        send()
 
 
 # A team's server on PostgreSQL
 
 
-@contextmanager
-def postgres():
-    """Run PostgreSQL on a fresh cluster; it refuses to run as root, so as the user that Debian made for it."""
-    import psycopg2
+class Postgres:
+    """PostgreSQL on a fresh cluster; it refuses to run as root, so then as the user that Debian made for it."""
 
-    tools = Path(POSTGRES).resolve().parent
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-    folder = Path(tempfile.mkdtemp(prefix="stance-postgres-"))
-    if user:
-        shutil.chown(folder, "postgres", "postgres")
-    options = {"cwd": folder, "env": {"LC_ALL": "C.UTF-8"}} | user
-    words = [tools / "initdb", "-D", folder / "data", "-A", "trust", "-U", "stance", "--no-sync"]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, **options)
-    port = free_port()
-    words = [tools / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-F"]
-    running = subprocess.Popen([*words, "-c", "listen_addresses=127.0.0.1"], **options)
-    address = f"postgresql://stance@127.0.0.1:{port}/postgres"
-    try:
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.address = f"postgresql://stance@127.0.0.1:{self.port}/postgres"
+        user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+        if user:
+            shutil.chown(folder, "postgres", "postgres")
+        self.options = {"cwd": folder, "env": {"LC_ALL": "C.UTF-8"}} | user
+        words = [
+            Path(POSTGRES).resolve().with_name("initdb"),
+            "-D",
+            folder / "data",
+            "-A",
+            "trust",
+            "-U",
+            "stance",
+            "--no-sync",
+        ]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, **self.options)
+
+    def start(self):
+        words = [POSTGRES, "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder, "-F"]
+        self.process = subprocess.Popen([*words, "-c", "listen_addresses=127.0.0.1"], **self.options)
         for _ in range(120):
-            assert running.poll() is None, "PostgreSQL ended"
+            assert self.process.poll() is None, "PostgreSQL ended"
             try:
-                psycopg2.connect(address).close()
-                break
+                psycopg2.connect(self.address).close()
+                return
             except psycopg2.OperationalError:
                 time.sleep(0.5)
-        yield address
-    finally:
-        running.terminate()
-        running.wait(60)
-        shutil.rmtree(folder)
+        raise TimeoutError("PostgreSQL does not answer")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)  # "fast": it waits for no client
+        self.process.wait(60)
+
+    def read(self, query):
+        with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as rows:
+            rows.execute(query)
+            return rows.fetchall()
 
 
-@pytest.mark.skipif(not POSTGRES, reason="no PostgreSQL: apt-get install postgresql")
-def test_a_training_logs_everything_to_a_server_on_postgresql(project, tmp_path, monkeypatch):
-    import psycopg2
+@pytest.fixture(scope="module")
+def database():
+    if not POSTGRES:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="stance-postgres-"))
+    running = Postgres(folder)
+    running.start()
+    yield running
+    running.stop()
+    shutil.rmtree(folder)
 
-    with postgres() as database:
-        # SQLAlchemy 2.1 means psycopg 3 unless it is told.
-        team = tracking_server(tmp_path, database.replace("postgresql:", "postgresql+psycopg2:"))
-        team.start()
-        try:
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", team.address)
-            outcome = train()
-            bundle, config = load_bundle(outcome.folder), read_config("configs/default.yaml")
-            assert publish(evaluate(bundle, config), bundle, config)[1] == ""
-            client = mlflow.MlflowClient(team.address)
-            files = {file.path for file in client.list_artifacts(outcome.run_id)}
-            assert {"confusion.svg", "promotion.txt", "mistakes.json", "report"} <= files
-            version = client.get_model_version_by_alias("stance", "champion")
-            assert version.run_id == outcome.run_id and "## On the test part" in version.description
-            mlflow.set_tracking_uri(team.address)
-            import pandas as pd
 
-            found = mlflow.pyfunc.load_model("models:/stance@champion").predict(pd.DataFrame({"text": TEXTS}))
-            assert len(found) == len(TEXTS)
-            with psycopg2.connect(database) as connection, connection.cursor() as rows:
-                rows.execute("select name from runs order by name")
-                assert [name for (name,) in rows] == ["keywords", "majority", "train default"]
-            connection.close()
-            assert not Path("mlflow.db").exists() and not Path(".cache/unsent").exists()
-        finally:
-            team.stop()
+@pytest.fixture(scope="module")
+def shared_server(database, tmp_path_factory):
+    # SQLAlchemy 2.1 means psycopg 3 unless it is told.
+    address = database.address.replace("postgresql:", "postgresql+psycopg2:")
+    running = tracking_server(tmp_path_factory.mktemp("team"), address)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def team(shared_server, project, request, monkeypatch):
+    """The team's server; each test has an experiment and a registered model of its own, named by its first word."""
+    name = request.node.name.split("_")[1]
+    with (project / "configs" / "default.yaml").open("a") as config:
+        config.write(f"registered_model: {name}\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared_server.address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    client = mlflow.MlflowClient(shared_server.address)
+    return SimpleNamespace(name=name, client=client, folder=shared_server.folder, address=shared_server.address)
+
+
+def send():
+    return tracking.send(tracking.tracking_uri(), champion.mirror, champion.describe_folder)
+
+
+def children_of(team, run_id):
+    experiment = team.client.get_run(run_id).info.experiment_id
+    found = team.client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    return sorted((run.info.run_name, run.info.status) for run in found)
+
+
+def check_whole(team, run_id):
+    """Check that the server holds a training whole, and the folder nothing of it."""
+    assert team.client.get_run(run_id).info.status == "FINISHED"
+    assert children_of(team, run_id) == [("keywords", "FINISHED"), ("majority", "FINISHED")]
+    assert team.client.get_model_version_by_alias(team.name, "champion").run_id == run_id
+    model = mlflow.pyfunc.load_model(f"models:/{team.name}@champion")
+    assert len(model.predict(TEXTS)) == len(TEXTS)
+    assert not Path("mlflow.db").exists() and not Path("mlartifacts").exists() and not Path(".cache/unsent").exists()
+
+
+def test_everything_is_logged_to_a_server_on_postgresql(team, database):
+    outcome = train()
+    bundle, config = load_bundle(outcome.folder), read_config("configs/default.yaml")
+    assert publish(evaluate(bundle, config), bundle, config)[1] == ""
+    files = {file.path for file in team.client.list_artifacts(outcome.run_id)}
+    assert {"confusion.svg", "promotion.txt", "mistakes.json", "report"} <= files
+    assert "## On the test part" in team.client.get_model_version_by_alias(team.name, "champion").description
+    mlflow.set_tracking_uri(team.address)
+    check_whole(team, outcome.run_id)
+    query = "select r.name from runs r join experiments e using (experiment_id) where e.name = 'everything' order by 1"
+    assert database.read(query) == [("keywords",), ("majority",), ("train default",)]
+    assert team.client.get_run(outcome.run_id).info.artifact_uri.startswith("mlflow-artifacts:")
+    assert list((team.folder / "artifacts").rglob("promotion.txt"))
+
+
+def test_two_people_who_train_at_once_have_a_run_and_a_version_each(team, project, tmp_path):
+    shutil.copytree(project, tmp_path / "colleague")
+    words = [sys.executable, "-m", "pipeline", "train"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    places = (project, tmp_path / "colleague")
+    both = [subprocess.Popen(words, cwd=place, env=environment, stderr=subprocess.PIPE, text=True) for place in places]
+    shown = [process.communicate(timeout=1500)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], shown
+    runs = [json.loads((place / "models/champion/manifest.json").read_text())["run_id"] for place in places]
+    versions = team.client.search_model_versions(f"name = '{team.name}'")
+    assert sorted(entry.run_id for entry in versions) == sorted(runs) and len(set(runs)) == 2
+    assert sorted(entry.version for entry in versions) == ["1", "2"]
+    for run_id, place in zip(runs, places, strict=True):
+        assert not (place / ".cache" / "unsent").exists()
+        assert children_of(team, run_id) == [("keywords", "FINISHED"), ("majority", "FINISHED")]
+    mlflow.set_tracking_uri(team.address)
+    check_whole(team, team.client.get_model_version_by_alias(team.name, "champion").run_id)
+    assert len(team.client.search_experiments(filter_string=f"name = '{team.name}'")) == 1
+
+
+def test_databases_may_go_away_in_mid_training_and_the_project_move_before_it_is_sent(
+    team, database, project, monkeypatch
+):
+    def on_result(result):
+        if result.candidate.name == "majority":
+            database.stop()
+
+    outcome = train(on_result)
+    assert outcome.folder.exists() and Path(".cache/unsent/mlflow.db").exists()
+    with pytest.raises(InputError) as down:
+        send()
+    assert down.value.where == f"MLflow store {team.address}" and Path(".cache/unsent/mlflow.db").exists()
+    database.start()
+    monkeypatch.chdir(project.rename(project.with_name("moved")))
+    assert (send(), send()) == (3, 0)
+    mlflow.set_tracking_uri(team.address)
+    check_whole(team, outcome.run_id)
+    bundle, config = load_bundle(Path("models/champion")), read_config("configs/default.yaml")
+    assert publish(evaluate(bundle, config), bundle, config)[1] == ""
+    assert "report" in {file.path for file in team.client.list_artifacts(outcome.run_id)}
+
+
+def test_deleted_experiments_lose_nothing(team):
+    def on_result(result):
+        if result.candidate.name == "majority":
+            team.client.delete_experiment(team.client.get_experiment_by_name(team.name).experiment_id)
+
+    outcome = train(on_result)
+    for action in (train, send):
+        with pytest.raises(InputError) as refused:
+            action()
+        assert refused.value.what == f"its experiment {team.name!r} was deleted"
+    experiment = team.client.get_experiment_by_name(team.name).experiment_id
+    assert f"`mlflow experiments restore -x {experiment}`" in refused.value.then
+    team.client.restore_experiment(experiment)
+    assert send() == 3
+    mlflow.set_tracking_uri(team.address)
+    check_whole(team, outcome.run_id)
 
 
 # The registered model elsewhere, with nothing but what it says that it needs

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import mlflow
@@ -98,6 +99,35 @@ def test_an_experiment_that_was_deleted_is_one_line(place):
     client.delete_experiment(client.get_experiment_by_name("stance").experiment_id)
     with pytest.raises(InputError, match="experiment 'stance' was deleted; `mlflow experiments restore -x 1`, or give"):
         log()
+
+
+class Gone:
+    """A client whose server does not answer."""
+
+    def __getattr__(self, name):
+        raise mlflow.exceptions.MlflowException("connection refused")
+
+
+def test_a_server_that_is_gone_before_a_child_begins_ends_no_training(place):
+    Path(".cache/unsent").mkdir(parents=True)
+    shutil.copy("mlflow.db", ".cache/unsent")
+    with tracking.run("train", tags={}) as run:
+        run._store.uri, run._store.client = "http://team", Gone()
+        run._store._experiments.clear()
+        with run.child("tfidf") as child:
+            child.text("soup", "words.txt")
+    kept = mlflow.MlflowClient(f"sqlite:///{Path('.cache/unsent/mlflow.db').absolute()}")
+    assert Path(kept.download_artifacts(child.place[1], "words.txt")).read_text() == "soup"
+
+
+def test_an_experiment_that_another_machine_made_meanwhile_is_taken(place):
+    opened = store.Store(tracking.tracking_uri())
+    made, client, answers = opened.client.create_experiment("soup"), opened.client, [None]
+    opened.client = SimpleNamespace(
+        get_experiment_by_name=lambda name: answers.pop() if answers else client.get_experiment_by_name(name),
+        create_experiment=client.create_experiment,
+    )
+    assert opened.experiment("soup") == made and not answers
 
 
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + bytes(4000)])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,7 +59,7 @@ def test_an_alias_without_a_folder_is_that_of_the_folder_of_its_name(tmp_path, m
         search_registered_models=lambda: [SimpleNamespace(name="stance")],
         search_model_versions=lambda query: [version],
     )
-    monkeypatch.setattr(unsent, "Store", lambda uri: SimpleNamespace(client=client))
+    monkeypatch.setattr(unsent, "Store", lambda uri: SimpleNamespace(client=client, asked=nullcontext))
     monkeypatch.setattr(unsent, "aliases", lambda store, name: {"champion": "1"})
     monkeypatch.setattr(unsent, "_send_version", lambda *given: None)
     told = []
