@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ PLAIN_INTERVAL = 10.0
 
 # Called with what a fit scores after each epoch, on rows that it does not learn from; it may raise, which ends the fit.
 on_epoch: ContextVar[Callable[[float], None]] = ContextVar("on_epoch", default=lambda score: None)
+# A folder of its own in which a fit may keep what it goes on from when it was killed, None where it may not.
+workspace: ContextVar[Path | None] = ContextVar("workspace", default=None)
 
 
 def ignore_progress(share: float, words: str) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.classifiers import index_labels
 from pipeline.classifiers.checkpoint import load_checkpoint
 from pipeline.classifiers.encoding import run, to_onnx
-from pipeline.classifiers.network import Committee, SentenceClassifier, train_network
+from pipeline.classifiers.network import Committee, SentenceClassifier, last_epoch, train_network
 from pipeline.classifiers.pretrained_folder import find_folder, read_head
 from pipeline.data.examples import Example
+from pipeline.data.files import write_whole
 from pipeline.errors import InputError
-from pipeline.progress import ProgressCallback, on_epoch, step_of
+from pipeline.progress import ProgressCallback, on_epoch, step_of, workspace
 from pipeline.scoring.metrics import confusion, macro_f1
 
 if TYPE_CHECKING:
@@ -90,17 +94,21 @@ def _train(
     counts = np.bincount(y_true[kept], minlength=len(label_names)).clip(1)
     if more is not None:
         texts, targets = [*texts, *more[0]], np.concatenate([targets, more[1]])
-    best = _BestEpoch(started, [example.input for example in compress(examples, ~kept)], y_true[~kept], options)
-    network = train_network(
-        started.network,
-        started.tokenizer,
-        texts,
-        targets,
-        options,
-        on_progress,
-        class_weights=(counts.sum() / (len(counts) * counts)) ** options.balance,
-        after_epoch=best.after_epoch if held_out else None,
-    )
+    folder = (root := workspace.get()) and root / str(options.random_state)
+    best = _BestEpoch(started, [example.input for example in compress(examples, ~kept)], y_true[~kept], options, folder)
+    network = started.network
+    if not best.over:
+        network = train_network(
+            network,
+            started.tokenizer,
+            texts,
+            targets,
+            options,
+            on_progress,
+            class_weights=(counts.sum() / (len(counts) * counts)) ** options.balance,
+            after_epoch=best.after_epoch if held_out else None,
+            workspace=folder,
+        )
     if best.weights is not None:
         network.load_state_dict(best.weights)
     return Finetuned(network, started.tokenizer, options.max_length)
@@ -133,19 +141,38 @@ def _build(options: Finetune, label_names: Sequence[str]) -> Finetuned:
 
 
 class _BestEpoch:
-    """Keeps the weights of the epoch that does best on held-out articles."""
+    """Keeps the weights of the epoch that does best on held-out articles; in a folder, where a fit may be killed."""
 
-    def __init__(self, model: Finetuned, texts: Sequence[str], y_true: np.ndarray, options: Finetune) -> None:
+    def __init__(
+        self, model: Finetuned, texts: Sequence[str], y_true: np.ndarray, options: Finetune, folder: Path | None
+    ) -> None:
         self.weights: dict[str, Any] | None = None
         self._model, self._texts, self._y_true, self._patience = model, texts, y_true, options.patience
         self._scores: list[float] = []
+        self._folder = folder
+        if folder and (done := last_epoch(folder)[1]) and texts:
+            # An epoch that was scored and has no checkpoint is trained again.
+            self._scores = json.loads((folder / "scores.json").read_text())[:done]
+            self.weights = load_file(folder / "best.safetensors")
+            for score in self._scores:
+                on_epoch.get()(score)
+
+    @property
+    def over(self) -> bool:
+        """Whether no better epoch has come for a while."""
+        return len(self._scores) - 1 - int(np.argmax(self._scores)) >= self._patience if self._scores else False
 
     def after_epoch(self) -> bool:
-        """Say whether to stop: no better epoch has come for a while."""
+        """Score an epoch, and say whether to stop."""
         logits = self._model.run(self._texts)
         self._scores.append(float(macro_f1(confusion(self._y_true, logits.argmax(1), logits.shape[1]))))
-        on_epoch.get()(self._scores[-1])
-        worse = len(self._scores) - 1 - int(np.argmax(self._scores))  # epochs since the best one
-        if worse == 0:
+        if np.argmax(self._scores) == len(self._scores) - 1:
             self.weights = copy.deepcopy(self._model.network.state_dict())
-        return worse >= self._patience
+            if self._folder:
+                with write_whole(self._folder / "best.safetensors") as partial:
+                    save_file(self.weights, partial)
+        if self._folder:
+            with write_whole(self._folder / "scores.json") as partial:
+                partial.write_text(json.dumps(self._scores))
+        on_epoch.get()(self._scores[-1])
+        return self.over

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from pipeline.classifiers import Classifier, create
 from pipeline.config import Candidate
 from pipeline.data.digest import fingerprint
 from pipeline.data.examples import Example
 from pipeline.data.files import write_whole
-from pipeline.progress import ProgressCallback
+from pipeline.progress import ProgressCallback, workspace
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,33 @@ def fit_and_score(
                 return FoldScores(stored["scores"], float(stored["seconds"]), None)
     begin = time.perf_counter()
     on_progress(0.0, "fit")
-    classifier.fit(examples, label_names, on_progress)
-    scores, seconds = classifier.decision_function(texts), time.perf_counter() - begin
-    if file is not None:
-        with write_whole(file) as partial, partial.open("wb") as stream:
-            np.savez(stream, scores=scores, seconds=seconds)
+    with _kept_if_killed(file and file.with_suffix("")):
+        classifier.fit(examples, label_names, on_progress)
+        scores, seconds = classifier.decision_function(texts), time.perf_counter() - begin
+        if file is not None:
+            with write_whole(file) as partial, partial.open("wb") as stream:
+                np.savez(stream, scores=scores, seconds=seconds)
     return FoldScores(scores, seconds, classifier)
+
+
+@contextmanager
+def _kept_if_killed(folder: Path | None) -> Iterator[None]:
+    """Give a fit a folder to go on from, unless another process has it; a kill or Ctrl-C alone leaves it there."""
+    lock, done = FileLock(folder / "lock") if folder else None, True
+    try:
+        if lock:
+            lock.acquire(timeout=0)
+    except Timeout:
+        lock = None
+    token = workspace.set(folder if lock else None)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        done = False
+        raise
+    finally:
+        workspace.reset(token)
+        if lock:
+            lock.release()
+            if done:
+                shutil.rmtree(str(folder))

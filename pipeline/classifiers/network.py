@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from pipeline.classifiers.encoding import INPUTS, encode, mean_pool, prefers_bfloat16
 from pipeline.progress import ProgressCallback
@@ -121,10 +123,11 @@ def train_network(
         return loss(outputs, labels, weight=None if weights is None else weights.to(outputs.device))
 
     with TemporaryDirectory() as temporary:
-        folder = str(workspace or temporary)
+        folder = workspace or Path(temporary)
+        last, _ = last_epoch(folder)
         trainer = Trainer(
             model,
-            _arguments(options, len(rows), folder, keep=workspace is not None),
+            _arguments(options, len(rows), str(folder), keep=workspace is not None),
             train_dataset=rows,
             data_collator=collate,
             callbacks=[_Watch(on_progress, after_epoch)],
@@ -132,9 +135,18 @@ def train_network(
             optimizers=(_optimizer(model, options), None),
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if workspace else None)
+        trainer.train(resume_from_checkpoint=last)
         # The Trainer wraps `forward`, which cannot be exported.
         return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+
+
+def last_epoch(workspace: Path) -> tuple[str | None, int]:
+    """Return the last whole checkpoint of a training, and how many epochs it has behind it; (None, 0): none."""
+    for folder in workspace.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        if not (folder / TRAINER_STATE_NAME).is_file():  # which is written last: this one was killed
+            shutil.rmtree(folder)
+    last = get_last_checkpoint(workspace) if workspace.is_dir() else None
+    return last, round(TrainerState.load_from_json(f"{last}/{TRAINER_STATE_NAME}").epoch or 0) if last else 0
 
 
 def _optimizer(model: Any, options: TrainingOptions | Finetune) -> torch.optim.Optimizer:

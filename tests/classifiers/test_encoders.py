@@ -8,6 +8,7 @@ from conftest import COLD, WARM
 
 from pipeline.classifiers import checkpoint, create, encoding
 from pipeline.classifiers.agreement import check_agreement, exported_form
+from pipeline.classifiers.folds import fit_and_score
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.config import Candidate, read_config
 from pipeline.data.dataset import Example
@@ -42,6 +43,54 @@ def tuned(tiny):
     # A score on held-out articles after each epoch, till two are no better than the best.
     assert 2 < len(told) <= 15 and all(0 <= score <= 1 for score in told)
     return classifier
+
+
+KILLABLE = {"epochs": 4, "learning_rate": 3e-3, "batch_size": 8, "validation_share": 0.2, "restarts": 2}
+
+
+def test_a_fit_that_was_killed_goes_on_by_epoch(tiny, tmp_path):
+    candidate = Candidate(name="finetune", kind="finetune", options=KILLABLE | {"checkpoint": tiny})
+
+    def fit(cache, fatal=0):
+        """Fit; what is scored, what each epoch scored and what was trained. It is killed after some epoch."""
+        told, trained = [], []
+
+        def after_epoch(score):
+            told.append(score)
+            if len(told) == fatal:
+                raise KeyboardInterrupt
+
+        token = on_epoch.set(after_epoch)
+        try:
+            given = candidate, examples(), [WARM, COLD], NAMES, 5, tmp_path / cache
+            found = fit_and_score(*given, lambda _, words: trained.append(words))
+            return found.scores, told, list(dict.fromkeys(trained[1:]))
+        finally:
+            on_epoch.reset(token)
+
+    scores, told, trained = fit("whole")
+    assert len(trained) == len(told) >= 6
+    for fatal in (2, len(told)):
+        with pytest.raises(KeyboardInterrupt):
+            fit("killed", fatal)
+        (folder,) = (tmp_path / "killed").iterdir()
+        (folder / "5" / "checkpoint-99").mkdir()  # a kill while one was written
+    found, again, rest = fit("killed")
+    assert (again, rest) == (told, trained[-1:]) and np.array_equal(found, scores)
+    assert [path.suffix for path in (tmp_path / "killed").iterdir()] == [".npz"]
+
+
+def test_what_ends_with_an_error_leaves_nothing_to_go_on_from(tiny, tmp_path):
+    candidate = Candidate(name="finetune", kind="finetune", options=KILLABLE | {"checkpoint": tiny})
+
+    def stop(score):
+        raise ValueError("soup")
+
+    token = on_epoch.set(stop)
+    with pytest.raises(ValueError, match="soup"):
+        fit_and_score(candidate, examples(), [WARM], NAMES, 5, tmp_path / "cache", silent)
+    on_epoch.reset(token)
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_fine_tuning_learns_what_tells_the_classes_apart(tuned):
