@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 MODEL ?= models/champion
 CONFIG ?= configs/default.yaml
 
-.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage bench-speakers pretrain measure clean
+.PHONY: setup lock train eval predict coverage ui data test test-browser pictures test-server test-cluster rollback lint bench bench-accuracy bench-labelling bench-coverage bench-speakers bench-serving bench-budget pretrain measure clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | bench-speakers | pretrain"
+	@echo "make train | eval | predict IN=... OUT=... | coverage IN=... OUT=... | ui | data | test | lint | lock | bench | bench-accuracy | bench-labelling | bench-coverage | bench-speakers | bench-serving | bench-budget | pretrain"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "make: Python 3.11 or 3.12 is needed; try make PYTHON=python3.11")'
@@ -97,6 +97,14 @@ bench-coverage: $(READY)
 # How often the speakers of `stance coverage` are right, seconds; needs `stance corpora`.
 bench-speakers: $(READY)
 	$(VENV)/bin/python benchmarks/speakers.py
+
+# The registered champion behind `mlflow models serve`: latency, memory, and 10,000 requests with bad ones among them.
+bench-serving: $(READY)
+	$(VENV)/bin/python benchmarks/serving.py
+
+# Seconds, memory and disk of each step from set-up to the label loop, in a clone in a temporary folder.
+bench-budget: $(READY)
+	$(VENV)/bin/python benchmarks/budget.py --setup
 
 # Rebuilds the pretrained models that ship; needs `stance corpora` first. UNLABELLED="FOLDER FILE" adds text,
 # CHECKPOINT=FOLDER is the base-size encoder where that is not to be fetched.

@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from pipeline.tracking import tracking_uri
+from pipeline.training.provenance import processor
 
 SEEDS = Path(__file__).parents[1] / "seeds" / "authored.jsonl"
 CLIENTS = (1, 8, 32)
@@ -47,14 +48,18 @@ BAD = (
 
 
 def ask(port: int, body: bytes, kind: str = JSON) -> tuple[int, bytes, float]:
-    """Send one request; return its status, its answer and the seconds that it took."""
-    begin = time.perf_counter()
+    """Send one request; return its status, its answer and the seconds that it took; status 0: there was no answer."""
+    begin, status, content = time.perf_counter(), 0, b""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request("POST", "/invocations", body, {"Content-Type": kind})
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return answer.status, content, time.perf_counter() - begin
+    try:
+        connection.request("POST", "/invocations", body, {"Content-Type": kind})
+        answer = connection.getresponse()
+        status, content = answer.status, answer.read()
+    except OSError as error:
+        content = repr(error).encode()
+    finally:
+        connection.close()
+    return status, content, time.perf_counter() - begin
 
 
 def sentences() -> list[str]:
@@ -79,28 +84,50 @@ def measure(port: int, clients: int, requests: int, size: int) -> str:
     return f"| {clients} | {size} | {' | '.join(cells)} | {requests / seconds:.0f} | {size * requests / seconds:.0f} |"
 
 
-def memory(parent: int) -> int:
-    """Return the resident bytes of a process and of those below it."""
+def resident(parent: int) -> dict[int, int]:
+    """Return the resident bytes of a process and of each below it, by its id."""
     pages, own = os.sysconf("SC_PAGE_SIZE"), {parent}
     files = Path("/proc").glob("[0-9]*/stat")
     stats = {int(file.parent.name): file.read_text().rpartition(")")[2].split() for file in files}
     while more := {pid for pid, fields in stats.items() if int(fields[1]) in own} - own:
         own |= more
-    return sum(pages * int(stats[pid][21]) for pid in own)
+    return {pid: pages * int(stats[pid][21]) for pid in own}
 
 
-def send_bad(port: int, requests: int) -> tuple[Counter[int], str]:
-    """Send bad bodies with good ones among them; return the statuses, and a status that was none of 4xx."""
+def in_megabytes(parent: int) -> str:
+    """Return what a process and those below it take."""
+    return f"{sum(resident(parent).values()) / 1e6:.0f} MB"
+
+
+def send_bad(port: int, requests: range) -> tuple[Counter[int], list[str]]:
+    """Send bad bodies with good ones among them; return the statuses, and answers that are not what they should be."""
     good = json.dumps({"inputs": ["Ease the sanctions."]}).encode(), JSON
-    bodies = [random.Random(n).choice(BAD) if n % 4 else good for n in range(requests)]
+    bodies = [random.Random(n).choice(BAD) if n % 4 else good for n in requests]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda body: ask(port, *body), bodies))
-    wrong = [
-        (status, body[:40], answer[:200])
-        for (status, answer, _), (body, kind) in zip(answers, bodies, strict=True)
-        if not (status == 200 if (body, kind) == good else 400 <= status < 500)
-    ]
-    return Counter(status for status, _, _ in answers), str(wrong[:1] or "")
+    wrong = []
+    for (status, answer, _), (body, kind) in zip(answers, bodies, strict=True):
+        refused = 400 <= status < 500 and answer and b"Traceback" not in answer
+        if not (status == 200 if (body, kind) == good else refused):
+            wrong.append(f"{status} to {body[:40]!r}: {answer[:200]!r}")
+    return Counter(status for status, _, _ in answers), wrong
+
+
+def attack(port: int, server: int, requests: int) -> None:
+    """Print what many bad requests do: statuses, memory at each fifth of the way, processes that ended."""
+    statuses, wrong, before = Counter[int](), [], set(resident(server))
+    sizes, part = [in_megabytes(server)], -(-requests // 5)
+    for first in range(0, requests, part):
+        found, more = send_bad(port, range(first, min(first + part, requests)))
+        statuses += found
+        wrong += more
+        sizes.append(in_megabytes(server))
+    print(f"{requests} requests, three in four bad: {dict(statuses)}")
+    print(f"memory before them and after each fifth of them: {', '.join(sizes)}")
+    print("no process ended" if before <= set(resident(server)) else "A PROCESS ENDED")
+    print(
+        f"{len(wrong)} WRONG: {wrong[0]}" if wrong else "every bad one was answered with 4xx, every good one with 200"
+    )
 
 
 def main() -> None:
@@ -108,8 +135,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-uri", default="models:/stance@champion")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--requests", type=int, default=500, help="for each row of the table; 0: no table")
     parser.add_argument("--bad", type=int, default=10_000)
+    parser.add_argument("--log", type=Path, default=Path(os.devnull), help="what the server says")
     given = parser.parse_args()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -117,30 +145,29 @@ def main() -> None:
     words = ["-m", "mlflow", "models", "serve", "--model-uri", given.model_uri, "--env-manager", "local"]
     words += ["--workers", str(given.workers), "--port", str(port)]
     environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "OMP_NUM_THREADS": "1"}
+    # A worker that does not answer its parent in time is killed, and its requests with it: five seconds are few.
+    environment.setdefault("UVICORN_TIMEOUT_WORKER_HEALTHCHECK", "60")
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # MLflow starts uvicorn by its name
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, *words], env=environment, **silent) as server:
+    print(f"{os.cpu_count()} cores, {processor()}, load {os.getloadavg()[0]:.1f} before; {given.workers} workers")
+    streams = {"stdout": given.log.open("w"), "stderr": subprocess.STDOUT}
+    with subprocess.Popen([sys.executable, *words], env=environment, **streams) as server:
         try:
             begin = time.perf_counter()
-            while True:
-                try:
-                    ask(port, b'{"inputs": ["soup"]}')
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            print(f"first answer after {time.perf_counter() - begin:.1f} s, {memory(server.pid) / 1e6:.0f} MB")
-            print(
-                "| clients | texts a request | p50 ms | p95 ms | p99 ms | requests/s | texts/s |\n" + "|---" * 7 + "|"
-            )
-            for size in (1, 32):
+            while not ask(port, b'{"inputs": ["soup"]}')[0]:
+                if server.poll() is not None:
+                    sys.exit(f"the server ended with exit code {server.returncode}")
+                time.sleep(0.2)
+            print(f"first answer after {time.perf_counter() - begin:.1f} s, {in_megabytes(server.pid)}", flush=True)
+            if given.requests:
+                print(
+                    "| clients | texts a request | p50 ms | p95 ms | p99 ms | requests/s | texts/s |\n"
+                    + "|---" * 7
+                    + "|"
+                )
+            for size in (1, 32) if given.requests else ():
                 for clients in CLIENTS:
                     print(measure(port, clients, given.requests // (5 if size > 1 else 1), size), flush=True)
-            before = memory(server.pid)
-            statuses, wrong = send_bad(port, given.bad)
-            after = memory(server.pid)
-            print(f"{given.bad} requests, three in four bad: {dict(statuses)}")
-            print(f"memory before them {before / 1e6:.0f} MB, after them {after / 1e6:.0f} MB")
-            print(f"wrong: {wrong}" if wrong else "every bad one was answered with 4xx, every good one with 200")
+            attack(port, server.pid, given.bad)
         finally:
             server.terminate()
 

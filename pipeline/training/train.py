@@ -132,7 +132,9 @@ def _describe(outcome: TrainingResult, scores: dict[str, dict[str, float]], regi
     version = f"registered as models:/{registered_model}/{outcome.model_version} ({outcome.alias})"
     lines += [f"Exported to `{outcome.folder}/`, {version if outcome.model_version else 'where it stands already'}. "]
     lines[-1] += f"`stance eval --model {outcome.folder}` scores it on the test part; "
-    return "\n".join(lines) + f"`stance train --from-run {outcome.run_id}` repeats this training."
+    lines[-1] += f"`stance train --from-run {outcome.run_id}` repeats this training. Where this store is not at hand: "
+    lines[-1] += "check out the tag `git_commit`, `pip install --requirement requirements.txt --editable .` and "
+    return "\n".join(lines) + "`stance train --config config.yaml`, with these two files from the artifacts."
 
 
 def _waits_already(place: champion.Place) -> bool:
