@@ -86,7 +86,7 @@ LabelNames = Annotated[tuple[Name, ...], Field(min_length=2), Unique, AfterValid
 class Section(BaseModel):
     """A part of the configuration: frozen, and every key known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Data(Section):

@@ -13,12 +13,13 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
-_distributions = lru_cache(packages_distributions)
+# Libraries whose packages have other names: to look through all that is installed takes longer than a short batch.
+DISTRIBUTIONS = {"markdown_it": "markdown-it-py", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 # No score hangs on how errors and progress are worded, a config is read (what it says is among the values) or a file
 # is written.
 GROUND = {f"pipeline{name}" for name in ("", ".config", ".errors", ".progress", ".data.digest", ".data.files")}
@@ -30,10 +31,8 @@ def fingerprint(modules: Iterable[str], *values: Any, files: Iterable[Path] = ()
     The code is that of the modules and all that they import from this package; of other packages it is the version.
     """
     code, packages = collect_code(modules)
-    distributions = _distributions()
-    names = sorted({name for package in packages for name in distributions.get(package, ())})
     total = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode())
-    total.update(repr([(name, version(name)) for name in names]).encode())
+    total.update(repr([(name, _version(name)) for name in sorted(packages)]).encode())
     for name in sorted(code):
         total.update(f"{name} {_parse(code[name].read_text(encoding='utf-8'))[0]}".encode())
     for file in files:
@@ -75,6 +74,13 @@ def _hash(file: Path, size: int, changed: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _version(package: str) -> str:
+    try:
+        return version(DISTRIBUTIONS.get(package, package))
+    except PackageNotFoundError:  # an extra that is not installed, or another build of the library
+        return " ".join(map(version, packages_distributions().get(package, ())))
+
+
 def _find(module: str) -> Path | None:
     place = PACKAGE.parent.joinpath(*module.split("."))
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
@@ -90,10 +96,12 @@ def _parse(source: str) -> tuple[str, set[str]]:
 def _imports(node: ast.AST) -> Iterator[str]:
     """Yield the full names that run-time code imports, inside functions too."""
     for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            continue  # no expression imports
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             assert child.module, "this package has no relative imports"
             yield from (f"{child.module}.{alias.name}" for alias in child.names)
-        elif not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+        elif not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
             yield from _imports(child)

@@ -11,9 +11,12 @@ from pipeline.data.furniture import find_kind, is_repeat
 # How two pieces of one sentence end and begin: "the North Korea-U." and "S. summit", the number of a list and its
 # point, "5 p.m." and "Seoul time".
 ONE_SENTENCE = [
-    (r"[A-Z]\.$", r"[A-Z]"),
-    (r"(^|[:;])\s*\d{1,2}[.)]\s*$", r""),
-    (r"\d [ap]\.m\.\s*$", r"([A-Z]\w+ ){1,3}time\b|[A-Z]{1,3}T\b"),
+    (re.compile(end), re.compile(begin))
+    for end, begin in (
+        (r"[A-Z]\.$", r"[A-Z]"),
+        (r"(^|[:;])\s*\d{1,2}[.)]\s*$", r""),
+        (r"\d [ap]\.m\.\s*$", r"([A-Z]\w+ ){1,3}time\b|[A-Z]{1,3}T\b"),
+    )
 ]
 # The beginning of a line of a list.
 LISTED = re.compile(r"(?:[-*•·‣–—]|\(?(?:\d{1,2}|[A-Za-z]|[ivx]+)[.)])\s")
@@ -134,7 +137,7 @@ def _join(pieces: Iterable[str]) -> Iterator[str]:
     """Put together what was cut inside a sentence."""
     held = ""
     for piece in pieces:
-        if held and not any(re.search(end, held) and re.match(begin, piece) for end, begin in ONE_SENTENCE):
+        if held and not any(begin.match(piece) and end.search(held) for end, begin in ONE_SENTENCE):
             yield held
             held = ""
         held += piece

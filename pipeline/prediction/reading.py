@@ -177,7 +177,9 @@ def mark_topic(sentences: list[Sentence], title: str, words: TopicWords | None) 
     texts = [sentence.text for sentence in sentences]
     added = [title] if title and texts and not sentences[0].is_title else []
     marks = on_topic([*added, *texts], words, titled=bool(title))[len(added) :]
-    return [replace(sentence, on_topic=mark) for sentence, mark in zip(sentences, marks, strict=True)]
+    return [
+        sentence if mark else replace(sentence, on_topic=False) for sentence, mark in zip(sentences, marks, strict=True)
+    ]
 
 
 @contextmanager
