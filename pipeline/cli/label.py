@@ -166,7 +166,7 @@ def adjudicate(
 ) -> None:
     """Show sentences on which annotators are evenly split, or record decisions."""
     from pipeline.data.annotations import ADJUDICATED
-    from pipeline.labelling.adjudication import conflicts
+    from pipeline.labelling.agreement import conflicts
     from pipeline.labelling.exchange import check_output, read_batch, write_batch
     from pipeline.labelling.project import read_project
 
@@ -195,8 +195,13 @@ def adjudicate(
 @app.command(epilog="Example: stance label agreement")
 def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show how far annotators agree: alpha, kappa by pair, confusions, by label and by month."""
-    from pipeline.labelling.adjudication import estimate_shares
-    from pipeline.labelling.agreement import compare_annotators, measure_agreement, measure_by, measure_by_label
+    from pipeline.labelling.agreement import (
+        compare_annotators,
+        estimate_shares,
+        measure_agreement,
+        measure_by,
+        measure_by_label,
+    )
     from pipeline.labelling.project import read_project
 
     settings = read_config(config)
@@ -276,7 +281,7 @@ def export(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write all annotations for use elsewhere, or adjudicated examples to score a model on."""
-    from pipeline.labelling.adjudication import annotation_rows, example_rows
+    from pipeline.labelling.agreement import annotation_rows, example_rows
     from pipeline.labelling.exchange import check_suffix, write_batch
     from pipeline.labelling.project import read_project
 

@@ -15,7 +15,7 @@ from pipeline.data.examples import Example
 from pipeline.data.formats import TABLES
 from pipeline.data.formats.columns import name_columns, to_text
 from pipeline.data.formats.rows import Reject, Row
-from pipeline.data.tables import check_rows, read_rows
+from pipeline.data.tables import check_rows, check_text, read_rows
 from pipeline.errors import InputError, raise_problems
 
 PARTS = ("train", "validation", "test")
@@ -42,7 +42,7 @@ def read_source(data: Data, label_names: Sequence[str]) -> list[Example]:
     if data.table and data.table.is_file():
         rows: Iterable[Row | Reject] = read_rows(data.table)
     elif data.hub or (data.table and data.table.is_dir()):
-        rows = _read_datasets(data)
+        rows = map(check_text, _read_datasets(data))
     else:
         expected = f"a labelled {', '.join(TABLES)}, or a folder that `datasets` loads"
         raise InputError(where, "no such file", expected=expected)
@@ -147,12 +147,7 @@ def _check(row: Row, label_names: Sequence[str], columns: Mapping[str, str]) -> 
         raise InputError(row.where, f"unknown label {label!r}", expected=", ".join(label_names))
     rest = {name: cell for name, cell in cells.items() if name not in NEEDED}
     said = {name: "" if _empty(cell) else " ".join(to_text(cell).split()) for name, cell in rest.items()}
-    said |= {"text": cells["text"], "label": label}
-    try:
-        "".join(said.values()).encode()
-    except UnicodeEncodeError:
-        raise InputError(row.where, "holds half of a surrogate pair, which is no character") from None
-    return said
+    return said | {"text": cells["text"], "label": label}
 
 
 def _name(target: str, text: str, known: Container[str]) -> str:

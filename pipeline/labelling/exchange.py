@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
@@ -12,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.files import write_whole
-from pipeline.data.formats.columns import shield_formula
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.data.formats.text import decode
 from pipeline.data.tables import check_rows, read_rows
 from pipeline.errors import InputError
 from pipeline.labelling import labelstudio, workbook
 from pipeline.labelling.rows import COLUMNS
+from pipeline.prediction.forms import encode, header
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl", ".json")
 TEXT = (".csv", ".jsonl")  # what the terminal labels
@@ -61,10 +59,8 @@ def write_file(file: Path, content: bytes) -> None:
 def write_batch(file: Path, rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> None:
     """Write rows in the format that the file's suffix names; `.json` is Label Studio's."""
     suffix = check_suffix(file)
-    if suffix == ".csv":
-        write_file(file, _to_csv(rows).encode())
-    elif suffix == ".jsonl":
-        write_file(file, "".join(map(_to_json, rows)).encode())
+    if suffix in TEXT:
+        write_file(file, _encode(rows, suffix))
     elif suffix == ".xlsx":
         write_file(file, workbook.encode(rows, label_names))
     else:
@@ -73,21 +69,13 @@ def write_batch(file: Path, rows: Sequence[dict[str, Any]], label_names: Sequenc
         write_file(file, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-def _to_csv(rows: Sequence[dict[str, Any]]) -> str:
+def _encode(rows: Sequence[dict[str, Any]], suffix: str) -> bytes:
+    hidden = [{name: _hide(name, value) for name, value in row.items()} for row in rows]
+    if suffix == ".jsonl":
+        hidden = [{name: value for name, value in row.items() if value != "" or name == "label"} for row in hidden]
     # Columns that somebody added come last, and stay.
-    columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
-    stream = io.StringIO(newline="")
-    stream.write("\ufeff")  # or a spreadsheet takes curly quotes for letters
-    table = csv.writer(stream)
-    table.writerow(columns)
-    for row in rows:
-        table.writerow(shield_formula(_hide(name, row.get(name, ""))) for name in columns)
-    return stream.getvalue()
-
-
-def _to_json(row: dict[str, Any]) -> str:
-    kept = {name: _hide(name, value) for name, value in row.items() if value != "" or name == "label"}
-    return json.dumps(kept, ensure_ascii=False) + "\n"
+    columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
+    return header(suffix, columns) + encode(hidden, suffix, columns)
 
 
 def _hide(name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from pipeline.data.articles import Article
 from pipeline.data.dataset import load_dataset
 from pipeline.data.formats.rows import Row
 from pipeline.errors import InputError
-from pipeline.labelling.adjudication import annotation_rows, conflicts, estimate_shares, example_rows
+from pipeline.labelling.agreement import annotation_rows, conflicts, estimate_shares, example_rows
 from pipeline.labelling.importing import import_batch
 from pipeline.labelling.project import read_project
 
