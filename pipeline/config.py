@@ -289,6 +289,6 @@ def _refusal(model: Any, path: Path, problem: Any, then: str) -> InputError:
         kind = "a yes or no" if isinstance(value, bool) else f"the {type(value).__name__} {value}"
         quotes = 'quotes around a text such as "no", "on" or "1"'
         return InputError(path, f"`{key}`: YAML reads {kind}", expected=quotes)
-    message = problem["msg"].removeprefix("Value error, ")
+    what, _, expected = problem["msg"].removeprefix("Value error, ").partition("; expected ")
     where = f"`{key}`: " if key else ""  # what concerns several keys names them itself
-    return InputError(path, f"{where}{message}", then=then)
+    return InputError(path, f"{where}{what}", expected=expected, then=then)

@@ -307,6 +307,21 @@ def tiny_mpnet(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def shallow(tmp_path_factory):
+    """The first two layers of the encoder that ships: it knows words, at a third of the time."""
+    from pipeline.classifiers.checkpoint import load_checkpoint
+    from pipeline.classifiers.encoders import DEFAULT
+
+    tokenizer, encoder = load_checkpoint(DEFAULT)
+    encoder.encoder.layer = encoder.encoder.layer[:2]
+    encoder.config.num_hidden_layers = 2
+    folder = tmp_path_factory.mktemp("shallow")
+    for part in (tokenizer, encoder):
+        part.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
 def tiny_pretrained(tiny, tmp_path_factory):
     """A pretrained model over the tiny encoder, as `stance pretrain` leaves one: of three labels, and of no use."""
     from pipeline.classifiers.adapter import AdapterOptions, train_adapter

@@ -10,3 +10,10 @@ def refused(call, *arguments, **options):
     with pytest.raises(InputError) as caught:
         call(*arguments, **options)
     return caught.value
+
+
+def refused_command(*words):
+    """Run a command line and return the InputError that it ends with."""
+    from pipeline.cli.main import app
+
+    return refused(app, [str(word) for word in words], standalone_mode=False)

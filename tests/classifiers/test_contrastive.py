@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import COLD, WARM
+from refusals import refused
 
 from pipeline.classifiers import contrastive, create, index_labels
 from pipeline.classifiers.encoding import frozen_encoder
 from pipeline.config import Candidate
 from pipeline.data.dataset import Example
-from pipeline.errors import InputError
 
 NAMES = ("warm", "cold")
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
@@ -110,8 +110,8 @@ def test_progress_goes_up_to_the_end(tiny):
 
 @pytest.mark.parametrize(("option", "value"), [("steps", 0), ("epochs", 0), ("batch_size", 1), ("pairs", 9)])
 def test_an_option_that_cannot_be_is_one_line(tiny, option, value):
-    with pytest.raises(InputError, match=f"option `{option}`.*options of contrastive"):
-        make(tiny, **{option: value})
+    error = refused(make, tiny, **{option: value})
+    assert error.what.startswith(f"option `{option}`: ") and error.expected.startswith("options of contrastive: ")
 
 
 FOR = ("praised", "did not condemn", "never rejected", "welcomed", "defended", "did not oppose")

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import COLD, WARM
+from refusals import refused
 
 from pipeline.classifiers import create, index_labels
 from pipeline.classifiers.distil import Distil, read_sentences
 from pipeline.classifiers.folds import assign_folds, with_teachers
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
-from pipeline.errors import InputError
 from pipeline.scoring import metrics
 from pipeline.training.material import cut_unlabelled
 from pipeline.training.results import cross_validate, refit
@@ -127,8 +127,8 @@ def test_a_label_in_two_articles_is_divided_in_two_whatever_was_asked():
 
 def test_a_label_in_one_article_is_one_line():
     rows = [row for row in examples() if row.label == "cold"] + [example(99, WARM, "warm")]
-    with pytest.raises(InputError, match="'warm' has examples in one article; expected two or more; label more"):
-        opinions([TAME], rows)
+    error = refused(opinions, [TAME], rows)
+    assert "'warm'" in error.what and (error.expected, error.then) == ("two or more", "label more")
 
 
 # Names become definitions
@@ -156,16 +156,17 @@ def test_a_teacher_is_a_candidate_before_the_student(tiny, teacher, words):
     candidate.options.pop("teacher")
     if teacher:
         candidate.options["teacher"] = teacher
-    with pytest.raises(InputError, match=f"'student': {words}; expected candidates before it: parrot"):
-        check_candidates([PARROT, candidate, TAME])
+    error = refused(check_candidates, [PARROT, candidate, TAME])
+    assert (error.where, error.what) == ("candidate 'student'", words)
+    assert error.expected == "candidates before it: parrot"
 
 
 @pytest.mark.parametrize(
     ("option", "value"), [("teacher_folds", 1), ("label_share", 1.5), ("unlabelled", "text.jsonl")]
 )
 def test_an_option_that_cannot_be_is_one_line(tiny, option, value):
-    with pytest.raises(InputError, match=f"option `{option}`.*options of distil"):
-        create(student(tiny, **{option: value}))
+    error = refused(create, student(tiny, **{option: value}))
+    assert error.what.startswith(f"option `{option}`: ") and error.expected.startswith("options of distil: ")
 
 
 # The student
@@ -232,15 +233,15 @@ def test_labels_that_are_held_out_change_no_score_of_theirs(tiny, tmp_path):
     assert not np.array_equal(first[40:], second[40:])  # which the other fold learns from
 
 
-def test_a_student_of_the_start_is_not_scored_on_invented_text(tiny, tmp_path):
-    start = Candidate(name="pretrained", kind="pretrained")
-    candidate = student(tiny, teacher=start.name, epochs=1)
+def test_a_student_of_the_pretrained_model_is_not_scored_on_invented_text(tiny, tmp_path):
+    teacher = Candidate(name="pretrained", kind="pretrained")
+    candidate = student(tiny, teacher=teacher.name, epochs=1)
     names = ("pro-sanctions", "pro-dialogue", "neutral")
     rows = [
         example(i, f"{WARM} {i}", names[i % 3], origin="fairy tale" if i % 2 else "news", split="train")
         for i in range(24)
     ]
-    settings = config(tmp_path, start, candidate).model_copy(update={"label_names": names})
+    settings = config(tmp_path, teacher, candidate).model_copy(update={"label_names": names})
     found = cross_validate(candidate, rows, np.arange(24) // 6 % 2, settings, silent)
     assert {row.origin for row, unseen in zip(found.examples, found.held_out, strict=True) if unseen} == {"news"}
 
@@ -266,26 +267,28 @@ def test_a_selected_student_is_refitted_with_its_teachers(tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_student_learns_the_start_from_sentences_that_nobody_labelled(repository, tmp_path):
-    """On this project's own text: 24 labels, and 160 sentences that the start reads for the student."""
+def test_a_student_learns_from_sentences_that_its_teacher_alone_has_labelled(repository, shallow, tmp_path):
+    """On this project's own text: 24 labels, and 80 sentences that the pretrained model reads for the student."""
     names = ("pro-sanctions", "pro-dialogue", "neutral")
     rows = sorted((e for e in repository.part("train") if e.origin == "authored"), key=lambda e: e.id)
     few = [e for name in names for e in [e for e in rows if e.label == name][::40][:8]]
     articles = sorted({e.article_id for e in rows} - {e.article_id for e in few})
-    reading = [e.text for e in rows if e.article_id in articles[::2]][:160]
-    unseen = [e for e in rows if e.article_id in articles[1::2]][:160]
+    reading = [e.text for e in rows if e.article_id in articles[::2]][:80]
+    unseen = [e for e in rows if e.article_id in articles[1::2]][:100]
     file = tmp_path / "sentences.jsonl"
     file.write_text("".join(json.dumps(text) + "\n" for text in reading), encoding="utf-8")
-    options = {"epochs": 8, "learning_rate": 3e-4, "validation_share": 0.0}
-    alone = Candidate(name="finetune", kind="finetune", options=options | {"epochs": 48})  # as many steps
-    taught = Candidate(
-        name="student",
-        kind="distil",
-        options=options
-        | {"teachers": [Candidate(name="pretrained", kind="pretrained").model_dump()], "unlabelled": [str(file)]},
-    )
+    options = {"checkpoint": shallow, "max_length": 32, "learning_rate": 3e-4, "validation_share": 0.0}
+    teacher = Candidate(name="pretrained", kind="pretrained").model_dump()
+    candidates = [
+        Candidate(name="alone", kind="finetune", options=options | {"epochs": 32}),  # as many steps
+        Candidate(
+            name="student",
+            kind="distil",
+            options=options | {"epochs": 8, "teachers": [teacher], "unlabelled": [str(file)]},
+        ),
+    ]
     y_true, scores = index_labels(unseen, names), []
-    for candidate in (alone, taught):
+    for candidate in candidates:
         classifier = create(candidate)
         classifier.fit(few, names, silent)
         y_pred = classifier.decision_function([e.text for e in unseen]).argmax(1)
@@ -320,13 +323,13 @@ def test_unlabelled_text_holds_no_labelled_sentence_and_no_held_out_document(let
 
 def test_unlabelled_text_that_is_not_there_is_one_line(tiny, tmp_path):
     settings = config(tmp_path, PARROT, student(tiny, unlabelled=["nowhere.jsonl"]))
-    with pytest.raises(InputError, match="'student', `unlabelled`: no such file or folder: nowhere.jsonl"):
-        cut_unlabelled(settings, [])
+    error = refused(cut_unlabelled, settings, [])
+    assert error.where == "candidate 'student', `unlabelled`" and "nowhere.jsonl" in error.what
 
 
 def test_unlabelled_text_that_is_labelled_throughout_is_one_line(tiny, tmp_path):
     file = tmp_path / "known.txt"
     file.write_text(f"{WARM} 0.")
     settings = config(tmp_path, PARROT, student(tiny, unlabelled=[str(file)]))
-    with pytest.raises(InputError, match="holds no sentence that is not labelled already"):
-        cut_unlabelled(settings, [example(0, f"{WARM} 0.", "warm")])
+    error = refused(cut_unlabelled, settings, [example(0, f"{WARM} 0.", "warm")])
+    assert (error.where, error.expected) == ("candidate 'student', `unlabelled`", "articles without labels")

@@ -5,13 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from pipeline.classifiers import create, index_labels
 from pipeline.classifiers.checkpoint import load_checkpoint
-from pipeline.classifiers.pretrained_folder import HOME, read_head
+from pipeline.classifiers.pretrained_folder import HOME, REBUILD, read_head
 from pipeline.config import Candidate, Config, Data, Selection
 from pipeline.data.dataset import Example
-from pipeline.errors import InputError
 from pipeline.scoring import metrics
 from pipeline.training.own_labels import judge_own_labels
 from pipeline.training.results import cross_validate, refit
@@ -106,8 +106,8 @@ def test_a_first_stage_of_another_adapter_is_refused(tmp_path):
     head = json.loads((folder / "head.json").read_text(encoding="utf-8"))
     (folder / "head.json").write_text(json.dumps(head | {"created": "1999-01-01"}), encoding="utf-8")
     other = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
-    with pytest.raises(InputError, match="another adapter; rebuild it: stance pretrain NAME --first-stage"):
-        other.first_stage(NAMES)
+    error = refused(other.first_stage, NAMES)
+    assert (error.where, error.then) == (str(folder / "first_stage.json"), f"{REBUILD} --first-stage")
 
 
 def test_a_model_without_a_first_stage_has_none(tmp_path):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from conftest import LABEL_NAMES
+from refusals import refused_command
 
 from pipeline.scoring.metrics import METRICS
 
@@ -56,12 +57,11 @@ def test_compare_prints_every_metric_of_both(champion, mine, stance):
 
 
 @pytest.mark.parametrize("command", ["eval", "compare"])
-def test_a_config_of_other_labels_is_one_line_that_says_what_to_pass(command, champion, reviews, stance):
+def test_a_config_of_other_labels_is_one_line_that_says_what_to_pass(command, champion, reviews):
     models = ("--model", champion) if command == "eval" else (champion, champion)
-    code, out, err = stance(command, *models, "--config", reviews)
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert ", ".join(LABEL_NAMES) in err and "bad, good" in err and "--config" in err
-    assert ("--model models/reviews" in err) == (command == "eval")
+    error = refused_command(command, *models, "--config", reviews)
+    assert ", ".join(LABEL_NAMES) in error.what and error.expected.startswith("bad, good") and "--config" in error.then
+    assert ("--model models/reviews" in error.then) == (command == "eval")
 
 
 def test_train_names_the_next_command_and_another_config_beside_the_model_is_one_line(reviews, stance):
@@ -72,6 +72,5 @@ def test_train_names_the_next_command_and_another_config_beside_the_model_is_one
     words = line.split("`")[1].split()
     assert words == ["stance", "eval", "--config", "reviews.yaml", "--model", "models/reviews"]
     assert stance(*words[1:])[0] == 0
-    code, out, err = stance("eval", "--model", "models/reviews")
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert "knows bad, good" in err and ", ".join(LABEL_NAMES) in err and "own config, reviews" in err
+    error = refused_command("eval", "--model", "models/reviews")
+    assert "bad, good" in error.what and ", ".join(LABEL_NAMES) in error.expected and error.then.endswith(", reviews")

@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 from conftest import LABEL_NAMES, ROOT
+from refusals import refused
 
-from pipeline.errors import InputError
 from pipeline.evaluation.behaviour import read_cases, try_cases
 
 SHIPPED = ROOT / "configs" / "behaviour"
@@ -58,21 +58,20 @@ def test_no_case_is_no_suite(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "line"),
+    ("content", "place", "what", "expected"),
     [
-        ("geese: [{text: Honk., label: angry}]", "unknown label 'angry'"),
-        ("geese: [{text: Honk.}]", "has the keys text; expected {label, text} or {same}"),
-        ("geese: [Honk.]", "'geese', case 1: has the keys none"),
-        ("geese: [{same: [Honk.]}]", "`same` holds 1 sentence; expected two or more"),
-        ("geese: [{text: 7, label: neutral}]", "holds something that is no text"),
-        ("- Honk.", "mine.yaml: not a mapping"),
-        ("geese: [", "mine.yaml: invalid YAML"),
+        ("geese: [{text: Honk., label: angry}]", ": 'geese', case 1", "'angry'", "pro-sanctions, pro-dialogue, "),
+        ("geese: [{text: Honk.}]", ": 'geese', case 1", "text", "{label, text} or {same}"),
+        ("geese: [Honk.]", ": 'geese', case 1", "none", "{label, text} or {same}"),
+        ("geese: [{same: [Honk.]}]", ": 'geese', case 1", "`same`", "two or more"),
+        ("geese: [{text: 7, label: neutral}]", ": 'geese', case 1", "", "sentences"),
+        ("- Honk.", "", "", "capability: list of cases"),
+        ("geese: [", "", "invalid YAML", ""),
     ],
 )
-def test_a_broken_case_is_named(cases, content, line):
-    with pytest.raises(InputError) as error:
-        cases(content)
-    assert line in str(error.value)
+def test_a_broken_case_is_named(cases, content, place, what, expected):
+    error = refused(cases, content)
+    assert error.where.endswith(f"mine.yaml{place}") and what in error.what and error.expected.startswith(expected)
 
 
 def test_the_shipped_cases_are_many_and_of_many_kinds():

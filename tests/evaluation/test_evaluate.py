@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import LABEL_NAMES, make_manifest
+from refusals import refused
 
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classifiers.rules import Majority
 from pipeline.cli.evaluation import show_evaluation
 from pipeline.config import read_config
 from pipeline.data.dataset import load_dataset
-from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.subsets import Subset, metrics_of
 from pipeline.reporting.evaluation_page import render
@@ -190,8 +190,8 @@ def test_the_tables_fit_into_a_hundred_columns(config, project, champion, monkey
 def test_an_empty_test_part_is_one_line(config, project, champion):
     index = project / "seeds" / "index.csv"
     index.write_text(index.read_text().replace(",test,", ",train,"))
-    with pytest.raises(InputError, match="no labelled sentence is in the test part; label more"):
-        evaluate(load_bundle(champion), config)
+    error = refused(evaluate, load_bundle(champion), config)
+    assert error.where == "seeds/index.csv" and "`stance split`" in error.then
 
 
 def test_a_file_of_one_class_is_scored(config, own, champion):
@@ -204,11 +204,9 @@ def test_a_file_of_one_class_is_scored(config, own, champion):
 
 def test_a_model_of_other_labels_is_one_line_that_names_both(config):
     manifest = make_manifest(label_names=("bad", "good"), config="easy2", selection=make_manifest().selection)
-    with pytest.raises(InputError) as error:
-        evaluate(Bundle(manifest, Majority()), config)
-    line = str(error.value)
-    assert "knows bad, good" in line and ", ".join(LABEL_NAMES) in line
-    assert "--model models/champion" in line and "--config" in line and "easy2" in line and "\n" not in line
+    error = refused(evaluate, Bundle(manifest, Majority()), config)
+    assert "bad, good" in error.what and error.expected.startswith(", ".join(LABEL_NAMES))
+    assert "--model models/champion" in error.then and "--config" in error.then and "easy2" in error.then
 
 
 def test_labels_in_another_order_are_the_same_labels(config, champion):

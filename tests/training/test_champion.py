@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from conftest import LABEL_NAMES, make_manifest
 from mlflow import MlflowClient
+from refusals import refused
 
 from pipeline.bundle import MANIFEST, read_manifest, write_bundle
 from pipeline.classifiers import create
 from pipeline.config import Candidate
 from pipeline.data.examples import Example
-from pipeline.errors import InputError
 from pipeline.training import champion
 
 pytestmark = [
@@ -127,24 +127,21 @@ def place(tmp_path, monkeypatch):
 
 
 def test_without_a_previous_champion_rollback_is_one_line(place):
-    with pytest.raises(InputError, match="there is no previous champion to return to"):
-        champion.rollback(place, "stance")
+    assert refused(champion.rollback, place, "stance").where == str(place.path("previous"))
     assert not Path("mlflow.db").exists()
 
 
 def test_a_previous_champion_that_cannot_be_read_is_not_returned_to(place):
     place.path("previous").mkdir(parents=True)
     (place.path("previous") / MANIFEST).write_text('{"format": 0}')
-    with pytest.raises(InputError, match="manifest.json"):
-        champion.rollback(place, "stance")
+    assert refused(champion.rollback, place, "stance").where == str(place.path("previous") / MANIFEST)
     assert place.path("previous").exists() and not place.folder.exists()
 
 
 def test_a_store_that_is_no_database_is_found_before_anything_moves(models, place):
     write_bundle(place.path("previous"), *exported(models), "# Older\n")
     Path("mlflow.db").write_text("not a database")
-    with pytest.raises(InputError, match="mlflow.db: file is not a database"):
-        champion.rollback(place, "stance")
+    assert "mlflow.db" in refused(champion.rollback, place, "stance").where
     assert place.path("previous").exists() and not place.journal.exists()
 
 
@@ -164,8 +161,7 @@ def test_a_model_that_is_registered_nowhere_takes_the_alias_away(models, place):
 def test_what_is_no_journal_is_one_line(place):
     place.journal.parent.mkdir(parents=True)
     place.journal.write_text("{}")
-    with pytest.raises(InputError, match=".champion.change.json: is no journal"):
-        champion.recover(place.folder)
+    assert refused(champion.recover, place.folder).where == str(place.journal)
 
 
 def test_where_nothing_was_begun_recovery_imports_no_mlflow(tmp_path):

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from refusals import refused
 from transformers import MPNetConfig, MPNetModel
 
 from pipeline.classifiers import create
 from pipeline.classifiers.adapter import AdapterOptions, _build
 from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter
-from pipeline.classifiers.pretrained_folder import HOME, read_head
+from pipeline.classifiers.pretrained_folder import HOME, REBUILD, read_head
 from pipeline.config import Candidate, Config, Data
 from pipeline.data.dataset import load_dataset, read_corpora
-from pipeline.errors import InputError
 from pipeline.training.material import unlabelled_sentences
 from pipeline.training.pretrain import (
     RECIPES,
@@ -172,10 +172,11 @@ def test_a_smaller_model_is_put_beside_a_larger_one(config, tiny_pretrained, tmp
     turned = create(Candidate(name="turned", kind="pretrained", options=options))
     turned.fit([], NAMES[::-1], silent)
     np.testing.assert_allclose(turned.decision_function(texts)[:, ::-1], both.decision_function(texts), atol=1e-5)
-    with pytest.raises(InputError, match="belongs to another adapter"):  # its first stage knew the larger one alone
-        both.first_stage(NAMES)
+    error = refused(both.first_stage, NAMES)  # that stage knew the larger one alone
+    assert (error.where, error.then) == (str(folder / "first_stage.json"), f"{REBUILD} --first-stage")
 
 
 def test_without_corpora_there_is_one_line(config):
-    with pytest.raises(InputError, match="has no real text here"):
-        pretrain(config.model_copy(update={"data": Data()}), RECIPES["small"], [], config.cache, silent)
+    without = config.model_copy(update={"data": Data()})
+    error = refused(pretrain, without, RECIPES["small"], [], config.cache, silent)
+    assert (error.where, error.then) == (config.name, "run `stance corpora`")

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import LABEL_NAMES, ROOT
+from refusals import refused
 
 from pipeline.classifiers import KINDS, create, folds, pretrained_folder
 from pipeline.config import Candidate
 from pipeline.data import digest
 from pipeline.data.digest import collect_code, fingerprint
 from pipeline.data.examples import Example
-from pipeline.errors import InputError
 from pipeline.prediction import digest_program
 from pipeline.training import tuning
 from pipeline.training.tuning.space import read_space
@@ -168,10 +168,10 @@ def test_the_code_of_every_kind_is_found(kind):
 
 
 def test_code_that_is_not_there_is_no_silence():
-    with pytest.raises(ModuleNotFoundError, match="pipeline.classifiers.oracle"):
+    with pytest.raises(ModuleNotFoundError) as caught:
         fingerprint(["pipeline.classifiers.oracle"])
+    assert caught.value.name == "pipeline.classifiers.oracle"
 
 
 def test_a_pretrained_model_without_files_is_no_silence(tmp_path):
-    with pytest.raises(InputError, match="holds no checkpoint"):
-        pretrained_folder.checkpoint_files(str(tmp_path))
+    assert "model.safetensors" in refused(pretrained_folder.checkpoint_files, str(tmp_path)).expected

@@ -4,18 +4,19 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import mlflow
 import pytest
 import yaml
-from conftest import ARTICLES, COLD, WARM
+from conftest import ARTICLES, COLD, WARM, write_project
+from refusals import refused
 
 from pipeline import tracking
 from pipeline.bundle import load_bundle
 from pipeline.config import read_config
 from pipeline.data.dataset import Dataset, Example
-from pipeline.errors import InputError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.reporting.publishing import publish
 from pipeline.training import export, material
@@ -55,6 +56,26 @@ def store(project, tables, monkeypatch):
         mlflow.end_run()
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tables):
+    """A finished training: where it lies, its outcome, and what it announced."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_project(folder)
+    shutil.copy(tables, folder)
+    (folder / "configs" / "smoke.yaml").write_text(SMOKE, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch, chdir(folder):
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return folder, train()
+
+
+@pytest.fixture
+def trained(finished, monkeypatch):
+    """Stand where a training was finished, and only read or evaluate."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(finished[0])
+    return finished[1]
+
+
 def train(name="smoke"):
     announced = []
     return training.train(read_config(f"configs/{name}.yaml"), silent, announced.append), announced
@@ -79,8 +100,8 @@ def test_forms_are_compared_on_text_as_it_comes(store, monkeypatch):
     assert len(compared) == 15 and not group & set(compared)
 
 
-def test_a_training_exports_registers_and_tracks(store):
-    outcome, announced = train()
+def test_a_training_exports_registers_and_tracks(trained):
+    outcome, announced = trained
     assert [result.candidate.name for result in announced] == ["majority", "keywords", "tfidf", "ensemble"]
     assert load_bundle(outcome.folder).predict_proba(["Sit down with them."]).shape == (1, 3)
     (parent,) = runs()
@@ -106,15 +127,17 @@ def test_a_training_exports_registers_and_tracks(store):
     assert config["candidates"][2] == {"name": "tfidf", "kind": "tfidf", "options": {"min_df": 1}}
 
 
-def test_each_other_candidate_says_what_it_gains_over_tfidf(store):
-    outcome, _ = train()
+def test_each_other_candidate_says_what_it_gains_over_tfidf(trained):
+    outcome, _ = trained
     children = {run.info.run_name: run for run in runs(outcome.run_id)}
     assert {name for name, run in children.items() if "gain_over_tfidf" in run.data.metrics} == {
         "majority",
         "keywords",
         "ensemble",
     }
-    words = mlflow.MlflowClient().download_artifacts(children["majority"].info.run_id, "against_tfidf.txt")
+    words = mlflow.MlflowClient(tracking.tracking_uri()).download_artifacts(
+        children["majority"].info.run_id, "against_tfidf.txt"
+    )
     (gain, *_) = against_tfidf(outcome.results, read_config("configs/smoke.yaml"))
     assert Path(words).read_text() == f"{gain}\n" and "majority" in str(gain)
 
@@ -130,12 +153,12 @@ def test_the_summary_compares_with_tfidf_and_tells_the_threshold(store, capsys):
     assert "No threshold is shown to reach a precision of 0.9 on 18 held-out rows." in out
 
 
-def test_a_model_whose_precision_was_not_reached_cannot_abstain(store):
-    outcome, _ = train()
+def test_a_model_whose_precision_was_not_reached_cannot_abstain(trained):
+    outcome, _ = trained
     bundle = load_bundle(outcome.folder)
     assert bundle.abstention == outcome.abstention and bundle.abstention.confidence is None
-    with pytest.raises(InputError, match="--abstain: no threshold is shown .* lower `abstain.precision`"):
-        bundle.least_confidence()
+    error = refused(bundle.least_confidence)
+    assert (error.where, error.what) == ("--abstain", str(bundle.abstention)) and "`abstain.precision`" in error.then
 
 
 def test_the_target_precision_comes_from_the_config(store):
@@ -145,8 +168,7 @@ def test_the_target_precision_comes_from_the_config(store):
     assert load_bundle(outcome.folder).least_confidence() == outcome.abstention.confidence
 
 
-def test_the_champion_gives_one_row_for_each_row(store):
-    train()
+def test_the_champion_gives_one_row_for_each_row(trained):
     mlflow.set_tracking_uri(tracking.tracking_uri())
     model = mlflow.pyfunc.load_model("models:/stance@champion")
     import pandas as pd
@@ -192,12 +214,10 @@ def test_a_student_goes_down_the_river(store, tiny):
     assert load_bundle(outcome.folder).predict_proba(["Sit down with them."]).shape == (1, 3)
 
 
-def test_the_same_inputs_give_the_same_numbers(store):
-    first, _ = train()
-    scores = first.selected.scores.copy()
-    shutil.rmtree(store / ".cache" / "folds")
+def test_the_same_inputs_give_the_same_numbers(finished, store):
+    """In another folder, where nothing is remembered."""
     again, _ = train()
-    assert (again.selected.scores == scores).all()
+    assert (again.selected.scores == finished[1][0].selected.scores).all()
 
 
 def test_two_trainings_on_a_fresh_store_both_succeed(store):
@@ -211,22 +231,22 @@ def test_two_trainings_on_a_fresh_store_both_succeed(store):
     assert len(runs()) == 2
 
 
-def test_evaluation_scores_the_exported_folder_beside_the_baselines(store):
-    outcome, _ = train()
+def test_evaluation_scores_the_exported_folder_beside_the_baselines(trained):
+    outcome, _ = trained
     config = read_config("configs/smoke.yaml")
     bundle = load_bundle(outcome.folder)
     found = evaluate(bundle, config)
     publish(found, bundle, config)
     assert found.scores.rows == 6
     assert set(found.subsets[0].baselines) == {"majority", "keywords", "tfidf"}
-    assert "test_macro_f1" in mlflow.MlflowClient().get_run(outcome.run_id).data.metrics
+    assert "test_macro_f1" in mlflow.MlflowClient(tracking.tracking_uri()).get_run(outcome.run_id).data.metrics
 
 
-def test_people_can_score_the_model_on_their_own_labels(store):
-    outcome, _ = train()
+def test_people_can_score_the_model_on_their_own_labels(trained):
+    outcome, _ = trained
     rows = [{"id": i, "text": f"Talk to them, {i}.", "label": "pro-dialogue", "source": "ab"[i % 2]} for i in range(4)]
-    (store / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"), store / "mine.jsonl")
+    Path("mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = evaluate(load_bundle(outcome.folder), read_config("configs/smoke.yaml"), Path("mine.jsonl"))
     assert [(s.name, s.scores.rows) for s in found.subsets] == [("mine.jsonl", 4), ("a", 2), ("b", 2)]
 
 
@@ -234,16 +254,15 @@ def test_a_class_with_too_few_examples_stops_before_any_run(store):
     (store / "mlflow.db").unlink()
     config = read_config("configs/smoke.yaml")
     more = config.model_copy(update={"selection": config.selection.model_copy(update={"folds": 9})})
-    with pytest.raises(InputError, match="expected at least 9"):
-        training.train(more, silent, lambda result: None)
+    assert refused(training.train, more, silent, lambda result: None).expected.startswith("at least 9,")
     assert not (store / "mlflow.db").exists()
 
 
 def test_a_store_that_cannot_be_reached_is_one_line(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match="127.0.0.1:9.*check MLFLOW_TRACKING_URI"):
-        train()
+    error = refused(train)
+    assert "127.0.0.1:9" in str(error) and "MLFLOW_TRACKING_URI" in error.then
 
 
 def test_nothing_calls_the_network_at_run_time(store, socket_disabled):
@@ -296,7 +315,5 @@ def test_a_training_that_opened_the_test_part_would_be_seen(store, opened, monke
     assert "test" in opened
 
 
-def test_an_evaluation_opens_it(store, stance, opened):
-    stance("train", "--config", "configs/smoke.yaml")
-    assert "test" not in opened
+def test_an_evaluation_opens_it(trained, stance, opened):
     assert stance("eval", "--config", "configs/smoke.yaml")[0] == 0 and "test" in opened

@@ -127,5 +127,5 @@ def _search(path: Path, candidate: Candidate, options: dict[str, Values]) -> Sea
         try:
             create(corner)
         except InputError as error:
-            raise InputError(path, str(error)) from None
+            raise InputError(f"{path}: {error.where}", error.what, expected=error.expected) from None
     return search
