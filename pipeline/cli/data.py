@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 from typer import Option
 
-from pipeline.cli.console import out
-from pipeline.cli.console import table as new_table
+from pipeline.cli.console import out, print_table
 from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, command, read_config
 from pipeline.errors import InputError
 from pipeline.progress import Bar
@@ -54,7 +54,6 @@ def corpora(
         Option("--from", help="Folders of clones, and tables that hold the text already; else it is downloaded."),
     ] = None,
     output: Annotated[Path, Option(help="Where training looks for them.")] = Path(".cache/corpora.jsonl"),
-    labels: Annotated[Path, Option(help="Labels that name their text by place.")] = Path("labels/external"),
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Bring the texts of the external labels to this machine, each sentence checked by its sha1."""
@@ -63,6 +62,7 @@ def corpora(
     from pipeline.data.external import read_external
 
     settings = read_config(config)
+    labels = settings.data.external
     known = read_external(labels, settings.label_names)
     with Bar() as bar:
         if sources:
@@ -101,13 +101,14 @@ def show_data(dataset: Dataset, settings: Config, config: Path) -> None:
 
 
 def _show_counts(dataset: Dataset, settings: Config) -> None:
-    table = new_table("origin", "part", "articles", "sentences", *settings.label_names)
+    table: list[list[object]] = []
     for place in [*sorted({(not e.own, e.origin, e.split) for e in dataset.examples}), None]:
         rows = [e for e in dataset.examples if place in (None, (not e.own, e.origin, e.split))]
         counts = Counter(e.label for e in rows)
         numbers = [len({e.article_id for e in rows}), len(rows), *(counts[name] for name in settings.label_names)]
-        table.add_row(*(place[1:] if place else ("all", "")), *map(str, numbers), style=None if place else "bold")
-    out.print(table)
+        table.append([*(place[1:] if place else ("all", "")), *numbers])
+    table[-1] = [Text(str(cell), "bold") for cell in table[-1]]
+    print_table(table, "origin", "part", "articles", "sentences", *settings.label_names)
 
 
 def _show_agreement(dataset: Dataset, own: set[str], settings: Config) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from pipeline.cli.console import out
-from pipeline.cli.console import table as new_table
+from pipeline.cli.console import out, print_table
 from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, ConfigFile, Model, command, read_config, settle
 from pipeline.progress import Bar
 
@@ -86,10 +85,10 @@ def show_evaluation(evaluation: Evaluation, settings: Config) -> None:
     for part in evaluation.weakest[:MOST_WEAK]:
         out.print(f"Weak on {part.dimension}: {part.value}, macro-F1 {part.macro_f1}, {len(part.rows)} sentences")
     if evaluation.behaviour:
-        cases, rate = len(evaluation.behaviour.results), evaluation.behaviour.rate
         baseline = evaluation.baseline_behaviour
         beside = f"; a keyword list passes {baseline.rate:.0%}" if baseline else ""
-        out.print(f"Behaviour: {rate:.0%} of {cases} cases pass{beside}.")
+        cases = f"{evaluation.behaviour.rate:.0%} of {len(evaluation.behaviour.results)} cases"
+        out.print(f"Behaviour: {cases} pass{beside}.")
     audit = evaluation.audit
     hidden = f"{audit.change.value:+.3f} macro-F1 with the obvious words hidden; " if audit.change else ""
     out.print(f"Keywords: {hidden}{audit.share:.0%} of {audit.examined} stance predictions hang on one word.")
@@ -100,19 +99,12 @@ def show_evaluation(evaluation: Evaluation, settings: Config) -> None:
 
 
 def _show_subsets(evaluation: Evaluation) -> None:
-    """Print macro-F1 of all kinds of rows, beside the baselines."""
-    names = evaluation.headline.baselines
-    table = new_table("rows", "articles", "sentences", "macro-F1, 95 % interval", *names)
+    names, rows = evaluation.headline.baselines, []
     for subset in evaluation.subsets:
-        scores = subset.scores
-        table.add_row(
-            ("  " if subset.nested else "") + subset.name + (" ‡" if subset.measured else ""),
-            f"{scores.articles:,}",
-            f"{scores.rows:,}",
-            f"{scores['macro_f1']}{' †' if scores.few_articles else ''}",
-            *(f"{subset.baseline_scores[name]['macro_f1'].value:.3f}" for name in names),
-        )
-    out.print(table)
+        scores, name = subset.scores, "  " * subset.nested + subset.name + " ‡" * subset.measured
+        values = f"{scores.articles:,}", f"{scores.rows:,}", f"{scores['macro_f1']}{' †' * scores.few_articles}"
+        rows.append([name, *values, *(f"{subset.baseline_scores[each]['macro_f1'].value:.3f}" for each in names)])
+    print_table(rows, "rows", "articles", "sentences", "macro-F1, 95 % interval", *names)
     if evaluation.headline.measured:
         out.print(
             "‡ measured when the model was made, beside baselines trained on the real text: `stance corpora` brings it."
@@ -122,12 +114,13 @@ def _show_subsets(evaluation: Evaluation) -> None:
 
 
 def _show_metrics(evaluation: Evaluation) -> None:
-    """Print all other scores: a line for each, a column for each kind of rows."""
-    table = new_table("score", *(subset.name for subset in evaluation.main), title="\nAll scores, 95 % intervals")
-    for metric in evaluation.headline.metrics[1:]:
-        intervals = [subset.scores.intervals.get(metric.key) for subset in evaluation.main]
-        table.add_row(metric.title, *(str(interval or "") for interval in intervals))
-    out.print(table)
+    """Print all scores but the first: a line for each, a column for each kind of rows."""
+    subsets = evaluation.main
+    rows = [
+        (metric.title, *(subset.scores.intervals.get(metric.key, "") for subset in subsets))
+        for metric in evaluation.headline.metrics[1:]
+    ]
+    print_table(rows, "score", *(subset.name for subset in subsets), title="\nAll scores, 95 % intervals")
     for metric in evaluation.headline.metrics:
         if metric.key == "positive_f1":
             out.print(f"{metric.title}: {metric.meaning}.")
@@ -150,32 +143,30 @@ def _show_confidence(evaluation: Evaluation) -> None:
 
 
 def _show_labels(subset: Subset, label_names: Sequence[str]) -> None:
-    table = new_table("label", "precision", "recall", "F1", "sentences", title=f"\n{subset.name}, per label")
-    for label in subset.scores.by_label(label_names):
-        scores = (label.precision, label.recall, label.f1)
-        table.add_row(label.name, *(f"{value:.3f}" for value in scores), f"{label.rows:,}")
-    out.print(table)
+    rows = [
+        (label.name, *(f"{value:.3f}" for value in (label.precision, label.recall, label.f1)), f"{label.rows:,}")
+        for label in subset.scores.by_label(label_names)
+    ]
+    print_table(rows, "label", "precision", "recall", "F1", "sentences", title=f"\n{subset.name}, per label")
 
 
 def _show_contrast(contrast: Subset) -> None:
     title = f"\nInvented sentences in {contrast.scores.articles:,} groups that differ by little (contrast)"
-    table = new_table("labelled by", "sentences", *(metric.title for metric in contrast.metrics), title=title)
-    for name, scores in {"this model": contrast.scores, **contrast.baseline_scores}.items():
-        table.add_row(name, f"{scores.rows:,}", *(str(interval) for _, interval in scores))
-    out.print(table)
+    scored = {"this model": contrast.scores, **contrast.baseline_scores}
+    rows = [(name, f"{scores.rows:,}", *(interval for _, interval in scores)) for name, scores in scored.items()]
+    print_table(rows, "labelled by", "sentences", *(metric.title for metric in contrast.metrics), title=title)
 
 
 def show_comparison(comparison: Comparison, models: tuple[Path, Path], rows: Sequence[Example]) -> None:
     """Print two models' scores on the same rows, what the second has more, and the verdict."""
     for letter, folder in zip("AB", models, strict=True):
         out.print(f"{letter}: {folder}")
-    table = new_table("score", "A", "B", "B - A", "95 % interval", "better is")
+    table = []
     for metric, interval in comparison.first:
-        gain, second = comparison.gains[metric.key], comparison.second[metric.key]
-        values = (str(interval), str(second), f"{gain.value:+.3f}")
-        better = "higher" if metric.higher_is_better else "lower"
-        table.add_row(metric.title, *values, f"{gain.low:+.3f} to {gain.high:+.3f}", better)
-    out.print(table)
+        gain, better = comparison.gains[metric.key], "higher" if metric.higher_is_better else "lower"
+        ends = f"{gain.value:+.3f}", f"{gain.low:+.3f} to {gain.high:+.3f}"
+        table.append((metric.title, interval, comparison.second[metric.key], *ends, better))
+    print_table(table, "score", "A", "B", "B - A", "95 % interval", "better is")
     articles = len({row.group for row in rows})
     out.print(f"\nMacro-F1 on {len(rows):,} sentences of {articles:,} articles: {comparison.verdict}.")
     alone = f"A alone is right on {comparison.only_first}, B alone on {comparison.only_second}"

@@ -10,7 +10,7 @@ import typer
 from typer import Argument, Option
 from typer.core import TyperGroup
 
-from pipeline.cli.console import out, table
+from pipeline.cli.console import out, print_table
 from pipeline.cli.options import DEFAULT_CONFIG, DEFAULT_MODEL, Model, command, read_config
 from pipeline.errors import InputError
 from pipeline.progress import Bar
@@ -219,10 +219,9 @@ def agreement(config: ConfigFile = DEFAULT_CONFIG) -> None:
         _print_alpha({"all": overall} | measure_by_label(rows, names, random_state=state) | months)
         for pair in compare_annotators(rows, names):
             title = f"\n{pair.first} (rows) and {pair.second} (columns): kappa {pair.kappa:.3f}"
-            shown = table("", *names, title=title)
-            for name, counts in zip(names, pair.matrix, strict=True):
-                shown.add_row(name, *map(str, counts))
-            out.print(shown)
+            print_table(
+                ((name, *counts) for name, counts in zip(names, pair.matrix, strict=True)), "", *names, title=title
+            )
     for name, share in estimate_shares(rows, names).items():
         out.print(f"Share of {name} in running text, from sentences drawn at random: {share}")
 
@@ -237,13 +236,13 @@ def _by_label(labels: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _print_alpha(measured: dict[str, Agreement]) -> None:
-    shown = table("Krippendorff's alpha", "alpha", "95 % interval", "sentences", "differ")
+    rows = []
     for name, own in measured.items():
         # One article alone has no spread to measure.
         known = own.low < own.high or not own.differ
         interval = f"{own.low:.3f} to {own.high:.3f}" if known else ""
-        shown.add_row(name, f"{own.alpha:.3f}", interval, str(own.spans), str(own.differ))
-    out.print(shown)
+        rows.append((name, f"{own.alpha:.3f}", interval, own.spans, own.differ))
+    print_table(rows, "Krippendorff's alpha", "alpha", "95 % interval", "sentences", "differ")
 
 
 @app.command(epilog="Example: stance label review --number 50 --output review.csv")

@@ -11,8 +11,7 @@ import typer
 from rich.text import Text
 from typer import Argument, Option
 
-from pipeline.cli.console import out
-from pipeline.cli.console import table as new_table
+from pipeline.cli.console import out, print_table
 from pipeline.cli.options import DEFAULT_CONFIG, ConfigFile, command, read_config
 from pipeline.errors import InputError
 from pipeline.progress import Bar
@@ -174,18 +173,18 @@ def _ui(settings: Config) -> str:
 
 
 def _show_scores(outcome: TrainingResult, settings: Config) -> None:
-    """Print every metric of every candidate; that of the positive labels stands beside the F1 of each label."""
+    """Print every metric but that of the positive labels, which stands beside the F1 of each label."""
     from pipeline.scoring.metrics import METRICS
     from pipeline.training.scores import score_result
 
     first, *others = METRICS
     titles = (f"{first.title}, interval", *(metric.title for metric in others), "seconds")
-    table = new_table("candidate", "rows", *titles, title="Candidates on rows that are new to them")
+    rows = []
     for result in outcome.results:
         scores = score_result(result, settings)
-        values = (str(scores[first.key]), *(f"{scores[metric.key].value:.3f}" for metric in others))
-        table.add_row(_candidate(outcome, result), str(scores.rows), *values, f"{result.seconds:.0f}")
-    out.print(table)
+        values = scores[first.key], *(f"{scores[metric.key].value:.3f}" for metric in others)
+        rows.append((_candidate(outcome, result), scores.rows, *values, f"{result.seconds:.0f}"))
+    print_table(rows, "candidate", "rows", *titles, title="Candidates on rows that are new to them")
 
 
 def _show_kinds_of_text(outcome: TrainingResult, settings: Config) -> None:
@@ -194,15 +193,14 @@ def _show_kinds_of_text(outcome: TrainingResult, settings: Config) -> None:
     from pipeline.training.scores import score_kinds_of_text, score_result
 
     means = [metric for metric in metrics_for(settings.label_names, settings.positive) if metric not in METRICS]
-    columns = ("real", "invented", *settings.label_names, *(metric.title for metric in means))
-    table = new_table("candidate", *columns, title="\nMacro-F1 of real and of invented text, and F1 of each label")
+    columns, rows = ("real", "invented", *settings.label_names, *(metric.title for metric in means)), []
     for result in outcome.results:
         kinds, scores = score_kinds_of_text(result, settings), score_result(result, settings)
         values = [kinds[kind].value if kind in kinds else None for kind in ("real", "invented")]
         values += [label.f1 for label in scores.by_label(settings.label_names)]
         values += [scores[metric.key].value for metric in means]
-        table.add_row(_candidate(outcome, result), *("" if value is None else f"{value:.3f}" for value in values))
-    out.print(table)
+        rows.append((_candidate(outcome, result), *("" if value is None else f"{value:.3f}" for value in values)))
+    print_table(rows, "candidate", *columns, title="\nMacro-F1 of real and of invented text, and F1 of each label")
     for metric in means:
         out.print(f"{metric.title}: {metric.meaning}.")
 
@@ -234,14 +232,12 @@ def show_tuning(outcome: TuningResult, output: Path, settings: Config) -> None:
 def _show_trials(entry: Tuned) -> None:
     names = list(entry.trials[0].options)
     title = f"\n{entry.candidate.name}: {len(entry.trials)} trials, {len(entry.best)} of them to the end"
-    table = new_table("trial", "macro-F1", "95 % interval", *names, title=title)
-    for trial in entry.best[:SHOWN]:
-        if score := trial.macro_f1:
-            options = (str(trial.options[name]) for name in names)
-            table.add_row(str(trial.number), f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", *options)
-    before = entry.before
-    table.add_row("as it was", f"{before.value:.3f}", f"{before.low:.3f} to {before.high:.3f}")
-    out.print(table)
+    scored = [(trial.number, trial.macro_f1, trial.options.values()) for trial in entry.best[:SHOWN] if trial.macro_f1]
+    rows = [
+        (name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", *options)
+        for name, score, options in [*scored, ("as it was", entry.before, ())]
+    ]
+    print_table(rows, "trial", "macro-F1", "95 % interval", *names, title=title)
     if entry.importances:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in entry.importances.items())
         out.print(f"What mattered, as far as {len(entry.best)} trials tell: {shares}")

@@ -19,13 +19,7 @@ from pipeline.scoring.calibration import Calibration, fit_calibration
 from pipeline.scoring.decision import DecisionRule, fit_decision_rule
 from pipeline.scoring.metrics import MACRO_F1, measure
 from pipeline.scoring.predictions import Predictions
-from pipeline.training.rows import (
-    ALWAYS,
-    exclude_active_samples,
-    is_real,
-    rows_that_count,
-    split_single_fold,
-)
+from pipeline.training.rows import ALWAYS, exclude_active_samples, is_real, rows_that_count, split_single_fold
 
 
 @dataclass(frozen=True)
@@ -135,17 +129,12 @@ def _calibrated(
         parts = split_single_fold(list(compress(examples, rows)), parts, config)
         calibration = fit_calibration(scores[rows], y_true[rows], parts)
         probabilities = calibration.apply(scores)
-        decision, honest = fit_decision_rule(y_true[rows], probabilities[rows], parts, _scored_labels(config))
+        chosen_by_all = config.selection.metric == "macro_f1"
+        labels = None if chosen_by_all else [config.label_names.index(name) for name in config.positive]
+        decision, honest = fit_decision_rule(y_true[rows], probabilities[rows], parts, labels)
         y_pred = decision.decide(probabilities)
         y_pred[rows] = honest
     return CandidateResult(candidate, examples, y_true, folds, scores, calibration, decision, y_pred, real, held_out)
-
-
-def _scored_labels(config: Config) -> list[int] | None:
-    """Return the labels that the config's metric is the mean over, None for all."""
-    if config.selection.metric == "macro_f1":
-        return None
-    return [config.label_names.index(name) for name in config.positive]
 
 
 def refit(
