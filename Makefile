@@ -47,9 +47,10 @@ ui: $(READY)
 data: $(READY)
 	$(STANCE) data --config $(CONFIG)
 
-# In two processes: a test file stays in one. `.venv/bin/pytest` alone runs them one after another.
+# In two processes: a test file stays in one, and files with slow tests come first. `.venv/bin/pytest` alone runs them
+# one after another.
 test: $(READY)
-	$(VENV)/bin/pytest -n 2 --dist loadfile
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Needs Chromium (Debian: apt-get install chromium chromium-driver); pictures go to build/screenshots/.
 test-browser: $(READY)

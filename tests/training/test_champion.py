@@ -17,6 +17,7 @@ from pipeline.data.examples import Example
 from pipeline.training import champion
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning"),
 ]

@@ -15,7 +15,10 @@ from pipeline.config import read_config
 from pipeline.training import champion
 from pipeline.training import train as training
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

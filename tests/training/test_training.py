@@ -38,7 +38,10 @@ candidates:
     members: [keywords, tfidf]
 """
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning"),
+]
 
 
 def silent(share, words):

@@ -51,7 +51,10 @@ candidates:
 TUNED = Path("configs/tuned.yaml")
 MANY = 4
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::FutureWarning:mlflow", "ignore::DeprecationWarning"),
+]
 
 
 def silent(*told):
