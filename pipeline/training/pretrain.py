@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +35,9 @@ from pipeline.scoring.decision import DecisionRule, fit_decision_rule
 from pipeline.scoring.metrics import MACRO_F1, confusion, macro_f1, measure
 from pipeline.scoring.predictions import Predictions
 from pipeline.training.material import unlabelled_sentences
+
+if TYPE_CHECKING:
+    from pipeline.classifiers.adapter import AdapterOptions
 
 HELD_OUT = ("validation", "full-article-validation")  # sampled sentences, and all sentences of whole articles
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of a smaller model in what it says with a larger one
@@ -124,73 +126,65 @@ def pretrain(
 ) -> dict[str, object]:
     """Train the adapter and write it with its head and card; goes on where an earlier call stopped.
 
-    What was made for the model that it replaces (first stage, held-out facts) goes with that.
-
-    Args:
-        config: names the corpora and the labels.
-        recipe: how.
-        unlabelled: tables or folders of articles; their sentences are labelled by the teacher alone.
-        output: the model's folder.
-        on_progress: called with the share that is done, and what is being done.
-        checkpoint: a folder with the encoder, the teacher's if there is one, where that is not to be fetched.
-
+    The teacher alone labels the sentences of `unlabelled`, tables or folders of articles. `checkpoint` is a folder with
+    the encoder, the teacher's if there is one, where that is not to be fetched. What was made for the model in `output`
+    that this one replaces (first stage, held-out facts) goes with that.
     """
-    from pipeline.classifiers.adapter import score_adapter
+    from pipeline.classifiers.adapter import AdapterOptions, score_adapter
+    from pipeline.classifiers.checkpoint import WEIGHTS, find_checkpoint
 
     own_checkpoint = "" if recipe.teacher else checkpoint
     train, validation = _rows(config)
     texts = unlabelled_sentences(unlabelled, [*train, *validation])
-    targets = _targets(recipe, train, texts, config, checkpoint, lambda share, words: on_progress(share / 2, words))
+    targets = _targets(recipe, train, texts, config, checkpoint, step_of(on_progress, 0, 2))
     inputs = np.array([*(row.input for row in train), *texts], object)
     done = find_folder(PREFIX + recipe.begins_with) if recipe.begins_with else None
+    shared = {name: getattr(recipe, name) for name in ("encoder", "rank", "layers", "batch_size", "max_length")}
     for number, stage in enumerate(recipe.stages):
-        step = step_of(lambda share, words: on_progress(0.5 + share / 2, words), number, len(recipe.stages))
-        chosen = _choose(train, len(texts), stage, config, recipe.random_state + number)
-        done = _learn(
-            recipe, number, inputs[chosen].tolist(), targets[chosen], done, config.cache, own_checkpoint, step
-        )
+        state = recipe.random_state + number
+        step = step_of(step_of(on_progress, 1, 2), number, len(recipe.stages))
+        chosen = _choose(train, len(texts), stage, config, state)
+        options = AdapterOptions(**shared, epochs=stage.epochs, learning_rate=stage.learning_rate, random_state=state)
+        done = _learn(inputs[chosen].tolist(), targets[chosen], options, done, config.cache, own_checkpoint, step)
     assert done
     scores = score_adapter(recipe.encoder, done, [row.text for row in validation], recipe.max_length, own_checkpoint)
     own = sum(row.origin in config.data.invented for row in train)
     counts = {"labelled": len(train) - own, "own": own, "unlabelled": len(texts), "validation": len(validation)}
-    card, words = describe(scores, validation, counts, config, recipe, own_checkpoint)
+    facts, rows = _calibrate(scores, validation, config)
+    card: dict[str, Any] = {
+        "encoder": recipe.encoder,
+        "encoder_sha256": hash_file(find_checkpoint(recipe.encoder, own_checkpoint) / WEIGHTS),
+        "label_names": list(config.label_names),
+        "created": time.strftime("%Y-%m-%d", time.gmtime()),
+        "recipe": asdict(recipe),
+        "rows": counts,
+        **facts,
+    }
     with write_whole_folder(output) as partial:
         shutil.copytree(done, partial, dirs_exist_ok=True)
         (partial / HEAD[0]).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        (partial / "README.md").write_text(words, encoding="utf-8")
+        (partial / "README.md").write_text(_write_card(card, rows, validation), encoding="utf-8")
     return card
 
 
 def _learn(
-    recipe: PretrainRecipe,
-    number: int,
     texts: Sequence[str],
     targets: np.ndarray,
+    options: AdapterOptions,
     before: Path | None,
     cache: Path,
     checkpoint: str,
     on_progress: ProgressCallback,
 ) -> Path:
     """Train one stage, on from the one before, unless it was trained already; return where its adapter lies."""
-    from pipeline.classifiers.adapter import AdapterOptions, train_adapter
+    from pipeline.classifiers.adapter import train_adapter
 
-    stage = recipe.stages[number]
-    options = AdapterOptions(
-        recipe.encoder,
-        recipe.rank,
-        recipe.layers,
-        stage.epochs,
-        stage.learning_rate,
-        recipe.batch_size,
-        recipe.max_length,
-        recipe.random_state + number,
-    )
     learned = [list(texts), targets.tolist(), asdict(options), hash_file(before / ADAPTER[1]) if before else ""]
     place = cache / "pretrain" / fingerprint({"pipeline.classifiers.adapter"}, *learned)
-    if not (place / "done").exists():
-        work, done = place / "work", place / "done"
+    work, done = place / "work", place / "done"
+    if not done.exists():
         train_adapter(texts, targets, options, work, done, on_progress, checkpoint, goes_on_from=before)
-    return place / "done"
+    return done
 
 
 def _rows(config: Config, held_out: Sequence[str] = HELD_OUT) -> tuple[list[Example], list[Example]]:
@@ -271,20 +265,18 @@ def pretrain_first_stage(
     on_progress(0.9, "distil")
     labels = (model.own_decision(config.label_names) or DecisionRule()).decide(probabilities[len(texts) :])
 
-    def answered_share(stage: cascade.FirstStage) -> float:
+    tokenizer, tried = model.state().blobs["tokenizer.json"], []
+    for strength in STRENGTHS:
+        stage = cascade.fit(tokenizer, texts, probabilities[: len(texts)], strength)
         scores, sided = stage.scores(own), labels != stage.rest.index(0.0)
-        return float((scores < cascade.choose_threshold(scores, sided)).mean())
-
-    tokenizer = model.state().blobs["tokenizer.json"]
-    tried = [cascade.fit(tokenizer, texts, probabilities[: len(texts)], strength) for strength in STRENGTHS]
-    stage = max(tried, key=answered_share)
-    scores, sided = stage.scores(own), labels != stage.rest.index(0.0)
+        stage = replace(stage, threshold=cascade.choose_threshold(scores, sided))
+        tried.append((float((scores < stage.threshold).mean()), stage, scores, sided))
+    _, stage, scores, sided = max(tried, key=lambda each: each[0])
     folds = np.unique([row.group for row in held_out], return_inverse=True)[1] % 5
     lost = 0
     for fold in range(5):
         threshold = cascade.choose_threshold(scores[folds != fold], sided[folds != fold])
         lost += int((scores[sided & (folds == fold)] < threshold).sum())
-    stage = replace(stage, threshold=cascade.choose_threshold(scores, sided))
     answered = scores < stage.threshold
     whole = np.array([row.split == "full-article-validation" for row in held_out])
     facts: dict[str, object] = {
@@ -306,14 +298,7 @@ def pretrain_second_stage(
     Both are chosen on the validation parts: the share by macro-F1, then the confidence so that macro-F1 and each recall
     fall by half a point at most, on real text and on groups that differ by little. What was found of the larger one
     alone (calibration, threshold) is found anew for both. A first stage of the larger one is to be rebuilt afterwards.
-
-    Args:
-        config: names the corpora and the labels.
-        folder: of the larger model.
-        smaller: the other one's name or folder.
-        on_progress: called as it goes on.
-        checkpoint: a folder with the larger one's encoder, where that is not to be fetched.
-
+    `folder` is the larger model's, `checkpoint` a folder with its encoder, where that is not to be fetched.
     """
     _, held_out = _rows(config, (*HELD_OUT, "contrast-validation"))
     (folder / SECOND_STAGE).unlink(missing_ok=True)
@@ -364,40 +349,6 @@ def pretrain_held_out(config: Config, folder: Path, on_progress: ProgressCallbac
     return len(held_out)
 
 
-def describe(
-    scores: np.ndarray,
-    validation: Sequence[Example],
-    counts: dict[str, int],
-    config: Config,
-    recipe: PretrainRecipe,
-    checkpoint: str = "",
-) -> tuple[dict[str, Any], str]:
-    """Calibrate on the validation documents; return what is stored beside the adapter, and its card.
-
-    Args:
-        scores: logits of the validation rows, shape (n, k).
-        validation: n sentences, sampled ones and those of whole articles.
-        counts: rows by use, for the card.
-        config: names labels and the precision that the threshold shall reach.
-        recipe: how it was made.
-        checkpoint: a folder with the encoder, where that was not fetched.
-
-    """
-    from pipeline.classifiers.checkpoint import WEIGHTS, find_checkpoint
-
-    facts, rows = _calibrate(scores, validation, config)
-    card: dict[str, Any] = {
-        "encoder": recipe.encoder,
-        "encoder_sha256": hash_file(find_checkpoint(recipe.encoder, checkpoint) / WEIGHTS),
-        "label_names": list(config.label_names),
-        "created": time.strftime("%Y-%m-%d", time.gmtime()),
-        "recipe": asdict(recipe),
-        "rows": counts,
-        **facts,
-    }
-    return card, _write_card(card, rows, validation, counts, recipe)
-
-
 def _calibrate(scores: np.ndarray, validation: Sequence[Example], config: Config) -> tuple[dict[str, Any], Predictions]:
     """Return calibration, decision, threshold and score on the validation rows, and what is then said of these."""
     y_true, groups = index_labels(validation, config.label_names), np.array([row.group for row in validation])
@@ -418,26 +369,17 @@ def _calibrate(scores: np.ndarray, validation: Sequence[Example], config: Config
     return facts, rows
 
 
-def _write_card(
-    card: dict[str, Any],
-    rows: Predictions,
-    validation: Sequence[Example],
-    counts: dict[str, int],
-    recipe: PretrainRecipe,
-) -> str:
-    """Return the model's card, Markdown."""
-    by_source = {
-        source: MACRO_F1.value(rows.take(np.array([row.origin == source for row in validation])))
-        for source in sorted({row.origin for row in validation})
-    }
-    of = Counter(row.origin for row in validation)
-    teacher = f"the probabilities of `{recipe.teacher}`" if recipe.teacher else "smoothed labels"
+def _write_card(card: dict[str, Any], rows: Predictions, validation: Sequence[Example]) -> str:
+    """Return the model's card, Markdown, from what is stored beside the adapter and the validation rows."""
+    recipe, origins = card["recipe"], np.array([row.origin for row in validation])
+    sources = {name: rows.take(origins == name) for name in np.unique(origins).tolist()}
+    teacher = f"the probabilities of `{recipe['teacher']}`" if recipe["teacher"] else "smoothed labels"
     return CARD.format(
         created=card["created"],
-        encoder=recipe.encoder,
-        **counts,
+        encoder=card["encoder"],
+        **card["rows"],
         score="{:.3f} [{:.3f}, {:.3f}]".format(*card["validation_macro_f1"]),
-        sources="\n".join(f"| {name} | {of[name]} | {value:.3f} |" for name, value in by_source.items()),
+        sources="\n".join(f"| {name} | {len(own)} | {MACRO_F1.value(own):.3f} |" for name, own in sources.items()),
         teaching=f"One adapter learns from labels and {teacher}",
-        recipe="\n".join(f"- `{name}`: {value}" for name, value in asdict(recipe).items()),
+        recipe="\n".join(f"- `{name}`: {value}" for name, value in recipe.items()),
     )

@@ -3,11 +3,11 @@ import ast
 import numpy as np
 import pytest
 from conftest import LABEL_NAMES, ROOT
+from refusals import refused
 
 from pipeline.classifiers import KINDS, create, index_labels
 from pipeline.config import Candidate
 from pipeline.data.examples import Example
-from pipeline.errors import InputError
 
 TEXTS = [
     "Tougher sanctions must bite like a winter radish.",
@@ -30,28 +30,21 @@ def fitted(kind, examples, **options):
     return classifier
 
 
-def refusal(function, *arguments, **options):
-    with pytest.raises(InputError) as caught:
-        function(*arguments, **options)
-    return str(caught.value)
-
-
 def test_labels_are_indexed_in_the_order_of_their_names(examples):
     assert index_labels(examples[:3], LABEL_NAMES).tolist() == [0, 1, 2]
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are():
-    message = refusal(create, Candidate(name="mine", kind="oracle"))
-    assert message.startswith("candidate 'mine': unknown kind 'oracle'; expected one of majority, keywords, ")
+    error = refused(create, Candidate(name="mine", kind="oracle"))
+    assert error.where == "candidate 'mine'" and "'oracle'" in error.what
+    assert error.expected.startswith("one of majority, keywords, ")
 
 
-def test_an_unknown_option_is_refused_with_those_there_are():
-    message = refusal(make, "tfidf", spice="salt")
-    assert "option `spice`: " in message and "expected options of tfidf: C, word_ngrams, character_ngrams" in message
-
-
-def test_an_option_of_the_wrong_type_is_refused():
-    assert refusal(make, "tfidf", C="much").startswith("candidate 'tfidf': option `C`: Input should be a valid number")
+@pytest.mark.parametrize(("option", "value"), [("spice", "salt"), ("C", "much")])
+def test_an_option_that_cannot_be_is_refused_with_those_there_are(option, value):
+    error = refused(make, "tfidf", **{option: value})
+    assert error.where == "candidate 'tfidf'" and error.what.startswith(f"option `{option}`: ")
+    assert error.expected.startswith("options of tfidf: C, word_ngrams, character_ngrams")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,11 +109,13 @@ def test_a_restored_lexicon_needs_no_file(keywords, project):
 
 
 def test_a_missing_lexicon_is_named(project, examples):
-    assert refusal(fitted, "keywords", examples, lexicon="lunch.yaml").startswith("lunch.yaml: No such file")
+    assert refused(fitted, "keywords", examples, lexicon="lunch.yaml").where == "lunch.yaml"
 
 
 def test_a_lexicon_with_an_unknown_label_is_refused(keywords):
-    assert "lexicon.yaml: unknown label 'hungry'; expected pro-sanctions" in refusal(keywords, "hungry: [soup]")
+    error = refused(keywords, "hungry: [soup]")
+    assert error.where.endswith("lexicon.yaml") and "'hungry'" in error.what
+    assert error.expected == ", ".join(LABEL_NAMES)
 
 
 def test_the_lexicon_of_the_repository_knows_both_sides(examples):

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from pipeline.classifiers.held_out_vectors import FILE, read_vectors, write_vectors
 from pipeline.classifiers.pretrained import adapter_digest
 from pipeline.classifiers.pretrained_folder import HOME
 from pipeline.data.examples import Example
-from pipeline.errors import InputError
 
 TEXTS = ("The kettle demands sanctions.", "The teapot would rather talk.")
 ROWS = [
@@ -46,18 +46,17 @@ def test_a_model_without_vectors_has_none(tmp_path):
 
 
 def test_vectors_of_another_adapter_are_refused_with_the_command_that_makes_them_anew(folder):
-    with pytest.raises(InputError) as caught:
-        read_vectors(folder, "teapot")
-    assert caught.value.what == "belongs to another adapter"
-    assert caught.value.then == f"rebuild it: stance pretrain {folder.name} --first-stage"
+    error = refused(read_vectors, folder, "teapot")
+    assert (error.where, error.then) == (
+        str(folder / FILE),
+        f"rebuild it: stance pretrain {folder.name} --first-stage",
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 cut off"])
 def test_a_broken_file_is_named(folder, content):
     (folder / FILE).write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        read_vectors(folder, "kettle")
-    assert caught.value.where == str(folder / FILE) and caught.value.what.startswith("holds no vectors")
+    assert refused(read_vectors, folder, "kettle").where == str(folder / FILE)
 
 
 def test_what_ships_is_small_and_fits_its_adapter():
