@@ -40,8 +40,8 @@ def run_tags(config: Config, digest: str) -> dict[str, str]:
 
 
 def requirements() -> str:
-    """Return what is installed as a requirements file, a package a line."""
-    installed = {f"{entry.metadata['Name']}=={entry.version}" for entry in distributions()}
+    """Return what is installed as a requirements file, a package a line, without what is local to a build."""
+    installed = {f"{entry.metadata['Name']}=={entry.version.partition('+')[0]}" for entry in distributions()}
     return "".join(f"{line}\n" for line in sorted(installed, key=str.casefold))
 
 

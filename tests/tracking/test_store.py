@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import mlflow
 import pytest
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from pipeline import tracking
 from pipeline.errors import InputError
@@ -128,6 +129,19 @@ def test_an_experiment_that_another_machine_made_meanwhile_is_taken(place):
         create_experiment=client.create_experiment,
     )
     assert opened.experiment("soup") == made and not answers
+
+
+def test_an_alias_that_somebody_gives_at_the_same_moment_is_given_once_more(place, monkeypatch):
+    registry, given = tracking.Registry(tracking.tracking_uri(), "stance"), []
+
+    def give(*words):
+        given.append(words)
+        if len(given) == 1:
+            raise mlflow.exceptions.MlflowException("duplicate key value", error_code=BAD_REQUEST)
+
+    monkeypatch.setattr("pipeline.tracking.registry.version_of", lambda *words: SimpleNamespace(version="2"))
+    monkeypatch.setattr(registry._client, "set_registered_model_alias", give)
+    assert registry.point("champion", "a-run") == "2" and given == [("stance", "champion", "2")] * 2
 
 
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + bytes(4000)])
