@@ -61,7 +61,8 @@ pictures: $(READY)
 	STANCE_CONFIG=configs/default.yaml $(VENV)/bin/pytest -m browser -rs
 	cp build/screenshots/experiment.png build/screenshots/report-light.png docs/pictures/
 
-# Needs PostgreSQL for one test; another builds an environment with the registered model's requirements.
+# Needs PostgreSQL (Debian: apt-get install postgresql), of which it runs one of its own, or says that it skips four tests;
+# another builds an environment with the registered model's requirements.
 test-server: $(READY)
 	$(VENV)/bin/pytest -m server -rs
 
