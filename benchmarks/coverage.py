@@ -106,16 +106,17 @@ def simulate(facts: HeldOut, way: float, draws: int, sides: tuple[int, int]) -> 
             rest, inside = everything[new].by(own, wide), np.zeros((wide, size))
             if way > 300:
                 rest, inside = rest - labelled.by(theirs, wide), add_up(truth, theirs, wide)
-            shares = estimate(fit_correction(labelled, truth, theirs, wide), rest, inside)
+            articles = np.bincount(own[own >= 0], minlength=wide)
+            shares = estimate(fit_correction(labelled, truth, theirs, wide), rest, inside, articles)
             real = add_up(labels[new], own, wide)
-            for position in np.flatnonzero(np.bincount(own[own >= 0], minlength=wide) >= min(FEWEST_ARTICLES, n)):
+            for position in np.flatnonzero(articles >= min(FEWEST_ARTICLES, n)):
                 here, there = new[own == position], theirs == position
                 found = {
                     "plain counts": clustered(everything.sentences[here], said[here]),
                     "labelled alone": clustered(
                         labelled.sentences[there], truth[there], everything.sentences[here] if way <= 300 else None
                     ),
-                    "corrected": Shares(shares.values[[position]], shares.covariance[[position]], shares.freedom),
+                    "corrected": Shares(*(values[[position]] for values in vars(shares).values())),
                 }
                 key = (scope, str(names[position]))
                 record(tallies, key, real[position], found, facts.label_names, sides)
@@ -144,7 +145,7 @@ def clustered(sentences: np.ndarray, counts: np.ndarray, others: np.ndarray | No
     residuals = counts - sentences[:, None] * share
     spread = residuals.T @ residuals / (n - 1)
     weight = n / total**2 + (len(others) / others.sum() ** 2 if others is not None else 0)
-    return Shares(share[None], (spread * weight)[None], n - 1)
+    return Shares(share[None], (spread * weight)[None], np.array([n - 1]))
 
 
 def record(

@@ -54,9 +54,8 @@ def coverage(
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Say how much of the coverage takes which side, when and where, and how sure that is: a page and its tables."""
-    from pipeline.coverage.events import read_events
     from pipeline.coverage.measure import FEWEST_ARTICLES, measure
-    from pipeline.coverage.periods import SPEAKER, check_dimensions, choose_period
+    from pipeline.coverage.periods import SPEAKER, check_dimensions, choose_period, read_events
     from pipeline.coverage.rows import find_rows
     from pipeline.reporting.coverage_page import write_page
     from pipeline.reporting.coverage_words import Source

@@ -244,7 +244,8 @@ def _estimate(sums: Sums, labelled: Labelled, own: np.ndarray, theirs: np.ndarra
     inside = labelled.positions >= 0
     codes = own[labelled.positions[inside]]
     known = add_up(labelled.labels[inside], codes, size)
-    return estimate(correction, sums - labelled.sums[inside].by(codes, size), known)
+    articles = np.bincount(own, minlength=size)
+    return estimate(correction, sums - labelled.sums[inside].by(codes, size), known, articles)
 
 
 def _intervals(shares: Shares, batch: Batch, sides: tuple[str, ...]) -> list[dict[str, Any]]:

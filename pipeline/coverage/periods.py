@@ -1,17 +1,24 @@
-"""What sentences are grouped by: outlet, target, speaker, or the week, month, quarter or year of their date."""
+"""What sentences are grouped by: outlet, target, speaker, or the time of their date; and what happened in that time."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
+from pipeline.data.dates import parse_date
+from pipeline.data.formats.rows import Reject
+from pipeline.data.tables import read_rows
 from pipeline.errors import InputError
 
 PARTS = {"month": 12, "quarter": 4, "year": 1}  # of a year
 PERIODS = ("week", *PARTS)
 SPEAKER = "speaker"
 DIMENSIONS = ("outlet", "target", SPEAKER, *PERIODS)
+MOST_PERIODS = 40  # of a chart that chooses for itself
+EVENTS = "events.csv"  # beside the config
 
 
 def check_dimensions(words: str) -> list[str]:
@@ -20,9 +27,6 @@ def check_dimensions(words: str) -> list[str]:
     if unknown := [name for name in names if name not in DIMENSIONS]:
         raise InputError("--by", f"unknown {unknown[0]!r}", expected=", ".join(DIMENSIONS))
     return names
-
-
-MOST_PERIODS = 40  # of a chart that chooses for itself
 
 
 def choose_period(days: Sequence[str], fewest: int) -> str:
@@ -88,3 +92,35 @@ def _name(number: int, dimension: str) -> str:
 def _first_day(name: str, dimension: str) -> str:
     """Return the first day, or month, of a period by its name."""
     return {"quarter": f"{name[:4]}-{3 * int(name[-1]) - 2:02}", "year": f"{name}-01"}.get(dimension, name)
+
+
+def read_date(value: object) -> str:
+    """Return the day or month that a date names; empty for a year alone, and for what is no date."""
+    day = parse_date(value)
+    return day if len(day) > 4 else ""
+
+
+@dataclass(frozen=True, order=True)
+class Event:
+    """A day, or a month, and what happened."""
+
+    date: str
+    title: str
+
+
+def read_events(folder: Path) -> list[Event]:
+    """Return the events that lie beside a config, in order; none where there is no such file.
+
+    InputError: a line has no date or no title.
+    """
+    if not (folder / EVENTS).is_file():
+        return []
+    events = []
+    for row in read_rows(folder / EVENTS, ("date", "title")):
+        if isinstance(row, Reject):
+            raise InputError(row.where, row.why, expected="a table with the columns date, title")
+        day, title = read_date(row.fields["date"]), " ".join(str(row.fields["title"] or "").split())
+        if not day or not title:
+            raise InputError(row.where, "no date or no title", expected="a day such as 2017-09-03, and what happened")
+        events.append(Event(day, title))
+    return sorted(events)

@@ -16,10 +16,10 @@ import numpy as np
 from pipeline.config import probability_column
 from pipeline.coverage.domain import Sample
 from pipeline.coverage.holders import Holders
+from pipeline.coverage.periods import read_date
 from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.shares import Sums, add_up
 from pipeline.data.articles import find_files
-from pipeline.data.dates import parse_date
 from pipeline.data.formats import find_format
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.data.tables import ByteCounter, read_rows
@@ -296,9 +296,3 @@ class _Reader:
 
 def _squeeze(cell: object) -> str:
     return " ".join(str(cell).split()) if cell else ""
-
-
-def read_date(value: object) -> str:
-    """Return the day or month that a date names; empty for a year alone, and for what is no date."""
-    day = parse_date(value)
-    return day if len(day) > 4 else ""

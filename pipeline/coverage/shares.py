@@ -158,18 +158,18 @@ class Shares:
 
     values: np.ndarray  # shape (groups, k)
     covariance: np.ndarray  # shape (groups, k, k)
-    freedom: int  # degrees of freedom of the t distribution
+    freedom: np.ndarray  # degrees of freedom of the t distribution, shape (groups,)
 
     @property
-    def _reach(self) -> float:
-        """How many standard errors an interval reaches."""
+    def _reach(self) -> np.ndarray:
+        """How many standard errors an interval reaches, shape (groups,)."""
         from scipy.special import stdtrit
 
-        return float(stdtrit(self.freedom, 0.5 + CONFIDENCE / 2))
+        return np.asarray(stdtrit(self.freedom, 0.5 + CONFIDENCE / 2))
 
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and upper ends of each share, both of shape (groups, k)."""
-        reach = self._reach * np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+        reach = self._reach[:, None] * np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
         return np.clip(self.values - reach, 0, 1), np.clip(self.values + reach, 0, 1)
 
     def side(self, first: int, second: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -193,13 +193,14 @@ class Shares:
         return value, np.where(known, np.clip(low, 0, 1), 0.0), np.where(known, np.clip(high, 0, 1), 1.0)
 
 
-def estimate(correction: Correction, rest: Sums, known: np.ndarray) -> Shares:
+def estimate(correction: Correction, rest: Sums, known: np.ndarray, articles: np.ndarray) -> Shares:
     """Estimate the share of each label in each group of a batch.
 
     Args:
         correction: fitted with the same groups.
         rest: the sentences of the batch that are not labelled, one row a group.
         known: labelled sentences of the batch by label, shape (groups, k); 0 where the labelled ones are of others.
+        articles: of each group, shape (groups,).
 
     """
     counts = rest.sentences[:, None]
@@ -214,5 +215,11 @@ def estimate(correction: Correction, rest: Sums, known: np.ndarray) -> Shares:
     covariance = np.einsum("ngk,ngl->gkl", turns, turns) * (n - 1) / n
     covariance += np.eye(size) * correction.effect_variance[:, None]
     scale = np.sqrt(correction.overdispersion)
-    covariance += np.outer(scale, scale) * _divide(rest.spread, counts[:, :, None] ** 2)
-    return Shares(values, covariance * _divide(counts, total)[:, :, None] ** 2, max(n - 2, 1))
+    own = np.outer(scale, scale) * _divide(rest.spread, counts[:, :, None] ** 2)
+    # One article of few can have a residual that no normal distribution gives; so the tails are those of its articles
+    # as far as the variance is their own (Satterthwaite, 1946).
+    fitted, theirs = (np.trace(part, axis1=1, axis2=2) for part in (covariance, own))
+    most = max(n - 2, 1)
+    spread = fitted**2 / most + theirs**2 / np.maximum(articles - 1, 1)
+    freedom = np.where(spread > 0, np.minimum(_divide((fitted + theirs) ** 2, spread), most), most)
+    return Shares(values, (covariance + own) * _divide(counts, total)[:, :, None] ** 2, freedom)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.coverage.actors import UNKNOWN as UNKNOWN_ACTOR
 from pipeline.coverage.drift import EXPECTED_ERROR
-from pipeline.coverage.events import Event
 from pipeline.coverage.holders import Holders
 from pipeline.coverage.measure import FEWEST_ARTICLES, USEFUL_WIDTH, Coverage, Group, Table
-from pipeline.coverage.periods import PERIODS, SPEAKER, first_days
+from pipeline.coverage.periods import PERIODS, SPEAKER, Event, first_days
 from pipeline.coverage.quotes import CONFIDENT, DIVIDED, RANDOM, Quote
 from pipeline.coverage.rows import Batch
 from pipeline.data.formats.columns import shield_formula
@@ -173,7 +172,9 @@ class _Section:
         in_time = table.dimension in PERIODS
         most = len(table.groups) if in_time else MOST_LINES
         named = [(group.name or UNKNOWN[table.dimension], group) for group in table.groups]
-        bars = [] if in_time else [(name, group) for name, group in named[:most] if group.side]
+        # What is of nobody known stands under no speaker.
+        shown = [] if in_time else [group for group in named[:most] if group[1].name or table.dimension != SPEAKER]
+        bars = [(name, group) for name, group in shown if group.side]
         bars.sort(key=lambda entry: (not entry[1].is_useful, -entry[1].side.value if entry[1].side else 0))
         drawn, events = _draw_time(table, coverage, source) if in_time else ({}, [])
         heading = HEADINGS[table.dimension]

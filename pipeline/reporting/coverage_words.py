@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.coverage.drift import OTHER_WORDS
-from pipeline.coverage.events import Event
 from pipeline.coverage.measure import FEWEST_ARTICLES, FEWEST_LABELLED, Coverage, Table
-from pipeline.coverage.periods import PERIODS, SPEAKER
+from pipeline.coverage.periods import PERIODS, SPEAKER, Event
 from pipeline.coverage.rows import Batch
 from pipeline.scoring.abstention import UNCERTAIN
 from pipeline.scoring.bootstrap import Interval

@@ -1,17 +1,21 @@
 from datetime import date
 
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.coverage.periods import (
     DIMENSIONS,
+    EVENTS,
     PERIODS,
+    Event,
     check_dimensions,
     choose_period,
     fill_gaps,
     first_days,
     name_period,
+    read_events,
 )
 from pipeline.errors import InputError
 
@@ -85,3 +89,30 @@ def test_what_can_be_grouped_by_is_named():
     assert check_dimensions("") == []
     with pytest.raises(InputError, match="--by: unknown 'weather'; expected " + ", ".join(DIMENSIONS)):
         check_dimensions("outlet,weather")
+
+
+def test_events_come_in_order(tmp_path):
+    (tmp_path / EVENTS).write_text("title,date\nTea party,2018-05\n Biscuit   summit ,2017-03-02\n", encoding="utf-8")
+    assert read_events(tmp_path) == [Event("2017-03-02", "Biscuit summit"), Event("2018-05", "Tea party")]
+
+
+def test_without_a_file_there_are_none(tmp_path):
+    assert read_events(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("date,title\n2017-02-30,Tea party\n", "no date or no title; expected a day such as 2017-09-03"),
+        ("date,title\n2017-02-03,\n", "no date or no title"),
+        ("day,title\n2017-02-03,Tea party\n", "no `date`"),
+    ],
+)
+def test_an_event_without_date_or_title_is_one_line(tmp_path, content, message):
+    (tmp_path / EVENTS).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_events(tmp_path)
+
+
+def test_those_that_ship_can_be_read():
+    assert len(read_events(ROOT / "configs")) >= 12

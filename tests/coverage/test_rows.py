@@ -10,7 +10,8 @@ from predicted import LABEL_NAMES, predicted_rows, write_rows
 
 from pipeline.coverage import rows as room
 from pipeline.coverage.measure import BELOW, FIRST_STAGE, describe_batch
-from pipeline.coverage.rows import find_rows, read_batch, read_date
+from pipeline.coverage.periods import read_date
+from pipeline.coverage.rows import find_rows, read_batch
 from pipeline.data.formats.rows import Reject, Row
 from pipeline.errors import InputError
 from pipeline.progress import ignore_progress

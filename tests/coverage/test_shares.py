@@ -24,12 +24,13 @@ def sums_of(article, truth, probabilities):
     return Sums.of(probabilities, article, size), add_up(np.eye(K)[truth], article, size)
 
 
-def estimated(labelled, labels, batch, codes=None, others=None, size=1, known=None):
+def estimated(labelled, labels, batch, codes=None, others=None, size=1, known=None, articles=30):
     codes = np.zeros(len(batch.sentences), int) if codes is None else codes
     others = np.zeros(len(labels), int) if others is None else others
     correction = fit_correction(labelled, labels, others, size)
     rest = batch.by(codes, size)
-    return estimate(correction, rest, np.zeros((size, K)) if known is None else known)
+    known = np.zeros((size, K)) if known is None else known
+    return estimate(correction, rest, known, np.full(size, articles))
 
 
 def test_probabilities_that_are_right_need_no_correction():
@@ -168,3 +169,12 @@ def test_labels_narrow_an_interval_less_than_the_model_does():
         low, high = estimated(sums[known], labels[known], sums[new]).intervals()
         widths.append((high - low)[0])
     assert (widths[0] < 0.9 * widths[1]).all()
+
+
+def test_the_same_sentences_in_fewer_articles_say_less():
+    article, truth, probabilities, _ = draw(np.random.default_rng(3), 60)
+    labelled, labels = sums_of(article, truth, probabilities)
+    batch = Sums.of(probabilities[:300], np.zeros(300, int), 1)
+    few, many = (estimated(labelled, labels, batch, articles=n) for n in (5, 50))
+    assert (np.ptp(few.intervals(), axis=0) > 1.05 * np.ptp(many.intervals(), axis=0)).all()
+    assert many.freedom.max() <= 58  # that the correction has

@@ -11,9 +11,9 @@ import pytest
 from pipeline.coverage.actors import Actors
 from pipeline.coverage.actors import Table as ActorTable
 from pipeline.coverage.drift import EXPECTED_ERROR, Difference, Drift
-from pipeline.coverage.events import Event
 from pipeline.coverage.holders import Holders
 from pipeline.coverage.measure import Coverage, Group, Labelled, Table
+from pipeline.coverage.periods import Event
 from pipeline.coverage.quotes import Quotes
 from pipeline.coverage.rows import Batch
 from pipeline.coverage.shares import Sums
