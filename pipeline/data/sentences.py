@@ -95,13 +95,14 @@ def read_prose(text: str, title: str = "") -> tuple[list[Sentence], list[Dropped
         is_title = not seen and bool(heading) and _is_title(_words(paragraph), heading)
         goes_on = text[max(0, start - 2) : start].strip(" \t\r") not in ("", "\n\n")
         kind = "" if is_title else find_kind(paragraph, goes_on=goes_on)
-        if not kind and not goes_on and paragraph in seen and is_repeat(paragraph):
+        if not kind and not goes_on and paragraph in seen and (paragraph == title or is_repeat(paragraph)):
             kind = "repeated"
         if kind:
             dropped.append(Dropped(start, end, paragraph, kind))
             continue
         if heading and not seen and not is_title:
             sentences.append(Sentence(0, 0, len(title), title, True))
+            seen.add(title)
         seen.add(paragraph)
         position = start
         # Wrapped lines read as one: a space is as long as the line break that it stands for.

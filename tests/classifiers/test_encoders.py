@@ -130,16 +130,16 @@ def test_how_many_labels_the_export_keeps_is_told(tuned):
     assert found == {"label_agreement": 1.0, "sentences": 48}
 
 
-def test_an_export_that_changes_labels_is_refused_and_a_single_sentence_may_lie_on_the_border(tuned):
+def test_an_export_that_is_shown_to_change_labels_is_refused_and_few_sentences_show_nothing(tuned):
     candidate, texts = Candidate(name="soup", kind="finetune"), [row.text for row in examples()]
     turned = exported_form(candidate, tuned)
     scores = turned.decision_function
-    wrong = 1
-    turned.decision_function = lambda texts: np.vstack([scores(texts[:-wrong]), -scores(texts[-wrong:])])
-    assert check_agreement(candidate, tuned, turned, Calibration(), texts)["label_agreement"] == 47 / 48
     wrong = 2
+    turned.decision_function = lambda texts: np.vstack([scores(texts[:-wrong]), -scores(texts[-wrong:])])
+    assert check_agreement(candidate, tuned, turned, Calibration(), texts)["label_agreement"] == 46 / 48
+    wrong = 3
     error = refused(check_agreement, candidate, tuned, turned, Calibration(), texts)
-    assert error.where == "candidate 'soup'" and "95.8% of 48 " in error.what and "float32" in error.then
+    assert error.where == "candidate 'soup'" and "93.8% of 48 " in error.what and "float32" in error.then
 
 
 def test_an_embedding_is_compared_with_torch_in_float32(tiny):

@@ -114,6 +114,11 @@ sanction(soup)
 """
 
 
+@pytest.mark.parametrize(("text", "title"), [("# *Talks*\n\nSoup is hot.", "Talks"), ("Soup.\n\n# Talks\n\n", "")])
+def test_a_heading_at_the_top_of_markdown_is_its_title(read, text, title):
+    assert read("soup.md", text)[0].title == title
+
+
 def test_markdown_gives_its_text_without_the_markup(read):
     (article,) = read("soup.md", MARKDOWN.replace("\n", "\r\n"))
     assert [" ".join(line.split()) for line in article.text.split("\n\n")] == [

@@ -3,7 +3,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.sentences import cut, find_title, paragraphs
+from pipeline.data.sentences import cut, find_title, paragraphs, read_prose
 
 BEFORE = "Sanctions are a slow dinner, the envoy said."
 AFTER = "Nobody asked for the bill."
@@ -266,3 +266,13 @@ def test_the_headline_of_the_real_article_is_a_sentence():
 @pytest.mark.parametrize(("article", "last"), [(CLASH, "busily occupied."), (VETO, "strong signal to Pyongyang.”")])
 def test_the_last_sentence_of_a_real_article_is_its_own(article, last):
     assert texts(article)[-1].endswith(last)
+
+
+def test_a_title_that_comes_after_another_line_is_there_once():
+    sentences, dropped = read_prose("The Daily Soup\n\nEnvoys meet\n\nNobody ate.", "Envoys meet")
+    assert [(s.text, s.is_title) for s in sentences] == [
+        ("Envoys meet", True),
+        ("The Daily Soup", False),
+        ("Nobody ate.", False),
+    ]
+    assert [(line.text, line.kind) for line in dropped] == [("Envoys meet", "repeated")]

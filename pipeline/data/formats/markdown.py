@@ -19,14 +19,15 @@ CELLS, TEXT = ("th_open", "td_open"), ("text", "code_inline")
 
 
 def read(stream: IO[bytes], where: str) -> Iterator[Row | Reject]:
-    """Read headings, paragraphs and list items, a line each; without tables, code and pictures."""
+    """Read headings, paragraphs and list items, a line each, one at the top as title; no tables, code and pictures."""
     from markdown_it import MarkdownIt
 
     content = decode(read_document(stream)).replace("\r\n", "\n")
     tokens = MarkdownIt("commonmark").enable("table").parse(FRONT_MATTER.sub("", content))
     before = ["", *(token.type for token in tokens)]
     lines = [_words(token) for token, last in zip(tokens, before, strict=False) if last not in CELLS]
-    yield Row(where, {"text": "\n\n".join(line for line in lines if line)})
+    title = _words(tokens[1]) if tokens and tokens[0].tag == "h1" else ""
+    yield Row(where, {"text": "\n\n".join(line for line in lines if line), "title": title})
 
 
 def _words(token: Token) -> str:
