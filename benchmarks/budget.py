@@ -28,14 +28,14 @@ ARTICLES, ANSWERS = 300, 40
 SETUP = "make --silent setup"
 # What a person does, in this order; the labels of the batch are put in between.
 STEPS = (
-    ("train", "stance train"),
-    ("evaluate", "stance eval"),
+    ("train", "stance train --config {config}"),
+    ("evaluate", "stance eval --config {config}"),
     (f"predict {ARTICLES} articles", "stance predict new.jsonl --output rows.parquet"),
     ("coverage of their rows", "stance coverage rows.parquet --output page"),
     (f"label loop: suggest {ANSWERS}", f"stance label suggest new.jsonl --number {ANSWERS} --output batch.csv"),
     ("label loop: import", "stance label import batch.csv --annotator ann --articles new.jsonl"),
-    ("label loop: split", "stance split"),
-    ("label loop: train again", "stance train"),
+    ("label loop: split", "stance split --config {config}"),
+    ("label loop: train again", "stance train --config {config}"),
 )
 
 
@@ -72,6 +72,7 @@ def main() -> None:
     """Measure each step and print a row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--setup", action="store_true", help="make an environment, and measure that too")
+    parser.add_argument("--config", default="configs/default.yaml")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "checkout")
@@ -84,7 +85,7 @@ def main() -> None:
         print(f"{os.cpu_count()} cores, {processor()}, load {os.getloadavg()[0]:.1f} before\n")
         print("| step | command | seconds | peak memory, MB | disk, MB |\n|---|---|---|---|---|")
         for name, command in steps:
-            words = shlex.split(command)
+            words = shlex.split(command := command.format(config=given.config))
             if words[0] == "stance":
                 words[:1] = [python, "-m", "pipeline"]
             seconds, memory, disk = measure(words, folder, environment)
