@@ -11,6 +11,7 @@ from predicted import predicted_rows, write_labels, write_rows
 from test_browser import PICTURES, browser, environment, pytestmark  # noqa: F401 - a fixture, and when to skip
 
 LONG = "The Very Long And Unhyphenated Name Of A Provincial Noodle Gazette" * 2
+PAPER = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}  # A4 within its margins
 # What would be cut or scrolled sideways: all but tables in frames of their own.
 TOO_WIDE = """const wide = document.documentElement.clientWidth + 1;
 return [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll') && !e.closest('svg')
@@ -76,6 +77,8 @@ def test_on_paper_it_is_light_and_its_tables_are_open(page, browser):  # noqa: F
     run = browser.driver.execute_script
     assert run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert run("return document.querySelector('details table').checkVisibility()")
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PAPER)
+    assert run("return [...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
     printed = browser.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})
     PICTURES.mkdir(parents=True, exist_ok=True)
     (PICTURES / "coverage.pdf").write_bytes(base64.b64decode(printed["data"]))
