@@ -10,6 +10,7 @@ the folder grew by, the package cache of pip apart. `STANCE_OFFLINE=1` keeps `tr
 from __future__ import annotations
 
 import argparse
+import base64
 import csv
 import os
 import shlex
@@ -65,7 +66,9 @@ def answer(batch: Path) -> None:
     with batch.open("w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, columns)
         table.writeheader()
-        table.writerows(row | {"label": row["guess"]} for row in rows)
+        table.writerows(
+            row | {"label": base64.b64decode(row["guess"].removeprefix("hidden:")).decode()} for row in rows
+        )
 
 
 def main() -> None:
