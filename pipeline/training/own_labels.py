@@ -63,10 +63,10 @@ class OwnLabels:
             return f"be {FEWEST} at least"
         if self.real is None:
             return "be tried on held-out real text, and none ships with this model"
-        if self.loss.high < 0 <= self.own.value:
+        if self.loss.high < 0 < self.own.value:
             fits = self.real.value >= -REAL_FALL
             return "" if fits else "agree with the codebook so far that other real text loses nothing"
-        if self.loss.value >= 0 or self.own.value < 0:
+        if self.loss.value >= 0 or self.own.value < 0 or self.loss.high < 0:
             return "correct the model where it is wrong: so far it labels these sentences no worse without them"
         needed = self.rows * ((self.loss.high - self.loss.value) / self.loss.value) ** 2
         if needed > MOST_LABELS:

@@ -125,6 +125,12 @@ def test_an_estimate_says_how_many_labels_would_show_the_gain():
     assert "about 200 labels" in str(judged)  # four times as many halve the interval
 
 
+def test_labels_that_change_how_sure_it_is_and_no_label_right_are_not_taken():
+    """Labels that were dealt out at random do that: whoever is less sure has a lower log-loss on them."""
+    judged = OwnLabels("mine", 50, 20, Interval(-0.06, -0.09, -0.02), *[Interval(0, 0, 0)] * 2, 60)
+    assert not judged.helps and "correct the model where it is wrong" in str(judged)
+
+
 def test_where_nothing_is_gained_no_number_is_promised():
     judged = OwnLabels("mine", 50, 20, Interval(0.02, -0.02, 0.06), *[Interval(0, 0, 0)] * 2, 60)
     assert not judged.helps and "correct the model where it is wrong" in str(judged)
