@@ -50,7 +50,7 @@ def collect_code(modules: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
         if name in code or name in GROUND:
             continue
         if (file := _find(name)) is None:
-            raise ModuleNotFoundError(f"no module {name} below {PACKAGE}")
+            raise ModuleNotFoundError(f"no module {name} below {PACKAGE}", name=name)
         code[name] = file
         for imported in _parse(file.read_text(encoding="utf-8"))[1]:
             package, _, rest = imported.partition(".")
