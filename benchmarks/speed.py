@@ -35,6 +35,7 @@ from pipeline.data.articles import Article, read_articles
 from pipeline.data.dataset import load_dataset
 from pipeline.data.sentences import cut
 from pipeline.prediction import predict
+from pipeline.training.provenance import processor
 
 ROOT = Path(__file__).parents[1]
 SEEDS = ROOT / "seeds" / "authored.jsonl"
@@ -46,8 +47,11 @@ def articles(source: Path = SEEDS) -> list[Article]:
     return [found for found in read_articles([source]) if isinstance(found, Article)]
 
 
-def time_predict(model: Path, source: Path, rounds: int) -> None:
-    """Time `predict` to parquet, a transformers pipeline, and ONNX Runtime by hand on the same articles."""
+def time_predict(model: Path, source: Path, rounds: int, checkpoint: str) -> None:
+    """Time `predict` to parquet, a transformers pipeline, and ONNX Runtime by hand on the same articles.
+
+    `checkpoint` is an encoder that another transformers pipeline runs, beside that of the small pretrained model.
+    """
     chosen = articles(source)
     texts = [sentence.text for article in chosen for sentence in cut(article.text)]
     bundle = load_bundle(model)
@@ -61,6 +65,8 @@ def time_predict(model: Path, source: Path, rounds: int) -> None:
             f"transformers.pipeline(batch_size={BATCH})": transformers_pipeline(texts),
             "ONNX Runtime int8 by hand, input order": by_hand(texts, Path(folder)),
         }
+        if checkpoint:
+            contestants[f"the same with {Path(checkpoint).name}"] = transformers_pipeline(texts, checkpoint)
         seconds: dict[str, list[float]] = {name: [] for name in contestants}
         for _ in range(rounds + 1):
             for name, run in contestants.items():
@@ -70,29 +76,32 @@ def time_predict(model: Path, source: Path, rounds: int) -> None:
     took = {name: median(found[1:]) for name, found in seconds.items()}  # the first round warms up
     early = (bundle.predict_in_stages(texts)[1] != "full").mean()
     print(
-        f"{len(texts)} sentences of {len(chosen)} articles, {len(os.sched_getaffinity(0))} cores, median of {rounds};"
+        f"{len(texts)} sentences of {len(chosen)} articles, {processor()}, {len(os.sched_getaffinity(0))} cores, "
+        f"median of {rounds};"
     )
     print(f"{early:.0%} of them need no full model\n")
-    print("| | sentences a second | --exact is | predict is |\n|---|---|---|---|")
+    print("| | sentences a second | --exact is | predict is | in single rounds |\n|---|---|---|---|---|")
     for name, value in took.items():
-        ratios = (value / took[side] for side in ("stance predict --exact", "stance predict"))
-        print(f"| {name} | {len(texts) / value:.0f} | " + " | ".join(f"{ratio:.2f} x" for ratio in ratios) + " |")
+        exact, staged = (value / took[side] for side in ("stance predict --exact", "stance predict"))
+        each = [one / other for one, other in zip(seconds[name][1:], seconds["stance predict"][1:], strict=True)]
+        spread = f"{min(each):.2f} to {max(each):.2f}"
+        print(f"| {name} | {len(texts) / value:.0f} | {exact:.2f} x | {staged:.2f} x | {spread} |")
     print(flush=True)
 
 
-def transformers_pipeline(texts: Sequence[str]) -> Callable[[], object]:
-    """Return what people would use otherwise, with the start's encoder.
+def transformers_pipeline(texts: Sequence[str], checkpoint: str = "pretrained/small") -> Callable[[], object]:
+    """Return what people would use otherwise, with the encoder of a checkpoint.
 
     The layer on top is transformers' own with random weights: what it answers is of no use, how long it takes is.
     """
-    from transformers import BertForSequenceClassification, pipeline
+    from transformers import AutoModelForSequenceClassification, pipeline
 
     from pipeline.classifiers.checkpoint import load_checkpoint
 
-    tokenizer, encoder = load_checkpoint("pretrained/small")
+    tokenizer, encoder = load_checkpoint(checkpoint)
     encoder.config.num_labels = 3
-    network = BertForSequenceClassification(encoder.config)
-    network.bert = encoder
+    network = AutoModelForSequenceClassification.from_config(encoder.config)
+    setattr(network, network.base_model_prefix, encoder)
     classify = pipeline("text-classification", model=network.eval(), tokenizer=tokenizer, device="cpu")
     return lambda: classify(list(texts), batch_size=BATCH, truncation=True, max_length=128)
 
@@ -214,6 +223,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "champion")
     parser.add_argument("--input", type=Path, default=SEEDS, help="articles for predict")
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "default.yaml", help="candidates for train")
+    parser.add_argument("--rival", default="", help="a checkpoint that another pipeline of `predict` runs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=[100, 1000, 10_000, 100_000], help="articles for growth"
@@ -222,7 +232,7 @@ def main() -> None:
     words = parser.parse_args()
     parts = {
         "start": lambda: time_start(words.model, words.rounds),
-        "predict": lambda: time_predict(words.model, words.input, words.rounds),
+        "predict": lambda: time_predict(words.model, words.input, words.rounds, words.rival),
         "train": lambda: time_train(words.config),
         "growth": lambda: time_growth(words.model, words.sizes, words.plot),
     }
