@@ -101,20 +101,32 @@ def test_a_stored_candidate_comes_back_as_it_was():
             "unknown key `candidates.0.C`",
             "one of kind, name, options",
         ),
-        (GOOD + "selection: {folds: 1}", "`selection.folds`: ", ""),
-        (GOOD + "selection: {resamples: 99}", "`selection.resamples`: ", ""),
-        (GOOD + "data: {limit: -1}", "`data.limit`: ", ""),
-        (GOOD + "data: {test_share: 1}", "`data.test_share`: ", ""),
-        (GOOD + "random_state: often", "`random_state`: ", ""),
-        ("label_names: [stick, carrot]", "`candidates`: ", ""),
-        ("candidates: [{kind: majority}]", "`label_names`: ", ""),
-        ("label_names: [stick]\ncandidates: [{kind: majority}]", "`label_names`: ", ""),
+        (GOOD + "selection: {folds: 1}", "`selection.folds`: Input should be greater than or equal to 2", ""),
+        (
+            GOOD + "selection: {resamples: 99}",
+            "`selection.resamples`: Input should be greater than or equal to 100",
+            "",
+        ),
+        (GOOD + "data: {limit: -1}", "`data.limit`: Input should be greater than or equal to 0", ""),
+        (GOOD + "data: {test_share: 1}", "`data.test_share`: Input should be less than 1", ""),
+        (GOOD + "random_state: often", "`random_state`: Input should be a valid integer", ""),
+        ("label_names: [stick, carrot]", "`candidates`: Field required", ""),
+        ("candidates: [{kind: majority}]", "`label_names`: Field required", ""),
+        (
+            "label_names: [stick]\ncandidates: [{kind: majority}]",
+            "`label_names`: Tuple should have at least 2 items",
+            "",
+        ),
         ("label_names: [stick, stick]\ncandidates: [{kind: majority}]", "`label_names`: duplicate stick", ""),
         ("label_names: [a, b]\ncandidates: [{kind: x}, {kind: x}]", "`candidates`: duplicate x", ""),
         (GOOD + "positive: [carrot, carrot]", "`positive`: duplicate carrot", ""),
-        ("label_names: [a, b]\ncandidates: []", "`candidates`: ", ""),
-        ("label_names: [a, b]\ncandidates: [majority]", "`candidates.0`: ", ""),
-        ("label_names: [a, b]\ncandidates: [{name: nobody}]", "`candidates.0.kind`: ", ""),
+        ("label_names: [a, b]\ncandidates: []", "`candidates`: Tuple should have at least 1 item", ""),
+        ("label_names: [a, b]\ncandidates: [majority]", "`candidates.0`: Input should be a valid dictionary", ""),
+        (
+            "label_names: [a, b]\ncandidates: [{name: nobody}]",
+            "`candidates.0.kind`: Input should be a valid string",
+            "",
+        ),
         (GOOD + "data: {columns: {tweet: text}}", "`data.columns`: unknown column tweet", "id, text, label,"),
         (
             GOOD + "data: {test_share: 0.6, validation_share: 0.4}",
@@ -123,7 +135,7 @@ def test_a_stored_candidate_comes_back_as_it_was():
         ),
         (GOOD + "positive: [soup]", "positive: 'soup' is no label", "some of stick, carrot"),
         (GOOD + "selection: {metric: positive_f1}", "positive: none is named, though selection.metric is", ""),
-        (GOOD + "selection: {metric: luck}", "`selection.metric`: ", ""),
+        (GOOD + "selection: {metric: luck}", "`selection.metric`: Input should be 'macro_f1' or 'positive_f1'", ""),
         ("- kimchi", "is no mapping", "keys such as `candidates:`"),
         ("", "is no mapping", "keys such as `candidates:`"),
         ("candidates: [", "invalid YAML: while parsing", ""),
@@ -133,8 +145,8 @@ def test_a_stored_candidate_comes_back_as_it_was():
         ('name: !!timestamp "soup"', "invalid YAML: ", ""),
         (f"random_state: {'9' * 5000}", "invalid YAML: Exceeds the limit", ""),
         (f"label_names: {'[' * 5000}", "invalid YAML: brackets within brackets without end", ""),
-        (GOOD + f"random_state: {2**32}", "`random_state`: ", ""),
-        (GOOD + "random_state: -1", "`random_state`: ", ""),
+        (GOOD + f"random_state: {2**32}", "`random_state`: Input should be less than 4294967296", ""),
+        (GOOD + "random_state: -1", "`random_state`: Input should be greater than or equal to 0", ""),
         (GOOD + "no: relief", "key False is no word", "quotes around"),
     ],
 )
@@ -161,6 +173,7 @@ def test_a_wrong_config_is_refused_by_the_key(write, content, what, expected):
 )
 def test_a_text_that_yaml_takes_for_something_else_wants_quotes(write, key, content, value, reads):
     assert refusal(write(content.format(value))).what == f"`{key}`: YAML reads {reads}"
+    assert refusal(write(content.format(value))).expected == 'quotes around a text such as "no", "on" or "1"'
     quoted = f'"{value}"' if key != "positive.0" else "carrot"
     assert read_config(write(content.format(quoted)))
 
@@ -168,15 +181,15 @@ def test_a_text_that_yaml_takes_for_something_else_wants_quotes(write, key, cont
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ('["x y", "x-y"]', "'x y' and 'x-y' would share the column p_x_y"),
-        ('["pro-tax", "none", "pro tax"]', "'pro-tax' and 'pro tax' would share the column p_pro_tax"),
-        ("[x_y, x-y]", "'x_y' and 'x-y' would share the column p_x_y"),
-        ("[Tea, tea]", "'Tea' and 'tea' would share the column p_tea"),
+        ('["x y", "x-y"]', "'x y' and 'x-y' would share the column p_x_y; rename one"),
+        ('["pro-tax", "none", "pro tax"]', "'pro-tax' and 'pro tax' would share the column p_pro_tax; rename one"),
+        ("[x_y, x-y]", "'x_y' and 'x-y' would share the column p_x_y; rename one"),
+        ("[Tea, tea]", "'Tea' and 'tea' would share the column p_tea; rename one"),
         ('["", tea]', "is empty"),
-        ('[" tea", tea]', "' tea' "),
-        ('["te\\0a", tea]', "'te\\x00a' "),
-        ('["te\\ud800a", tea]', "'te\\ud800a' "),
-        ('["t\\nea", tea]', "'t\\nea' "),
+        ('[" tea", tea]', "' tea' has blanks at an end or invisible characters; remove them"),
+        ('["te\\0a", tea]', "'te\\x00a' has blanks at an end or invisible characters"),
+        ('["te\\ud800a", tea]', "'te\\ud800a' has blanks at an end or invisible characters"),
+        ('["t\\nea", tea]', "'t\\nea' has blanks at an end or invisible characters"),
     ],
 )
 def test_labels_that_cannot_be_told_apart_in_the_rows_are_refused(write, names, expected):
@@ -186,13 +199,14 @@ def test_labels_that_cannot_be_told_apart_in_the_rows_are_refused(write, names, 
 
 @pytest.mark.parametrize("output", ['""', ".", "..", "models/..", "/", "models/x.previous", "models/x.challenger"])
 def test_a_model_has_a_folder_of_its_own(write, output):
-    assert refusal(write(f"{GOOD}output: {output}")).what.startswith("`output`: ")
+    error = refusal(write(f"{GOOD}output: {output}"))
+    assert "cannot be the model's folder" in error.what and error.expected.startswith("one such as models/champion")
 
 
 @pytest.mark.parametrize("option", ["2026-11-29", "&soup [*soup]"])
 def test_an_option_is_what_a_manifest_can_hold(write, option):
     content = f"label_names: [a, b]\ncandidates: [{{kind: tfidf, C: {option}}}]"
-    assert refusal(write(content)).what.startswith("`candidates.0.options`: ")
+    assert refusal(write(content)).what.startswith("`candidates.0.options`: no manifest can hold it: ")
 
 
 def test_a_missing_config_names_those_that_are_there(project):

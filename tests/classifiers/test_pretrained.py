@@ -107,6 +107,7 @@ def test_a_first_stage_of_another_adapter_is_refused(tmp_path):
     (folder / "head.json").write_text(json.dumps(head | {"created": "1999-01-01"}), encoding="utf-8")
     other = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
     error = refused(other.first_stage, NAMES)
+    assert error.what == "belongs to another adapter"
     assert (error.where, error.then) == (str(folder / "first_stage.json"), f"{REBUILD} --first-stage")
 
 

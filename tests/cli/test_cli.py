@@ -197,8 +197,9 @@ def test_predict_of_which_nothing_could_be_read_ends_with_2_and_the_first_reason
     error = refused_command("predict", "rows.tsv", article("a.pdf"), "-o", "rows.csv", "-m", champion)
     assert not Path("rows.csv").exists()
     first, second, third = str(error).splitlines()
-    assert first.startswith("rows.csv: ") and "rows.csv.rejected.jsonl" in first
-    assert second.startswith("rows.tsv: ") and "id, body" in second and third.startswith("a.pdf: ")
+    assert first == "rows.csv: nothing could be read; rows.csv.rejected.jsonl says why"
+    assert second == "rows.tsv: no `text`; its columns are id, body; expected text"
+    assert third.startswith("a.pdf: unknown kind of file; expected .txt, .html, .htm, .md, .docx, .jsonl")
 
 
 def test_predict_says_what_it_left_out_and_which_dates_it_did_not_take(stance, project, champion):
@@ -255,34 +256,33 @@ def nothing():
     pass
 
 
-# What is typed, where it is wrong, and what was spoiled before.
 BAD = [
-    ("data --config lunch.yaml", "lunch.yaml", nothing),
-    ("data", "labels/letters.jsonl:50", broken_labels),
-    ("data", "seeds/index.csv:10", broken_index),
-    ("split", "labels/letters.jsonl:50", broken_labels),
-    ("train", "candidate 'oracle'", candidate("kind: oracle")),
-    ("train", "candidate 'tfidf'", candidate("{kind: tfidf, spice: salt}")),
-    ("train --config labels/letters.jsonl", "labels/letters.jsonl", nothing),
-    ("eval", "models/champion", nothing),
-    ("rollback", "models/champion.previous", nothing),
-    ("eval --model CHAMPION --data lunch.csv", "lunch.csv", nothing),
-    ("eval --model CHAMPION --data soup.txt", "soup.txt", article),
-    ("predict soup.txt --output rows.csv", "models/champion", article),
-    ("predict lunch.txt --output rows.csv --model CHAMPION", "lunch.txt", nothing),
-    ("predict soup.txt --output rows.txt --model CHAMPION", "rows.txt", article),
-    ("predict soup.txt --output soup.txt/rows.csv --model CHAMPION", "soup.txt/rows.csv", article),
-    ("predict bowl --output rows.csv --model CHAMPION", "bowl", lambda: Path("bowl").mkdir()),
+    ("data --config lunch.yaml", "lunch.yaml: No such file or directory", nothing),
+    ("data", "labels/letters.jsonl:50: no field 'start'", broken_labels),
+    ("data", "seeds/index.csv:10: no article 'lunch.txt'", broken_index),
+    ("split", "labels/letters.jsonl:50: no field 'start'", broken_labels),
+    ("train", "candidate 'oracle': unknown kind 'oracle'", candidate("kind: oracle")),
+    ("train", "candidate 'tfidf': option `spice`", candidate("{kind: tfidf, spice: salt}")),
+    ("train --config labels/letters.jsonl", "labels/letters.jsonl: invalid YAML", nothing),
+    ("eval", "models/champion: holds no exported model; run `make train` first", nothing),
+    ("rollback", "models/champion.previous: there is no previous champion to return to", nothing),
+    ("eval --model CHAMPION --data lunch.csv", "lunch.csv: no such file", nothing),
+    ("eval --model CHAMPION --data soup.txt", "soup.txt: unknown kind of file", article),
+    ("predict soup.txt --output rows.csv", "models/champion: holds no exported model", article),
+    ("predict lunch.txt --output rows.csv --model CHAMPION", "lunch.txt: no such file or folder", nothing),
+    ("predict soup.txt --output rows.txt --model CHAMPION", "rows.txt: unknown kind of file", article),
+    ("predict soup.txt --output soup.txt/rows.csv --model CHAMPION", "soup.txt/rows.csv: ", article),
+    ("predict bowl --output rows.csv --model CHAMPION", "bowl: is an empty folder", lambda: Path("bowl").mkdir()),
 ]
 
 
-@pytest.mark.parametrize(("words", "where", "spoil"), BAD, ids=lambda value: value if isinstance(value, str) else "")
-def test_what_the_user_can_fix_is_one_line_and_exit_code_2(stance, project, champion, words, where, spoil):
+@pytest.mark.parametrize(("words", "line", "spoil"), BAD, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_the_user_can_fix_is_one_line_and_exit_code_2(stance, project, champion, words, line, spoil):
     spoil()
     code, out, err = stance(*[champion if word == "CHAMPION" else word for word in words.split()])
     # Progress goes to standard error too, as lines that begin with a share.
     (said,) = [told for told in err.splitlines() if not re.match(r" *\d+%  ", told)]
-    assert (code, out) == (2, "") and said.startswith(f"stance: {where}: ")
+    assert (code, out) == (2, "") and said.startswith(f"stance: {line}")
 
 
 def test_several_problems_are_a_line_each(stance, project):
@@ -303,14 +303,15 @@ def test_words_that_are_no_command_are_exit_code_2(stance, words):
 def test_a_model_with_a_changed_byte_is_refused(project, champion):
     with (Path(shutil.copytree(champion, "model")) / "values.json").open("ab") as stream:
         stream.write(b" ")
-    assert refused_command("predict", article(), "-o", "rows.csv", "-m", "model").where == "model/values.json"
+    error = refused_command("predict", article(), "-o", "rows.csv", "-m", "model")
+    assert error.where == "model/values.json" and error.what.startswith("was changed after the export")
 
 
 def test_the_module_is_the_command_and_ends_without_a_traceback(project):
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "data", "-c", "x"], capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("stance: x: ")
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("stance: x: No such file")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

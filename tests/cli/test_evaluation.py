@@ -73,4 +73,5 @@ def test_train_names_the_next_command_and_another_config_beside_the_model_is_one
     assert words == ["stance", "eval", "--config", "reviews.yaml", "--model", "models/reviews"]
     assert stance(*words[1:])[0] == 0
     error = refused_command("eval", "--model", "models/reviews")
-    assert "bad, good" in error.what and ", ".join(LABEL_NAMES) in error.expected and error.then.endswith(", reviews")
+    assert "knows bad, good" in error.what and ", ".join(LABEL_NAMES) in error.expected
+    assert "own config, reviews" in error.then

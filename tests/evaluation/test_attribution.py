@@ -98,7 +98,11 @@ def test_no_list_of_obvious_words_is_none(tmp_path):
 @pytest.mark.parametrize("content", ["- (", "7", "- [", "- 7"])
 def test_a_broken_list_of_obvious_words_is_one_line(tmp_path, content):
     (tmp_path / "words.yaml").write_text(content)
-    assert refused(read_obvious, tmp_path / "words.yaml").where == str(tmp_path / "words.yaml")
+    error = refused(read_obvious, tmp_path / "words.yaml")
+    assert error.where == str(tmp_path / "words.yaml") and error.what.startswith(
+        ("invalid YAML", "is no list of words")
+    )
+    assert error.what.startswith("invalid YAML") or error.expected == "a list of regular expressions"
 
 
 def examples_of(*pairs):

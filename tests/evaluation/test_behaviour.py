@@ -60,12 +60,17 @@ def test_no_case_is_no_suite(tmp_path):
 @pytest.mark.parametrize(
     ("content", "place", "what", "expected"),
     [
-        ("geese: [{text: Honk., label: angry}]", ": 'geese', case 1", "'angry'", "pro-sanctions, pro-dialogue, "),
-        ("geese: [{text: Honk.}]", ": 'geese', case 1", "text", "{label, text} or {same}"),
-        ("geese: [Honk.]", ": 'geese', case 1", "none", "{label, text} or {same}"),
-        ("geese: [{same: [Honk.]}]", ": 'geese', case 1", "`same`", "two or more"),
-        ("geese: [{text: 7, label: neutral}]", ": 'geese', case 1", "", "sentences"),
-        ("- Honk.", "", "", "capability: list of cases"),
+        (
+            "geese: [{text: Honk., label: angry}]",
+            ": 'geese', case 1",
+            "unknown label 'angry'",
+            "pro-sanctions, pro-dialogue, ",
+        ),
+        ("geese: [{text: Honk.}]", ": 'geese', case 1", "has the keys text", "{label, text} or {same}"),
+        ("geese: [Honk.]", ": 'geese', case 1", "has the keys none", "{label, text} or {same}"),
+        ("geese: [{same: [Honk.]}]", ": 'geese', case 1", "`same` holds 1 sentence", "two or more"),
+        ("geese: [{text: 7, label: neutral}]", ": 'geese', case 1", "holds something that is no text", "sentences"),
+        ("- Honk.", "", "not a mapping", "capability: list of cases"),
         ("geese: [", "", "invalid YAML", ""),
     ],
 )

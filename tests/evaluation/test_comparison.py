@@ -90,7 +90,7 @@ def test_labels_in_another_order_are_the_same_labels():
 
 def test_models_of_other_labels_cannot_be_compared():
     error = refused(compare_models, bundle("old"), bundle("new", ("yes", "no")), rows(6))
-    assert "yes, no" in error.what and error.expected == "for, against"
+    assert "knows yes, no" in error.what and error.expected == "for, against"
 
 
 def test_the_command_compares_two_folders(project, champion, capsys):

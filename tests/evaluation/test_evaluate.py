@@ -191,7 +191,8 @@ def test_an_empty_test_part_is_one_line(config, project, champion):
     index = project / "seeds" / "index.csv"
     index.write_text(index.read_text().replace(",test,", ",train,"))
     error = refused(evaluate, load_bundle(champion), config)
-    assert error.where == "seeds/index.csv" and "`stance split`" in error.then
+    assert (error.where, error.what) == ("seeds/index.csv", "no labelled sentence is in the test part")
+    assert error.then.startswith("label more") and "`stance split`" in error.then
 
 
 def test_a_file_of_one_class_is_scored(config, own, champion):
@@ -205,7 +206,7 @@ def test_a_file_of_one_class_is_scored(config, own, champion):
 def test_a_model_of_other_labels_is_one_line_that_names_both(config):
     manifest = make_manifest(label_names=("bad", "good"), config="easy2", selection=make_manifest().selection)
     error = refused(evaluate, Bundle(manifest, Majority()), config)
-    assert "bad, good" in error.what and error.expected.startswith(", ".join(LABEL_NAMES))
+    assert "knows bad, good" in error.what and error.expected.startswith(", ".join(LABEL_NAMES))
     assert "--model models/champion" in error.then and "--config" in error.then and "easy2" in error.then
 
 

@@ -128,7 +128,8 @@ def place(tmp_path, monkeypatch):
 
 
 def test_without_a_previous_champion_rollback_is_one_line(place):
-    assert refused(champion.rollback, place, "stance").where == str(place.path("previous"))
+    error = refused(champion.rollback, place, "stance")
+    assert error.where == str(place.path("previous")) and error.what == "there is no previous champion to return to"
     assert not Path("mlflow.db").exists()
 
 
@@ -142,7 +143,8 @@ def test_a_previous_champion_that_cannot_be_read_is_not_returned_to(place):
 def test_a_store_that_is_no_database_is_found_before_anything_moves(models, place):
     write_bundle(place.path("previous"), *exported(models), "# Older\n")
     Path("mlflow.db").write_text("not a database")
-    assert "mlflow.db" in refused(champion.rollback, place, "stance").where
+    error = refused(champion.rollback, place, "stance")
+    assert error.where.endswith("mlflow.db") and "file is not a database" in error.what
     assert place.path("previous").exists() and not place.journal.exists()
 
 
@@ -162,7 +164,8 @@ def test_a_model_that_is_registered_nowhere_takes_the_alias_away(models, place):
 def test_what_is_no_journal_is_one_line(place):
     place.journal.parent.mkdir(parents=True)
     place.journal.write_text("{}")
-    assert refused(champion.recover, place.folder).where == str(place.journal)
+    error = refused(champion.recover, place.folder)
+    assert error.where == str(place.journal) and error.what.startswith("is no journal")
 
 
 def test_where_nothing_was_begun_recovery_imports_no_mlflow(tmp_path):

@@ -173,10 +173,12 @@ def test_a_smaller_model_is_put_beside_a_larger_one(config, tiny_pretrained, tmp
     turned.fit([], NAMES[::-1], silent)
     np.testing.assert_allclose(turned.decision_function(texts)[:, ::-1], both.decision_function(texts), atol=1e-5)
     error = refused(both.first_stage, NAMES)  # that stage knew the larger one alone
+    assert error.what == "belongs to another adapter"
     assert (error.where, error.then) == (str(folder / "first_stage.json"), f"{REBUILD} --first-stage")
 
 
 def test_without_corpora_there_is_one_line(config):
     without = config.model_copy(update={"data": Data()})
     error = refused(pretrain, without, RECIPES["small"], [], config.cache, silent)
-    assert (error.where, error.then) == (config.name, "run `stance corpora`")
+    assert (error.where, error.what) == (config.name, "has no real text here")
+    assert error.then == "run `stance corpora`"

@@ -70,7 +70,10 @@ def test_a_training_is_repeated_from_the_run_of_a_candidate(project, stance):
 def test_what_cannot_be_repeated_is_one_line(project):
     with tracking.run("soup") as run:
         run.params({"pots": 1})
-    assert run.id in str(refused_command("train", "--from-run", run.id))
-    assert "0" * 32 in str(refused_command("train", "--from-run", "0" * 32))
+    error = refused_command("train", "--from-run", run.id)
+    assert f"run {run.id} holds no config.yaml and no requirements.txt" in str(error)
+    assert error.expected.startswith("a run of")
+    assert f"has no run {'0' * 32}" in str(refused_command("train", "--from-run", "0" * 32))
     error = refused_command("train", "--from-run", run.id, "--config", "configs/other.yaml")
-    assert (error.where, error.then) == ("--from-run", "leave out --config")
+    assert (error.where, error.what) == ("--from-run", "takes the config that the run holds")
+    assert error.then == "leave out --config"

@@ -110,7 +110,8 @@ def test_an_output_that_cannot_be_an_alias_stops_before_any_work(project, output
     (project / "mlflow.db").unlink()
     config = project / "configs" / "other.yaml"
     config.write_text((project / "configs" / "default.yaml").read_text() + f"output: {output}\n")
-    assert refused_command("train", "--config", config).where == f"output: {output}"
+    error = refused_command("train", "--config", config)
+    assert error.where == f"output: {output}" and "cannot be an alias" in error.what
     assert not (project / "mlflow.db").exists() and not (project / ".cache").exists()
 
 

@@ -83,7 +83,7 @@ def test_with_a_validation_part_the_train_part_is_never_scored(tmp_path):
 def test_a_class_in_too_few_articles_is_named(tmp_path):
     rows = [row for row in examples(60) if row.label != "against" or row.article_id == "train0"]
     error = refused(check_classes, rows, config(tmp_path))
-    assert error.what.startswith("'against' has examples in 1 ") and error.expected.startswith("at least 3,")
+    assert error.what.startswith("'against' has examples in 1 articles") and error.expected.startswith("at least 3,")
 
 
 def test_a_fold_is_scored_by_a_fit_that_has_not_seen_it(tmp_path):
@@ -156,7 +156,10 @@ def test_a_config_may_choose_by_the_positive_labels_alone(tmp_path):
     assert (selected.y_pred[selected.y_true == 0] == 0).all()
 
 
-@pytest.mark.parametrize(("label", "words"), [("for", "only 'for' "), ("nothing", "there is no row ")])
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [("for", "only 'for' occurs in the train part"), ("nothing", "there is no row in the train part")],
+)
 def test_one_class_alone_and_no_row_at_all_are_named(tmp_path, label, words):
     error = refused(check_classes, [row for row in examples(60) if row.label == label], config(tmp_path))
     assert error.where == "labels" and error.what.startswith(words) and error.expected == "all of for, against, neither"
@@ -164,7 +167,7 @@ def test_one_class_alone_and_no_row_at_all_are_named(tmp_path, label, words):
 
 def test_a_validation_part_of_too_few_articles_is_named(tmp_path):
     error = refused(check_validation, examples(6, split="validation"), config(tmp_path))
-    assert error.what.endswith(" 2 articles") and error.expected.startswith("at least 3,")
+    assert error.what == "the validation part holds 2 articles" and error.expected.startswith("at least 3,")
     check_validation(examples(9, split="validation"), config(tmp_path))
     check_validation([], config(tmp_path))
 
@@ -241,7 +244,8 @@ def test_a_broken_lexicon_is_one_line(tmp_path, text):
     lexicon = tmp_path / "lexicon.yaml"
     lexicon.write_text(text)
     candidate = Candidate(name="keywords", kind="keywords", options={"lexicon": str(lexicon)})
-    assert refused(create(candidate).fit, examples(6), NAMES, silent).where == str(lexicon)
+    error = refused(create(candidate).fit, examples(6), NAMES, silent)
+    assert error.where == str(lexicon) and error.what.startswith(("is no lexicon", "invalid YAML"))
 
 
 # Rows that were chosen because a model was in doubt

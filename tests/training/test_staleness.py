@@ -174,4 +174,5 @@ def test_code_that_is_not_there_is_no_silence():
 
 
 def test_a_pretrained_model_without_files_is_no_silence(tmp_path):
-    assert "model.safetensors" in refused(pretrained_folder.checkpoint_files, str(tmp_path)).expected
+    error = refused(pretrained_folder.checkpoint_files, str(tmp_path))
+    assert error.what == "holds no checkpoint" and "model.safetensors" in error.expected
