@@ -10,8 +10,6 @@ the folder grew by, the package cache of pip apart. `STANCE_OFFLINE=1` keeps `tr
 from __future__ import annotations
 
 import argparse
-import base64
-import csv
 import os
 import shlex
 import subprocess
@@ -22,6 +20,7 @@ from pathlib import Path
 
 from speed import write_articles
 
+from pipeline.labelling.exchange import read_batch, write_batch
 from pipeline.training.provenance import processor
 
 ROOT = Path(__file__).parents[1]
@@ -60,15 +59,7 @@ def measure(words: list[str], folder: Path, environment: dict[str, str]) -> tupl
 
 def answer(batch: Path) -> None:
     """Label each row of a batch as the model guesses it."""
-    with batch.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        rows, columns = list(reader), list(reader.fieldnames or [])
-    with batch.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.DictWriter(stream, columns)
-        table.writeheader()
-        table.writerows(
-            row | {"label": base64.b64decode(row["guess"].removeprefix("hidden:")).decode()} for row in rows
-        )
+    write_batch(batch, [row.fields | {"label": row.fields["guess"]} for row in read_batch(batch)], ())
 
 
 def main() -> None:

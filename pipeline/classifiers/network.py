@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -115,29 +116,29 @@ def train_network(
     encoded = encode(tokenizer, texts, options.max_length)
     rows = [{"input_ids": ids, "labels": label} for ids, label in zip(encoded, labels, strict=True)]
 
-    def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
-        padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
-        return {name: padded[name] for name in INPUTS} | {"labels": torch.stack([row["labels"] for row in batch])}
-
     def weighted_loss(outputs: torch.Tensor, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         return loss(outputs, labels, weight=None if weights is None else weights.to(outputs.device))
 
     with TemporaryDirectory() as temporary:
         folder = workspace or Path(temporary)
-        last, _ = last_epoch(folder)
         trainer = Trainer(
             model,
             _arguments(options, len(rows), str(folder), keep=workspace is not None),
             train_dataset=rows,
-            data_collator=collate,
+            data_collator=partial(_collate, tokenizer),
             callbacks=[_Watch(on_progress, after_epoch)],
             compute_loss_func=weighted_loss,
             optimizers=(_optimizer(model, options), None),
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=last)
+        trainer.train(resume_from_checkpoint=last_epoch(folder)[0])
         # The Trainer wraps `forward`, which cannot be exported.
         return trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+
+
+def _collate(tokenizer: Any, batch: list[dict[str, Any]]) -> dict[str, Any]:
+    padded = tokenizer.pad({"input_ids": [row["input_ids"] for row in batch]}, return_tensors="pt")
+    return {name: padded[name] for name in INPUTS} | {"labels": torch.stack([row["labels"] for row in batch])}
 
 
 def last_epoch(workspace: Path) -> tuple[str | None, int]:

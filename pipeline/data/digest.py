@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+_distributions = lru_cache(packages_distributions)
 # Libraries whose packages have other names: to look through all that is installed takes longer than a short batch.
 DISTRIBUTIONS = {"markdown_it": "markdown-it-py", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 # No score hangs on how errors and progress are worded, a config is read (what it says is among the values) or a file
@@ -78,7 +79,7 @@ def _version(package: str) -> str:
     try:
         return version(DISTRIBUTIONS.get(package, package))
     except PackageNotFoundError:  # an extra that is not installed, or another build of the library
-        return " ".join(map(version, packages_distributions().get(package, ())))
+        return " ".join(map(version, _distributions().get(package, ())))
 
 
 def _find(module: str) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -96,11 +96,10 @@ def measure_by_label(
     annotations: Sequence[Annotation], label_names: Sequence[str], *, random_state: int = 0
 ) -> dict[str, Agreement]:
     """Measure agreement on each label against all others; empty if nothing was annotated twice."""
-    measured = {}
-    for name in label_names:
-        rows = [replace(row, label=name if row.label == name else "") for row in annotations]
-        measured[name] = measure_agreement(rows, (name, ""), random_state=random_state)
-    return {name: agreement for name, agreement in measured.items() if agreement}
+    groups = {
+        name: [replace(row, label=name if row.label == name else "") for row in annotations] for name in label_names
+    }
+    return _measure(groups, (*label_names, ""), random_state)
 
 
 def measure_by(
@@ -110,7 +109,11 @@ def measure_by(
     groups: dict[str, list[Annotation]] = defaultdict(list)
     for row in annotations:
         groups[key(row)].append(row)
-    measured = {name: measure_agreement(groups[name], names, random_state=random_state) for name in sorted(groups)}
+    return _measure({name: groups[name] for name in sorted(groups)}, names, random_state)
+
+
+def _measure(groups: Mapping[str, list[Annotation]], names: Sequence[str], state: int) -> dict[str, Agreement]:
+    measured = {name: measure_agreement(rows, names, random_state=state) for name, rows in groups.items()}
     return {name: agreement for name, agreement in measured.items() if agreement}
 
 

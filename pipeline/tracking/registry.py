@@ -36,12 +36,8 @@ class Registry:
         with self._store.asked():
             found = version_of(self._store, run_id, self._model)
             if found is not None:
-                try:
-                    self._client.set_registered_model_alias(self._model, alias, found.version)
-                except self._store.mlflow.exceptions.MlflowException as error:
-                    if error.error_code != "BAD_REQUEST":  # somebody else gave it at this very moment: after them, then
-                        raise
-                    self._client.set_registered_model_alias(self._model, alias, found.version)
+                give = self._client.set_registered_model_alias
+                self._store.once_more(lambda: give(self._model, alias, found.version))
                 return str(found.version)
             if alias in aliases(self._store, self._model):
                 self._client.delete_registered_model_alias(self._model, alias)

@@ -115,14 +115,7 @@ class Run:
         frame["label"] = [names[label] for label in frame["label"]]
         entity = from_pandas(frame, name=name, targets="label", digest=digest)._to_mlflow_entity()
         given = DatasetInput(entity, [InputTag("mlflow.data.context", context)])
-
-        def log(client: Any, run_id: str) -> None:
-            try:
-                client.log_inputs(run_id, datasets=[given])
-            except self._store.failures:  # somebody brought the same dataset just now: it is there the second time
-                client.log_inputs(run_id, datasets=[given])
-
-        self._log(log)
+        self._log(lambda client, run_id: self._store.once_more(lambda: client.log_inputs(run_id, datasets=[given])))
 
     def register(self, folder: Path, model: str, description: str, tags: Mapping[str, Any]) -> str:
         """Log an exported folder and register it, see `registry.register`; return its version."""

@@ -77,7 +77,7 @@ class Store:
         self.mlflow = load_mlflow()
         from sqlalchemy.exc import SQLAlchemyError  # comes with mlflow, which is named where it is missing
 
-        self.failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
+        self._failures = (self.mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
         self._open(uri)
 
     def _open(self, uri: str) -> None:
@@ -120,6 +120,15 @@ class Store:
             raise InputError(f"MLflow store {self.uri}", f"its experiment {name!r} was deleted", then=then)
         return self._experiments.setdefault(name, str(known.experiment_id))
 
+    def once_more(self, action: Callable[[], T]) -> T:
+        """Do something, and again where it failed because somebody else stored the same at this very moment."""
+        try:
+            return action()
+        except self.mlflow.exceptions.MlflowException as error:
+            if error.error_code != "BAD_REQUEST":  # as MLflow calls what a database refuses
+                raise
+        return action()
+
     def find(self, run_id: str) -> Any:
         """Return the info of a run, None where there is none."""
         try:
@@ -142,7 +151,7 @@ class Store:
         """Turn failures of the store into an InputError: it does not answer as it should."""
         try:
             yield
-        except self.failures as error:
+        except self._failures as error:
             then = "" if database_of(self.uri) else "check MLFLOW_TRACKING_URI"
             raise InputError(f"MLflow store {self.uri}", _first_line(error), then=then) from None
 
@@ -151,7 +160,7 @@ class Store:
         if not database_of(self.uri):
             try:
                 return action()
-            except self.failures as error:
+            except self._failures as error:
                 why = f"{_first_line(error)}; what follows is kept in {UNSENT}/, send it with `stance sync`"
                 sys.stderr.write(f"\nMLflow store {self.uri}: {why}\n")
                 self._open(local_uri(UNSENT))

@@ -65,7 +65,7 @@ def _send_run(kept: Store, server: Store, experiment: str, run: Any, ids: dict[s
     metrics = [entry for name in run.data.metrics for entry in kept.client.get_metric_history(own, name)]
     server.client.log_batch(target, metrics, params, [RunTag(name, value) for name, value in tags.items()])
     if run.inputs and run.inputs.dataset_inputs:
-        server.client.log_inputs(target, datasets=run.inputs.dataset_inputs)
+        server.once_more(lambda: server.client.log_inputs(target, datasets=run.inputs.dataset_inputs))
     if kept.client.list_artifacts(own):
         server.client.log_artifacts(target, kept.client.download_artifacts(own, ""))
     if run.info.end_time:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import mlflow
 import pytest
-from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR
 
 from pipeline import tracking
 from pipeline.errors import InputError
@@ -129,6 +129,19 @@ def test_an_experiment_that_another_machine_made_meanwhile_is_taken(place):
         create_experiment=client.create_experiment,
     )
     assert opened.experiment("soup") == made and not answers
+
+
+@pytest.mark.parametrize(("code", "times"), [(BAD_REQUEST, 2), (INTERNAL_ERROR, 1)])
+def test_only_what_a_database_refused_is_tried_once_more(place, code, times):
+    tried = []
+
+    def store_it():
+        tried.append("soup")
+        raise mlflow.exceptions.MlflowException("duplicate key value", error_code=code)
+
+    with pytest.raises(mlflow.exceptions.MlflowException):
+        store.Store(tracking.tracking_uri()).once_more(store_it)
+    assert len(tried) == times
 
 
 def test_an_alias_that_somebody_gives_at_the_same_moment_is_given_once_more(place, monkeypatch):
