@@ -111,7 +111,7 @@ class Data(Section):
     # Share of the rows of a table without a split column that candidates are compared on.
     validation_share: float = Field(default=0.1, ge=0, lt=1)
     # Origins whose text was written for training: events, quotes and figures are invented.
-    invented: tuple[str, ...] = ("authored", "contrast", "single")
+    invented: tuple[str, ...] = ("authored", "contrast", "pattern", "single")
     # Take no more articles than this from each origin and part (0: all); for quick tries.
     limit: int = Field(default=0, ge=0)
 

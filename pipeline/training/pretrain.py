@@ -27,7 +27,10 @@ from pipeline.data.dataset import load_dataset
 from pipeline.data.digest import fingerprint, hash_file
 from pipeline.data.examples import Example
 from pipeline.data.files import write_whole, write_whole_folder
+from pipeline.data.patterns import make_sentences
+from pipeline.data.splitting import normalize
 from pipeline.errors import InputError
+from pipeline.evaluation.behaviour import read_cases
 from pipeline.progress import ProgressCallback, step_of
 from pipeline.scoring.abstention import find_threshold
 from pipeline.scoring.calibration import Calibration, fit_calibration, softmax
@@ -39,6 +42,7 @@ from pipeline.training.material import unlabelled_sentences
 if TYPE_CHECKING:
     from pipeline.classifiers.adapter import AdapterOptions
 
+PATTERNS = "patterns.yaml"
 HELD_OUT = ("validation", "full-article-validation")  # sampled sentences, and all sentences of whole articles
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of a smaller model in what it says with a larger one
 STRENGTHS = (0.7, 3.0)  # of a first stage's pull to zero: the one with which it answers most is kept
@@ -95,6 +99,7 @@ class PretrainRecipe:
     begins_with: str = ""  # the pretrained model whose adapter it goes on from; without one it begins anew
     teacher: str = ""  # the pretrained model that teaches it; without one it learns from labels alone
     label_share: float = 0.5  # of a label beside the teacher's probabilities, or beside equal ones
+    patterns: int = 0  # sentences made of parts (`labels/patterns.yaml`) that are among the invented ones
     layers: tuple[int, ...] = ()  # the blocks that are adapted; empty: all
     rank: int = 32
     batch_size: int = 32
@@ -136,6 +141,7 @@ def pretrain(
     own_checkpoint = "" if recipe.teacher else checkpoint
     train, validation = _rows(config)
     texts = unlabelled_sentences(unlabelled, [*train, *validation])
+    train += _patterns(recipe, config)
     targets = _targets(recipe, train, texts, config, checkpoint, step_of(on_progress, 0, 2))
     inputs = np.array([*(row.input for row in train), *texts], object)
     done = find_folder(PREFIX + recipe.begins_with) if recipe.begins_with else None
@@ -193,6 +199,16 @@ def _rows(config: Config, held_out: Sequence[str] = HELD_OUT) -> tuple[list[Exam
         raise InputError(config.name, "has no real text here", expected="data.corpora", then="run `stance corpora`")
     dataset = load_dataset(config)
     return list(dataset.part("train")), [row for part in held_out for row in dataset.part(part)]
+
+
+def _patterns(recipe: PretrainRecipe, config: Config) -> list[Example]:
+    """Return sentences made of parts, none of which stands among held-out ones or the cases of behaviour."""
+    if not recipe.patterns:
+        return []
+    file, cases = config.data.labels / PATTERNS, read_cases(config.evaluation.behaviour, config.label_names)
+    held_out = [row.text for row in load_dataset(config).examples if row.split != "train"]
+    known = {normalize(text) for text in [*held_out, *(text for case in cases for text in case.texts)]}
+    return make_sentences(file, recipe.patterns, config.label_names, recipe.random_state, known)
 
 
 def _targets(

@@ -14,7 +14,7 @@ from pipeline.classifiers import create
 from pipeline.classifiers.adapter import AdapterOptions, _build
 from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter
 from pipeline.classifiers.pretrained_folder import HOME, REBUILD, read_head
-from pipeline.config import Candidate, Config, Data
+from pipeline.config import Candidate, Config, Data, EvaluationSettings
 from pipeline.data.dataset import load_dataset, read_corpora
 from pipeline.training.material import unlabelled_sentences
 from pipeline.training.pretrain import (
@@ -22,6 +22,7 @@ from pipeline.training.pretrain import (
     PretrainRecipe,
     Stage,
     _choose,
+    _patterns,
     pretrain,
     pretrain_first_stage,
     pretrain_second_stage,
@@ -93,7 +94,7 @@ def encoder(request, tiny, tiny_mpnet):
 
 def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config, unlabelled, encoder, tmp_path):
     teacher, output = tmp_path / "teacher", tmp_path / "model"
-    recipe = PretrainRecipe(encoder, STAGES, rank=2, layers=(0,))
+    recipe = PretrainRecipe(encoder, STAGES, rank=2, layers=(0,), patterns=5)
     pretrain(config, recipe, [], teacher, silent)
     pupil, heard = replace(recipe, teacher=str(teacher), layers=()), []
     for _ in range(2):
@@ -107,6 +108,8 @@ def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config
     card, head = (output / "README.md").read_text(encoding="utf-8"), read_head(output)
     real = [row for row in load_dataset(config).part("train") if row.origin not in config.data.invented]
     assert f"{len(real)} labelled real sentences" in card and len(real) >= 36
+    own = len(load_dataset(config).part("train")) - len(real) + 5
+    assert f"{own} invented sentences" in card
     assert "2 sentences of the domain" in card and f"for {encoder}" in card
     assert head.coefficients.shape == (3, 16) and head.label_names == NAMES
     assert len(head.facts["decision"]["offsets"]) in (0, 3)
@@ -119,6 +122,22 @@ def test_a_model_is_written_whole_and_its_making_goes_on_where_it_stopped(config
         classifier = create(Candidate(name=kind, kind=kind, options=options))
         classifier.fit(read_corpora(config.data.corpora, NAMES), NAMES, silent)
         assert classifier.decision_function(["Envoy number 7 begged."]).shape == (1, 3)
+
+
+def test_no_sentence_made_of_parts_is_held_out_or_a_case_of_behaviour(config, tmp_path):
+    recipe = PretrainRecipe("x", (), patterns=60)
+    first, second, *others = _patterns(recipe, config)
+    with config.data.corpora.open("a", encoding="utf-8") as stream:
+        row = {"id": "z", "article": "z", "source": "news", "split": "test", "label": first.label, "text": first.text}
+        stream.write(json.dumps(row) + "\n")
+    cases = tmp_path / "behaviour"
+    cases.mkdir()
+    (cases / "minimum.yaml").write_text(json.dumps({"plain": [{"text": second.text, "label": second.label}]}))
+    config = config.model_copy(update={"evaluation": EvaluationSettings(behaviour=cases)})
+    texts = [row.text for row in _patterns(recipe, config)]
+    assert len(texts) == 60 and {row.text for row in others} < set(texts)
+    assert not {first.text, second.text} & set(texts)
+    assert not _patterns(replace(recipe, patterns=0), config)
 
 
 def test_only_the_layers_of_the_recipe_are_adapted():
