@@ -110,8 +110,14 @@ class PretrainRecipe:
 RECIPES = {
     "accurate": PretrainRecipe(
         "all-mpnet-base-v2",
-        (Stage(2, 4e-4, invented=False, most_common=5000), Stage(2, 3e-4, most_common=4500)),
+        (
+            Stage(2, 4e-4, invented=False, most_common=5000),
+            Stage(2, 3e-4, most_common=4500),
+            Stage(1, 2e-4, most_common=4500),
+            Stage(1, 2.5e-4, most_common=4500),
+        ),
         label_share=0.95,
+        patterns=3600,
         layers=tuple(range(6, 12)),
     ),
     # Seven epochs, and the teachers of those, are in what it goes on from.
