@@ -96,8 +96,7 @@ class Study:
             storage=storage,
             study_name=search.candidate.name,
             direction="maximize",
-            # After two whole trials, not Optuna's five: those of an encoder take a quarter of an hour each.
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=2),
+            pruner=optuna.pruners.MedianPruner(),
             load_if_exists=True,
         )
         self._study.set_user_attr("begun", dict(begun))
