@@ -2,21 +2,21 @@
 
 Who gives the likeliest label seldom gives a rare one, and macro-F1 counts every label the same. Constants that are
 added to log-probabilities move that balance (Lipton et al., 2014, "Optimal Thresholding of Classifiers to Maximize
-F1 Measure", here for several labels).
+F1 Measure"). They are a share of how rare each label is (Menon et al., 2021, "Long-Tail Learning via Logit
+Adjustment"): one number is found for all labels, and labels that are about as rare as each other keep their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from pipeline.scoring.metrics import confusion, macro_f1
 
-STEPS = (1.0, 0.5, 0.25, 0.1)  # of log-probability, coarse to fine
-LARGEST = 3.0
+SHARES = np.arange(-20, 31) / 20  # of the logarithm of how many times rarer than the commonest label one is
+NEIGHBOURS = 3  # to each side of a share are averaged with it: no choice hangs on a row or two
 LEAST = 1e-9  # of a probability
 
 
@@ -53,22 +53,16 @@ def fit_decision_rule(
 
 
 def _maximize(y_true: np.ndarray, probabilities: np.ndarray, labels: Sequence[int] | None) -> DecisionRule:
-    """Move one label's offset at a time, by smaller and smaller steps, as long as macro-F1 rises (Hooke and Jeeves)."""
+    """Return the offsets of the share around which macro-F1 is highest."""
     size = probabilities.shape[1]
-    best = DecisionRule((0.0,) * size)
-    top = _score(y_true, best.decide(probabilities), size, labels)
-    for step in STEPS:
-        rising = True
-        while rising:
-            rising = False
-            for label, move in product(range(size), (step, -step)):
-                offsets = list(best.offsets)
-                offsets[label] = round(offsets[label] + move, 2)
-                rule = DecisionRule(tuple(offsets))
-                score = _score(y_true, rule.decide(probabilities), size, labels)
-                if score > top and abs(offsets[label]) <= LARGEST:
-                    best, top, rising = rule, score, True
-    return best
+    counts = np.bincount(y_true, minlength=size).clip(1)
+    rarity = np.log(counts.max() / counts)
+    rules = [DecisionRule(tuple((share * rarity).round(2).tolist())) for share in SHARES]
+    scores = [_score(y_true, rule.decide(probabilities), size, labels) for rule in rules]
+    window = np.ones(2 * NEIGHBOURS + 1) / (2 * NEIGHBOURS + 1)
+    around = np.convolve(np.pad(scores, NEIGHBOURS, mode="edge"), window, mode="valid")
+    best = np.flatnonzero(around >= around.max() - 1e-12)
+    return rules[min(best, key=lambda position: abs(SHARES[position]))]
 
 
 def _score(y_true: np.ndarray, y_pred: np.ndarray, size: int, labels: Sequence[int] | None) -> float:

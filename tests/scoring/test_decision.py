@@ -51,6 +51,24 @@ def test_rare_labels_are_given_more_often_and_new_rows_gain():
     assert f1_of(y_true, held_out) < f1_of(new_true, rule.decide(new)) + 0.04
 
 
+def test_labels_that_are_as_rare_keep_their_order():
+    y_true = np.repeat([0, 1, 2], (500, 50, 50))
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(600, 3)) + 1.5 * np.eye(3)[y_true] + (3.0, 0.0, 0.0)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    rule, _ = fit_decision_rule(y_true, probabilities, FOLDS)
+    assert rule.offsets[0] == 0 and rule.offsets[1] == rule.offsets[2] > 0
+
+
+def test_one_row_does_not_move_the_rule_far():
+    y_true, probabilities = soups(600)
+    rule, _ = fit_decision_rule(y_true, probabilities, FOLDS)
+    for row in range(0, 600, 60):
+        rest = np.arange(600) != row
+        other, _ = fit_decision_rule(y_true[rest], probabilities[rest], FOLDS[rest])
+        assert np.abs(np.array(other.offsets) - rule.offsets).max() <= 0.25
+
+
 def test_a_row_is_decided_by_a_rule_without_its_fold():
     y_true, probabilities = soups(600)
     rule, held_out = fit_decision_rule(y_true, probabilities, FOLDS)
