@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from pipeline.classifiers import STRICT, State, index_labels
@@ -21,6 +22,7 @@ class Embedding(Reader, LinearOverFrozen):
 
     C: float = 3.0
     checkpoint: str = DEFAULT
+    layers: tuple[PositiveInt, ...] = ()
     max_length: int = 128
     precision: Precision = "int8"
     balanced: bool = True
@@ -65,6 +67,7 @@ class Hybrid(Tfidf, OverFrozen):
     reference: ClassVar[bool] = False
 
     checkpoint: str = DEFAULT
+    layers: tuple[PositiveInt, ...] = ()
     max_length: int = 128
     precision: Precision = "int8"
     embedding_weight: float = 2.0  # length of the embedding beside TF-IDF vectors of length 1

@@ -45,10 +45,12 @@ class OverCheckpoint(Classifier):
 class OverFrozen(OverCheckpoint):
     """Leaves the encoder as it is: remembers what it embedded while training, and runs the exported form later."""
 
+    layers: tuple[int, ...] = ()  # blocks, counted from 1, whose mean tokens stand side by side; none: the last
+
     def _frozen(self) -> FrozenEncoder:
         from pipeline.classifiers.encoding import frozen_encoder
 
-        return frozen_encoder(self.checkpoint, self.max_length, self.precision)
+        return frozen_encoder(self.checkpoint, self.max_length, self.precision, layers=self.layers)
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
         return self._onnx.run(texts) if self._onnx else self._frozen().embed(texts)

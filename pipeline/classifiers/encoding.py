@@ -19,6 +19,7 @@ from pipeline.classifiers.int8 import quantize
 from pipeline.classifiers.onnx import OnnxModel, length_batches
 from pipeline.classifiers.pretrained_folder import find_folder
 from pipeline.data.examples import segments
+from pipeline.errors import InputError
 
 INPUTS = ("input_ids", "attention_mask")
 # Any sentences: the export is traced with them, and sees which channels of the encoder are always large.
@@ -72,17 +73,24 @@ def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 class Embedder(torch.nn.Module):
-    """An encoder whose output is the mean token, as a unit vector if wished."""
+    """An encoder whose output is the mean token, as a unit vector if wished: of the last block, or of some, joined."""
 
-    def __init__(self, encoder: Any, unit: bool) -> None:
-        """Wrap an encoder."""
+    def __init__(self, encoder: Any, unit: bool, layers: Sequence[int] = ()) -> None:
+        """Wrap an encoder; `layers` count its blocks from 1."""
         super().__init__()
-        self.encoder, self.unit = encoder, unit
+        self.encoder, self.unit, self.layers = encoder, unit, tuple(layers)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors, shape (n, d)."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled = mean_pool(hidden, attention_mask).float()
+        if not self.layers:
+            hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            return self._pool(hidden, attention_mask)
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        parts = [self._pool(states.hidden_states[layer], attention_mask) for layer in self.layers]
+        return torch.cat(parts, dim=-1) / len(parts) ** 0.5
+
+    def _pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        pooled = mean_pool(hidden, mask).float()
         return torch.nn.functional.normalize(pooled, dim=-1) if self.unit else pooled
 
 
@@ -92,12 +100,18 @@ class FrozenEncoder:
     Remembers what it embedded, so that folds and candidates share the work.
     """
 
-    def __init__(self, checkpoint: str, max_length: int, precision: str, base: str = "") -> None:
+    def __init__(
+        self, checkpoint: str, max_length: int, precision: str, base: str = "", layers: tuple[int, ...] = ()
+    ) -> None:
         """Load and export the checkpoint; `base` is the encoder's folder where the checkpoint is a pretrained model."""
         self._tokenizer, encoder = load_checkpoint(checkpoint, base)
+        if layers and not 0 < min(layers) <= max(layers) <= (blocks := encoder.config.num_hidden_layers):
+            raise InputError(
+                f"checkpoint {checkpoint!r}", f"has {blocks} blocks", expected=f"`layers` from 1 to {blocks}"
+            )
         self._max_length = max_length
         # The head of a pretrained model was trained on vectors of any length.
-        self._embedder = Embedder(encoder, unit=find_folder(checkpoint) is None)
+        self._embedder = Embedder(encoder, find_folder(checkpoint) is None, layers)
         self.blobs = to_onnx(self._embedder, self._tokenizer, max_length, precision)
         self._model = OnnxModel(self.blobs)
         self._known: dict[str, np.ndarray] = {}

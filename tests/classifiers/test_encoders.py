@@ -243,3 +243,32 @@ def test_batches_hold_each_position_once_and_are_of_like_length():
     assert sorted(i for batch in batches for i in batch) == list(range(500))
     ordered = [lengths[i] for batch in batches for i in batch]
     assert ordered == sorted(ordered)
+
+
+def test_some_blocks_are_joined_in_place_of_the_last(shallow):
+    texts = [WARM, f"{COLD} {WARM}", "the"]
+    tokenizer, encoder = checkpoint.load_checkpoint(shallow)
+    with encoding.exact():
+        each = [encoding.run(encoding.Embedder(encoder, True, [layer]), tokenizer, texts, 32) for layer in (1, 2)]
+        last = encoding.run(encoding.Embedder(encoder, True), tokenizer, texts, 32)
+    assert not np.allclose(each[0], each[1]) and np.allclose(each[1], last, atol=1e-6)
+    found = encoding.frozen_encoder(shallow, 32, "float32", layers=(1, 2)).embed(texts)
+    assert np.allclose(found, np.hstack(each) / np.sqrt(2), atol=1e-5)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [(3,), (1, 99)])
+def test_a_block_that_is_not_there_is_named(shallow, layers):
+    error = refused(encoding.FrozenEncoder, shallow, 32, "float32", layers=layers)
+    assert error.what == "has 2 blocks" and error.expected == "`layers` from 1 to 2"
+
+
+@pytest.mark.parametrize("kind", ["embedding", "hybrid"])
+def test_a_classifier_over_some_blocks_comes_back_as_it_was(kind, shallow):
+    options = {"checkpoint": shallow, "layers": [1, 2], "precision": "float32"}
+    model = create(Candidate(name="one", kind=kind, options=options))
+    model.fit(examples(), NAMES, lambda share, words: None)
+    assert model._encoder_blobs()["model.onnx"] and model._embed([WARM]).shape[1] == 2 * 384
+    other = create(Candidate(name="two", kind=kind))
+    other.restore(model.state())
+    assert np.allclose(other.decision_function([WARM, COLD]), model.decision_function([WARM, COLD]), atol=1e-6)
