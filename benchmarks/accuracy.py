@@ -1,9 +1,10 @@
 """Accuracy against what people would use instead, on rows that nothing was trained on: same rows, same machine.
 
-Four parts, each a table and a piece of reports/accuracy.json, which grows as soon as a figure is there:
+Five parts, each a table and a piece of reports/accuracy.json, which grows as soon as a figure is there:
 
     held-out    all candidates and exported models on held-out real sentences, and on whole articles
     tweeteval   TweetEval's stance task, its official metric on the validation part, over random starts
+    folds       the candidates of TweetEval's config by cross-validation inside its training part
     few         8, 16, 32, 64 labelled sentences for each label, over random draws
     growth      training time at 1, 2, 4, 8 thousand sentences, with a plot and the fitted exponent
 
@@ -62,6 +63,7 @@ ENCODERS = {
 }
 
 
+BASE_SIZE = "all-mpnet-base-v2"
 WITHOUT_LUCK = ("majority", "tfidf", "embedding", "hybrid")  # another random start gives the same model
 RIVALS = ("run_classification", "SetFit", "SetFit, 1,000 steps")
 
@@ -135,6 +137,9 @@ def held_out(options: argparse.Namespace, report: Report) -> None:
     if not options.quick:
         # All pairs of thousands of rows would take SetFit hours.
         systems["SetFit, 1,000 steps"] = partial(rivals.setfit, max_steps=1000)
+        # Three epochs of padded texts would take a base-size encoder hours, too.
+        settings = {"encoder": BASE_SIZE, "folder": options.base_size, "epochs": 1, "padded": False}
+        systems["all-mpnet-base-v2, run_classification, one epoch"] = partial(rivals.run_classification, **settings)
     predictions: dict[str, tuple[np.ndarray, float]] = {}
     for name, system in systems.items():
         note(f"held-out: {name} on {len(train)} rows")
@@ -178,6 +183,35 @@ def tweeteval(options: argparse.Namespace, report: Report) -> None:
         )
         report.put("tweeteval", lines)
     show(f"TweetEval stance: {len(train)} tweets to learn from, {len(rows)} to score", lines)
+
+
+def folds(options: argparse.Namespace, report: Report) -> None:
+    """Score the candidates of TweetEval's config on folds of its training part, balanced by target and label."""
+    from sklearn.model_selection import StratifiedKFold
+
+    config = read_config(options.tweeteval)
+    rows = np.array(load_dataset(config).part("train"), dtype=object)
+    y_true, kinds = index_labels(rows, config.label_names), [f"{row.target} {row.label}" for row in rows]
+    positive = [config.label_names.index(name) for name in config.positive]
+    lines = []
+    for candidate in (c for c in config.candidates if c.kind not in ("majority", "ensemble", "distil")):
+        found = []
+        for start in range(options.starts):
+            note(f"folds: {candidate.name}, cross-validation {start + 1}")
+            y_pred = np.empty(len(rows), int)
+            for inside, outside in StratifiedKFold(5, shuffle=True, random_state=start).split(rows, kinds):
+                texts = [row.input for row in rows[outside]]
+                scores = ours(candidate.kind, **candidate.options)(rows[inside], config.label_names, texts, start)
+                y_pred[outside] = scores.argmax(1)
+            matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
+            found.append((float(metrics.f1(matrix)[positive].mean()), float(metrics.macro_f1(matrix))))
+        official, macro = np.array(found).T
+        lines.append(
+            {"model": candidate.name, "cross-validations": len(found), "official": official.mean()}
+            | {"±": official.std(), "macro_f1": macro.mean(), "± ": macro.std()}
+        )
+        report.put("folds", lines)
+    show(f"TweetEval stance, five folds of {len(rows)} tweets", lines)
 
 
 def few(options: argparse.Namespace, report: Report) -> None:
@@ -256,7 +290,7 @@ def draw_growth(sizes: list[int], curves: dict[str, list[float]], file: Path) ->
     print(f"plot: {file}")
 
 
-PARTS = {"held-out": held_out, "tweeteval": tweeteval, "few": few, "growth": growth}
+PARTS = {"held-out": held_out, "tweeteval": tweeteval, "folds": folds, "few": few, "growth": growth}
 
 
 def main() -> None:
@@ -266,6 +300,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".cache/corpora.jsonl"), help="see `stance corpora`")
     parser.add_argument("--tweeteval", type=Path, default=Path("configs/tweeteval-stance.yaml"))
     parser.add_argument("--model", type=Path, action="append", default=[], help="an exported model to score as well")
+    parser.add_argument("--base-size", default="", help=f"a folder with {BASE_SIZE}, where the hub is not at hand")
     parser.add_argument("--starts", type=int, default=10, help="random starts and draws")
     parser.add_argument("--rival-starts", type=int, default=10, help="the same for rivals that train for minutes")
     parser.add_argument("--sizes", type=int, nargs="+", default=[8, 16, 32, 64], help="rows for each label")

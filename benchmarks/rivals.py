@@ -53,39 +53,64 @@ def setfit(
 
 
 def run_classification(
-    train: Sequence[Example], label_names: Sequence[str], texts: Sequence[str], random_state: int
+    train: Sequence[Example],
+    label_names: Sequence[str],
+    texts: Sequence[str],
+    random_state: int,
+    encoder: str = DEFAULT,
+    folder: str = "",
+    epochs: int = 3,
+    *,
+    padded: bool = True,
 ) -> np.ndarray:
     """Fine-tune as transformers' `run_classification.py` does as its README calls it; return logits.
 
-    Three epochs, batches of 32, rate 2e-5, texts padded to 128 tokens, 32-bit floats.
+    Batches of 32, rate 2e-5, 32-bit floats; three epochs of texts padded to 128 tokens if not said otherwise. What is
+    not padded to a fixed length is batched with texts of like length (`group_by_length`).
+
+    Args:
+        train: labelled rows.
+        label_names: all labels.
+        texts: n texts to score.
+        random_state: of head, order and dropout.
+        encoder: a published one.
+        folder: where that lies, if it is not to be fetched.
+        epochs: over all rows.
+        padded: whether each text is padded to 128 tokens.
+
+    Returns:
+        Shape (n, labels).
+
     """
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
     quiet()
     set_seed(random_state)
-    place = find_checkpoint(DEFAULT)
+    place = find_checkpoint(encoder, folder)
     tokenizer = AutoTokenizer.from_pretrained(place)
     model: Any = AutoModelForSequenceClassification.from_pretrained(place, num_labels=len(label_names))
 
     def encode(batch: dict[str, list[str]]) -> Any:
-        return tokenizer(batch["text"], padding="max_length", truncation=True, max_length=128)
+        return tokenizer(batch["text"], padding="max_length" if padded else False, truncation=True, max_length=128)
 
     rows = to_dataset(train, label_names)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as output:
         arguments = TrainingArguments(
-            output_dir=folder,
-            num_train_epochs=3,
+            output_dir=output,
+            num_train_epochs=epochs,
             per_device_train_batch_size=32,
             learning_rate=2e-5,
             seed=random_state,
+            train_sampling_strategy="random" if padded else "group_by_length",
             use_cpu=True,
             report_to="none",
             save_strategy="no",
             disable_tqdm=True,
             logging_strategy="no",
         )
-        Trainer(model=model, args=arguments, train_dataset=rows.map(encode, batched=True)).train()
+        data = rows.map(encode, batched=True)
+        Trainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer).train()
     model.eval()
     found = []
     with torch.inference_mode():
