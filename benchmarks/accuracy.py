@@ -28,6 +28,7 @@ import rivals
 
 from pipeline.bundle import load_bundle
 from pipeline.classifiers import create, index_labels
+from pipeline.classifiers.folds import assign_folds
 from pipeline.config import Candidate, read_config
 from pipeline.data.dataset import Example, load_dataset, read_corpora
 from pipeline.scoring import metrics
@@ -138,8 +139,9 @@ def held_out(options: argparse.Namespace, report: Report) -> None:
         # All pairs of thousands of rows would take SetFit hours.
         systems["SetFit, 1,000 steps"] = partial(rivals.setfit, max_steps=1000)
         # Three epochs of padded texts would take a base-size encoder hours, too.
-        settings = {"encoder": BASE_SIZE, "folder": options.base_size, "epochs": 1, "padded": False}
-        systems["all-mpnet-base-v2, run_classification, one epoch"] = partial(rivals.run_classification, **settings)
+        systems[f"{BASE_SIZE}, run_classification, one epoch"] = partial(
+            rivals.run_classification, encoder=BASE_SIZE, folder=options.base_size, epochs=1, padded=False
+        )
     predictions: dict[str, tuple[np.ndarray, float]] = {}
     for name, system in systems.items():
         note(f"held-out: {name} on {len(train)} rows")
@@ -175,7 +177,7 @@ def tweeteval(options: argparse.Namespace, report: Report) -> None:
             note(f"tweeteval: {name}, start {start + 1}")
             scores, seconds = timed(system, train, config.label_names, [row.input for row in rows], start)
             matrix = metrics.confusion(y_true, scores.argmax(1), len(config.label_names))
-            found.append((float(metrics.f1(matrix)[positive].mean()), float(metrics.macro_f1(matrix)), seconds))
+            found.append((float(metrics.macro_f1(matrix, positive)), float(metrics.macro_f1(matrix)), seconds))
         official, macro, seconds = np.array(found).T
         lines.append(
             {"model": name, "starts": len(found), "official": official.mean(), "±": official.std()}
@@ -187,24 +189,23 @@ def tweeteval(options: argparse.Namespace, report: Report) -> None:
 
 def folds(options: argparse.Namespace, report: Report) -> None:
     """Score the candidates of TweetEval's config on folds of its training part, balanced by target and label."""
-    from sklearn.model_selection import StratifiedKFold
-
     config = read_config(options.tweeteval)
     rows = np.array(load_dataset(config).part("train"), dtype=object)
     y_true, kinds = index_labels(rows, config.label_names), [f"{row.target} {row.label}" for row in rows]
+    texts, groups = np.array([row.input for row in rows], dtype=object), [row.group for row in rows]
     positive = [config.label_names.index(name) for name in config.positive]
     lines = []
     for candidate in (c for c in config.candidates if c.kind not in ("majority", "ensemble", "distil")):
         found = []
         for start in range(options.starts):
             note(f"folds: {candidate.name}, cross-validation {start + 1}")
-            y_pred = np.empty(len(rows), int)
-            for inside, outside in StratifiedKFold(5, shuffle=True, random_state=start).split(rows, kinds):
-                texts = [row.input for row in rows[outside]]
-                scores = ours(candidate.kind, **candidate.options)(rows[inside], config.label_names, texts, start)
-                y_pred[outside] = scores.argmax(1)
+            numbers, y_pred = assign_folds(kinds, groups, 5, start), np.empty(len(rows), int)
+            for number in range(5):
+                held_out = numbers == number
+                given = rows[~held_out], config.label_names, texts[held_out], start
+                y_pred[held_out] = ours(candidate.kind, **candidate.options)(*given).argmax(1)
             matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
-            found.append((float(metrics.f1(matrix)[positive].mean()), float(metrics.macro_f1(matrix))))
+            found.append((float(metrics.macro_f1(matrix, positive)), float(metrics.macro_f1(matrix))))
         official, macro = np.array(found).T
         lines.append(
             {"model": candidate.name, "cross-validations": len(found), "official": official.mean()}

@@ -45,7 +45,7 @@ class OverCheckpoint(Classifier):
 class OverFrozen(OverCheckpoint):
     """Leaves the encoder as it is: remembers what it embedded while training, and runs the exported form later."""
 
-    layers: tuple[int, ...] = ()  # blocks, counted from 1, whose mean tokens stand side by side; none: the last
+    layers: tuple[int, ...]  # blocks, counted from 1, whose mean tokens stand side by side; none: the last
 
     def _frozen(self) -> FrozenEncoder:
         from pipeline.classifiers.encoding import frozen_encoder

@@ -82,11 +82,11 @@ class Embedder(torch.nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return vectors, shape (n, d)."""
-        if not self.layers:
-            hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            return self._pool(hidden, attention_mask)
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
-        parts = [self._pool(states.hidden_states[layer], attention_mask) for layer in self.layers]
+        joined = bool(self.layers)
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=joined)
+        if not joined:
+            return self._pool(output.last_hidden_state, attention_mask)
+        parts = [self._pool(output.hidden_states[layer], attention_mask) for layer in self.layers]
         return torch.cat(parts, dim=-1) / len(parts) ** 0.5
 
     def _pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
