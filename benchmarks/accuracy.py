@@ -202,7 +202,7 @@ def folds(options: argparse.Namespace, report: Report) -> None:
             numbers, y_pred = assign_folds(kinds, groups, 5, start), np.empty(len(rows), int)
             for number in range(5):
                 held_out = numbers == number
-                given = rows[~held_out], config.label_names, texts[held_out], start
+                given = rows[~held_out], config.label_names, texts[held_out].tolist(), start
                 y_pred[held_out] = ours(candidate.kind, **candidate.options)(*given).argmax(1)
             matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
             found.append((float(metrics.macro_f1(matrix, positive)), float(metrics.macro_f1(matrix))))
