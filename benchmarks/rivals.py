@@ -59,14 +59,13 @@ def run_classification(
     random_state: int,
     encoder: str = DEFAULT,
     folder: str = "",
-    epochs: int = 3,
     *,
     padded: bool = True,
 ) -> np.ndarray:
     """Fine-tune as transformers' `run_classification.py` does as its README calls it; return logits.
 
-    Batches of 32, rate 2e-5, 32-bit floats; three epochs of texts padded to 128 tokens if not said otherwise. What is
-    not padded to a fixed length is batched with texts of like length (`group_by_length`).
+    Batches of 32, rate 2e-5, three epochs, bfloat16 where that is faster; texts are padded to 128 tokens if not said
+    otherwise. What is not padded to a fixed length is batched with texts of like length (`group_by_length`).
 
     Args:
         train: labelled rows.
@@ -75,7 +74,6 @@ def run_classification(
         random_state: of head, order and dropout.
         encoder: a published one.
         folder: where that lies, if it is not to be fetched.
-        epochs: over all rows.
         padded: whether each text is padded to 128 tokens.
 
     Returns:
@@ -84,6 +82,8 @@ def run_classification(
     """
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, set_seed
+
+    from pipeline.classifiers.encoding import prefers_bfloat16
 
     quiet()
     set_seed(random_state)
@@ -98,12 +98,13 @@ def run_classification(
     with tempfile.TemporaryDirectory() as output:
         arguments = TrainingArguments(
             output_dir=output,
-            num_train_epochs=epochs,
+            num_train_epochs=3,
             per_device_train_batch_size=32,
             learning_rate=2e-5,
             seed=random_state,
             train_sampling_strategy="random" if padded else "group_by_length",
             use_cpu=True,
+            bf16=prefers_bfloat16(),
             report_to="none",
             save_strategy="no",
             disable_tqdm=True,

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models
 
 from pipeline import load
 from pipeline.bundle import AGAIN, MANIFEST, load_bundle, read_manifest, write_bundle
-from pipeline.classifiers import State, cascade, create
+from pipeline.classifiers import State, cascade, create, pieces
 from pipeline.classifiers.pretrained_folder import read_head
 from pipeline.config import Candidate
 from pipeline.scoring.calibration import Calibration
@@ -292,7 +292,7 @@ def test_without_a_first_stage_the_model_answers_all(bundle):
 
 def test_a_first_stage_is_exported_and_loaded(tmp_path):
     tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "soup": 1}, unk_token="[UNK]"))
-    weights = np.zeros(2 + cascade.PAIRS, np.int8)
+    weights = np.zeros(2 + pieces.PAIRS, np.int8)
     weights[1] = -100
     stage = cascade.FirstStage(tokenizer, weights, 0.1, 0.0, -5.0, (0.5, 0.5, 0.0))
     classifier = majority(0.0, 1.0, 0.0)

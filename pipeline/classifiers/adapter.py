@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter, quiet_peft
+from pipeline.classifiers.checkpoint import load_adapter, load_checkpoint, merge_adapter, quiet_peft, save_adapter
 from pipeline.classifiers.encoding import run
 from pipeline.classifiers.network import SentenceClassifier, TrainingOptions, train_network
 from pipeline.classifiers.pretrained_folder import HEAD
@@ -46,7 +46,7 @@ def train_adapter(
     *,
     goes_on_from: Path | None = None,
 ) -> None:
-    """Train on soft targets, and write adapter and head in half precision.
+    """Train on soft targets, and write adapter and head.
 
     Args:
         texts: n texts.
@@ -81,29 +81,24 @@ def train_adapter(
         on_progress,
         workspace=workspace,
     )
-    for parameter in model.encoder.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.half()
     arrays = {"coefficients": model.head.weight.detach().numpy(), "intercepts": model.head.bias.detach().numpy()}
     with write_whole_folder(output) as partial:
-        model.encoder.save_pretrained(str(partial))
-        (partial / "README.md").unlink(missing_ok=True)
+        save_adapter(model.encoder, partial)
         save_file(arrays, partial / HEAD[1])
 
 
 def _build(encoder: Any, options: AdapterOptions, labels: int, goes_on_from: Path | None) -> SentenceClassifier:
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     blocks = "|".join(map(str, options.layers)) or r"\d+"
     lora = LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules=LINEAR.format(blocks=blocks))
     with quiet_peft():
-        if goes_on_from is not None:
-            low_rank: Any = PeftModel.from_pretrained(encoder, str(goes_on_from), is_trainable=True)
-        else:
-            low_rank = get_peft_model(encoder, lora)
+        low_rank = (
+            load_adapter(encoder, goes_on_from, trainable=True) if goes_on_from else get_peft_model(encoder, lora)
+        )
     low_rank.peft_config["default"].base_model_name_or_path = options.encoder  # and no path of this machine
     model = SentenceClassifier(low_rank, labels, dropout=0.1)
-    if goes_on_from is not None:
+    if goes_on_from:
         _load_head(model, goes_on_from)
     return model
 

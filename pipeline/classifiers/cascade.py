@@ -17,37 +17,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from pipeline.classifiers.tokenizer import load_tokenizer
+from pipeline.classifiers.pieces import PieceModel, fit_pieces, restore_pieces
 from pipeline.scoring.calibration import Calibration, softmax
 from pipeline.scoring.metrics import confusion, macro_f1
 
 if TYPE_CHECKING:
     from pipeline.classifiers import Classifier
 
-PAIRS = 1 << 17  # pairs of word pieces share as many weights
-
 
 @dataclass(frozen=True)
-class FirstStage:
-    """Probabilities for the sentences it is sure of."""
+class FirstStage(PieceModel):
+    """Probabilities for the sentences it is sure of; its scores are log-odds of any but the commonest label."""
 
-    tokenizer: Any
-    weights: np.ndarray  # int8, shape (word pieces + PAIRS,)
-    step: float  # of a weight
-    intercept: float
     threshold: float
     rest: tuple[float, ...]  # the probability that is not the commonest label's, shared out; that label's is 0
 
-    def scores(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the log-odds that a text is not of the commonest label, shape (n,)."""
-        rows, features, lengths = count_pieces(self.tokenizer, texts, len(self.weights) - PAIRS)
-        sums = np.bincount(rows, self.weights[features], minlength=len(texts))
-        return sums * self.step / np.sqrt(np.maximum(lengths, 1)) + self.intercept
-
     def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return which texts it is sure of, shape (n,), and their probabilities, shape (those, k)."""
-        if not texts:
-            return np.zeros(0, bool), np.zeros((0, len(self.rest)))
         scores = self.scores(texts)
         sure = scores < self.threshold
         other = 1 / (1 + np.exp(-scores[sure]))[:, None]
@@ -104,26 +90,8 @@ def mix_logs(small: np.ndarray, full: np.ndarray, share: float) -> np.ndarray:
 
 def restore(values: dict[str, Any], weights: np.ndarray, tokenizer: bytes) -> FirstStage:
     """Build from what `to_dict` stored, the weights, and a tokenizer's file; ValueError if they do not fit together."""
-    loaded = load_tokenizer(tokenizer)
-    if weights.dtype != np.int8 or weights.shape != (loaded.get_vocab_size() + PAIRS,):
-        raise ValueError(f"the first stage has weights {weights.dtype} of shape {weights.shape}: another tokenizer's")
-    rest = tuple(map(float, values["rest"]))
-    numbers = {name: float(values[name]) for name in ("step", "intercept", "threshold")}
-    return FirstStage(loaded, weights, rest=rest, **numbers)
-
-
-def count_pieces(tokenizer: Any, texts: Sequence[str], vocabulary: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the text and the number of each word piece and pair, each once a text; and how many a text has."""
-    encoded = [tokens.ids for tokens in tokenizer.encode_batch_fast(list(texts))]
-    pieces = np.concatenate([np.array(ids, np.int64) for ids in encoded])
-    rows = np.repeat(np.arange(len(encoded)), [len(ids) for ids in encoded])
-    inside = rows[:-1] == rows[1:]
-    # Any fixed mixing of two numbers will do (here: multiplicative hashing by a golden ratio of 2^32).
-    pairs = vocabulary + ((pieces[:-1] * 1_000_003 + pieces[1:]) * 2_654_435_761 >> 7)[inside] % PAIRS
-    width = vocabulary + PAIRS
-    keys = np.unique(np.concatenate([rows * width + pieces, rows[:-1][inside] * width + pairs]))
-    texts_of, features = np.divmod(keys, width)
-    return texts_of, features, np.bincount(texts_of, minlength=len(encoded))
+    pieces = restore_pieces(values, weights, tokenizer)
+    return FirstStage(**vars(pieces), threshold=float(values["threshold"]), rest=tuple(map(float, values["rest"])))
 
 
 def fit(tokenizer: bytes, texts: Sequence[str], probabilities: np.ndarray, strength: float = 0.7) -> FirstStage:
@@ -136,27 +104,12 @@ def fit(tokenizer: bytes, texts: Sequence[str], probabilities: np.ndarray, stren
         strength: of the pull of weights to zero.
 
     """
-    from scipy.sparse import csr_matrix
-    from sklearn.linear_model import Ridge
-
-    loaded = load_tokenizer(tokenizer)
-    vocabulary = loaded.get_vocab_size()
-    rows, features, lengths = count_pieces(loaded, texts, vocabulary)
-    shape = (len(texts), vocabulary + PAIRS)
-    counts = csr_matrix((1 / np.sqrt(lengths)[rows], (rows, features)), shape)
     common = int(np.bincount(probabilities.argmax(1)).argmax())
     other = np.clip(1 - probabilities[:, common], 1e-4, 1 - 1e-4)
-    model = Ridge(alpha=strength).fit(counts, np.log(other / (1 - other)))
+    pieces = fit_pieces(tokenizer, texts, np.log(other / (1 - other)), strength)
     rest = np.delete(probabilities, common, axis=1).mean(0)
-    step = float(np.abs(model.coef_).max() / 127)
-    return FirstStage(
-        loaded,
-        np.round(model.coef_ / step).astype(np.int8),
-        step,
-        float(model.intercept_),
-        -np.inf,
-        tuple(np.insert(rest / rest.sum(), common, 0.0).tolist()),
-    )
+    shares = tuple(np.insert(rest / rest.sum(), common, 0.0).tolist())
+    return FirstStage(**vars(pieces), threshold=-np.inf, rest=shares)
 
 
 def choose_threshold(scores: np.ndarray, others: np.ndarray) -> float:

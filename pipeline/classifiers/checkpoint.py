@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.classifiers.encoders import DEFAULT
-from pipeline.classifiers.pretrained_folder import HEAD, REBUILD, find_folder, read_head
+from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, REBUILD, find_folder, read_head
 from pipeline.data.digest import hash_file
 from pipeline.errors import InputError
 
 WEIGHTS = "model.safetensors"
 PATTERNS = ["*.json", "*.txt", "*.model", WEIGHTS, "model-*.safetensors"]  # of the files that are fetched
+SCALE = "scale."  # begins the name of what the numbers of an 8-bit tensor are multiplied with
 ELSE = "give a folder that holds it: `checkpoint: FOLDER`"
 
 
@@ -141,9 +143,34 @@ def quiet_peft() -> AbstractContextManager[None]:
 
 def merge_adapter(encoder: Any, folder: Path) -> Any:
     """Return the encoder with an adapter's low-rank changes added to its weights (Hu et al., 2021)."""
-    from peft import PeftModel
-
-    with quiet_peft():
-        merged = PeftModel.from_pretrained(encoder, str(folder)).merge_and_unload()
+    merged = load_adapter(encoder, folder).merge_and_unload()
     # peft froze what lies under the adapter; whoever fine-tunes the result trains all of it.
     return merged.requires_grad_(True)
+
+
+def load_adapter(encoder: Any, folder: Path, *, trainable: bool = False) -> Any:
+    """Return the encoder with an adapter beside its weights."""
+    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+
+    tensors = load_file(folder / ADAPTER[1])
+    scales = {name: tensors.pop(SCALE + name) for name in list(tensors) if SCALE + name in tensors}
+    tensors |= {name: tensors[name] * scale for name, scale in scales.items()}
+    with quiet_peft():
+        config = PeftConfig.from_pretrained(str(folder))
+        config.inference_mode = not trainable
+        config.base_model_name_or_path = None  # the encoder is that one: whoever loads it has checked its sha256
+        model = get_peft_model(encoder, config)
+        set_peft_model_state_dict(model, tensors)
+    return model
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write an adapter in 8 bits, with a scale for each of the parts of rank one that a change is the sum of."""
+    model.save_pretrained(str(folder), save_embedding_layers=False)  # or peft would look for the encoder on the hub
+    (folder / "README.md").unlink(missing_ok=True)
+    tensors = load_file(folder / ADAPTER[1])
+    for name, tensor in list(tensors.items()):
+        longer = int(tensor.shape[1] > tensor.shape[0])
+        tensors[SCALE + name] = tensor.abs().amax(longer, keepdim=True).clamp(min=1e-12) / 127
+        tensors[name] = (tensor / tensors[SCALE + name]).round().to(torch.int8)
+    save_file(tensors, folder / ADAPTER[1])

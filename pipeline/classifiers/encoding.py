@@ -126,7 +126,7 @@ class FrozenEncoder:
         return np.stack([self._known[text] for text in texts]) if texts else self._model.run([])
 
 
-frozen_encoder = lru_cache(maxsize=2)(FrozenEncoder)
+frozen_encoder = lru_cache(maxsize=4)(FrozenEncoder)  # a model, its smaller one, both experts
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:

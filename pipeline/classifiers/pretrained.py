@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import STRICT, State, T, create, index_labels
+from pipeline.classifiers import STRICT, Classifier, State, T, create, index_labels
 from pipeline.classifiers.cascade import FirstStage, SecondStage, SecondValues, restore
 from pipeline.classifiers.encoders import LinearOverFrozen
+from pipeline.classifiers.expert import Expert, Router, Routing, restore_router
 from pipeline.classifiers.held_out_vectors import read_vectors, write_vectors
 from pipeline.classifiers.onnx import Precision
 from pipeline.classifiers.pretrained_folder import (
     ADAPTER,
+    EXPERT,
     FIRST_STAGE,
     HEAD,
     PREFIX,
@@ -41,12 +44,16 @@ from pipeline.scoring.decision import DecisionRule
 if TYPE_CHECKING:
     from pipeline.classifiers.encoding import FrozenEncoder
 
-SECOND = "second_"  # begins the names of a smaller model's arrays and files
+SECOND, BESIDE = "second", "expert"  # what other models are named in a state; their parts begin with it
 
 
-class WithSmaller(LinearOverFrozen):
-    """A linear layer over an encoder, and perhaps a smaller model beside it that has a share in what it says."""
+class WithOthers(LinearOverFrozen):
+    """A linear layer over an encoder, and perhaps others beside it.
 
+    An expert reads some texts in its place; a smaller model has a share in what it says.
+    """
+
+    _expert: Expert | None = None
     _second: SecondStage | None = None
 
     def second_stage(self) -> SecondStage | None:
@@ -54,39 +61,60 @@ class WithSmaller(LinearOverFrozen):
         return self._second
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
-        """Return logits, shape (n, k): its own, or those of both."""
-        scores = super().decision_function(texts)
+        """Return logits, shape (n, k): its own, the expert's, or its own and those of the smaller model."""
+        alone = super().decision_function
+        scores = self._expert.read(texts, alone) if self._expert else alone(texts)
         return self._second.mix(texts, scores) if self._second else scores
 
     def state(self) -> State:
-        """Return weights and encoder, and those of the smaller model."""
+        """Return weights and encoder, and those of the others."""
         state = super().state()
-        if self._second is None:
-            return state
-        smaller = self._second.classifier.state()
-        return State(
-            {"second": self._second.to_dict()},
-            state.arrays | {SECOND + name: array for name, array in smaller.arrays.items()},
-            state.blobs | {SECOND + name: blob for name, blob in smaller.blobs.items()},
-        )
+        if self._expert:
+            state = _add(BESIDE, self._expert.router.to_dict(), self._expert.classifier, state)
+            state.arrays["router"] = self._expert.router.weights
+        return _add(SECOND, self._second.to_dict(), self._second.classifier, state) if self._second else state
 
     def restore(self, state: State) -> None:
-        """Take over weights and encoder, and those of the smaller model."""
-        if "second" in state.values:
-            smaller = create(Candidate(name="smaller", kind="pretrained"))
-            smaller.restore(State({}, _behind(SECOND, state.arrays), _behind(SECOND, state.blobs)))
-            self._second = SecondStage(smaller, **dict(state.value("second", SecondValues)))
-            blobs = {name: blob for name, blob in state.blobs.items() if not name.startswith(SECOND)}
-            state = State({}, state.arrays, blobs)
+        """Take over weights and encoder, and those of the others."""
+        if SECOND in state.values:
+            values = dict(state.value(SECOND, SecondValues))
+            smaller, state = _take(SECOND, state)
+            self._second = SecondStage(smaller, **values)
+        if BESIDE in state.values:
+            values = state.value(BESIDE, Routing).model_dump()
+            expert, state = _take(BESIDE, state)
+            router = restore_router(values, state.arrays.pop("router"), state.blobs["tokenizer.json"])
+            self._expert = Expert(router, expert)
         super().restore(state)
 
 
-def _behind(prefix: str, parts: dict[str, T]) -> dict[str, T]:
-    return {name.removeprefix(prefix): part for name, part in parts.items() if name.startswith(prefix)}
+def _add(name: str, values: dict[str, Any], other: Classifier, state: State) -> State:
+    """Return a state with another model's in it, and what is known of that one."""
+    inner = other.state()
+    return State(
+        state.values | {name: values} | _under(f"{name}_", inner.values),
+        state.arrays | _under(f"{name}_", inner.arrays),
+        state.blobs | _under(f"{name}_", inner.blobs),
+    )
+
+
+def _take(name: str, state: State) -> tuple[Classifier, State]:
+    """Return another model, restored, and the state without it."""
+    prefix, parts = f"{name}_", vars(state).values()
+    other = create(Candidate(name=name, kind="pretrained"))
+    other.restore(
+        State(*({k.removeprefix(prefix): v for k, v in part.items() if k.startswith(prefix)} for part in parts))
+    )
+    rest = ({k: v for k, v in part.items() if k != name and not k.startswith(prefix)} for part in parts)
+    return other, State(*rest)
+
+
+def _under(prefix: str, parts: dict[str, T]) -> dict[str, T]:
+    return {prefix + name: part for name, part in parts.items()}
 
 
 @dataclass(config=STRICT)
-class Pretrained(WithSmaller):
+class Pretrained(WithOthers):
     """A pretrained model as it is: nothing is learned from the examples."""
 
     chosen_on_real_text: ClassVar[bool] = True
@@ -136,18 +164,26 @@ class Pretrained(WithSmaller):
         """What was found on the validation part: of both models, where a smaller one is beside it."""
         return _read_second_facts(self.folder) or read_head(self.folder).facts
 
+    @property
+    def tokenizer(self) -> bytes:
+        """Its encoder's, as a file."""
+        return self._encoder_blobs()["tokenizer.json"]
+
     def first_stage(self, label_names: Sequence[str]) -> FirstStage | None:
         """Return the first stage that ships with it."""
-        return read_first_stage(self.folder, label_names, self._encoder_blobs()["tokenizer.json"])
+        return read_first_stage(self.folder, label_names, self.tokenizer)
 
     def score_held_out(self) -> tuple[Sequence[Example], np.ndarray] | None:
         """Score the vectors that ship with it."""
-        held_out = read_vectors(self.folder, adapter_digest(self.folder))
+        held_out = read_vectors(self.folder, model_digest(self.folder))
         return (held_out.examples, self._score(held_out.vectors)) if held_out else None
 
     def write_held_out(self, examples: Sequence[Example]) -> None:
-        """Put the vectors of sentences that it never learned from beside it."""
-        write_vectors(self.folder, adapter_digest(self.folder), examples, self._embed([row.input for row in examples]))
+        """Put the vectors of sentences that it never learned from beside it, but for those that its expert reads."""
+        expert = read_expert(self.folder, read_head(self.folder).label_names)
+        takes = expert.router.takes([row.input for row in examples]) if expert else np.zeros(len(examples), bool)
+        kept = list(compress(examples, ~takes))
+        write_vectors(self.folder, model_digest(self.folder), kept, self._embed([row.input for row in kept]))
 
     def _frozen(self) -> FrozenEncoder:
         from pipeline.classifiers.encoding import frozen_encoder
@@ -162,6 +198,7 @@ class Pretrained(WithSmaller):
                 "the pretrained model", f"knows {', '.join(head.label_names)}", expected=", ".join(label_names)
             )
         self._weights = calibrated_weights(head, label_names)
+        self._expert = read_expert(self.folder, label_names)
         self._second = _read_second_stage(self.folder, label_names)
 
 
@@ -251,6 +288,34 @@ def write_first_stage(stage: FirstStage, label_names: Sequence[str], facts: dict
         described.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
+def read_expert(folder: Path, label_names: Sequence[str]) -> Expert | None:
+    """Return the expert beside a pretrained model, for labels in this order, None where it has none.
+
+    InputError if one of the two has been trained anew since.
+    """
+    from safetensors.numpy import load_file
+
+    if not (folder / EXPERT[0]).exists():
+        return None
+    facts = json.loads((folder / EXPERT[0]).read_text(encoding="utf-8"))
+    expert = Pretrained(model=facts["model"])
+    if [facts["adapter"], facts["expert"]] != [adapter_digest(folder), adapter_digest(expert.folder)]:
+        raise InputError(folder / EXPERT[0], "belongs to other adapters", then=REBUILD)
+    expert.fit([], label_names, lambda share, words: None)
+    return Expert(restore_router(facts, load_file(folder / EXPERT[1])["weights"], expert.tokenizer), expert)
+
+
+def write_expert(model: str, router: Router, facts: dict[str, Any], folder: Path) -> None:
+    """Put an expert's name and the router beside the adapter that it helps; the weights first."""
+    from safetensors.numpy import save_file
+
+    expert = adapter_digest(Pretrained(model=model).folder)
+    values = {"adapter": adapter_digest(folder), "model": model, "expert": expert, **router.to_dict(), **facts}
+    with write_whole(folder / EXPERT[1]) as weights, write_whole(folder / EXPERT[0]) as described:
+        save_file({"weights": router.weights}, weights)
+        described.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
 def _read_second_facts(folder: Path) -> dict[str, Any] | None:
     """Return what is known of a smaller model beside a pretrained one, None where there is none.
 
@@ -259,7 +324,7 @@ def _read_second_facts(folder: Path) -> dict[str, Any] | None:
     if not (folder / SECOND_STAGE).exists():
         return None
     facts = json.loads((folder / SECOND_STAGE).read_text(encoding="utf-8"))
-    smaller = adapter_digest(Pretrained(model=facts["model"]).folder)
+    smaller = model_digest(Pretrained(model=facts["model"]).folder)
     if [facts["adapter"], facts["smaller"]] != [adapter_digest(folder), smaller]:
         raise InputError(folder / SECOND_STAGE, "belongs to other adapters", then=REBUILD)
     return facts
@@ -280,7 +345,7 @@ def _read_second_stage(folder: Path, label_names: Sequence[str]) -> SecondStage 
 
 def write_second_stage(model: str, stage: dict[str, Any], facts: dict[str, Any], folder: Path) -> None:
     """Put a smaller model's name beside the adapter that it is asked before, with what was found of the two."""
-    smaller = adapter_digest(Pretrained(model=model).folder)
+    smaller = model_digest(Pretrained(model=model).folder)
     values = {"adapter": adapter_digest(folder), "model": model, "smaller": smaller, **stage, **facts}
     with write_whole(folder / SECOND_STAGE) as partial:
         partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -292,5 +357,5 @@ def adapter_digest(folder: Path) -> str:
 
 
 def model_digest(folder: Path) -> str:
-    """Name a pretrained model by its adapter and head, and the smaller model beside it if there is one."""
-    return digest_files(folder, (ADAPTER[1], HEAD[1], HEAD[0], SECOND_STAGE))
+    """Name a pretrained model by its adapter and head, and by the others beside it if there are any."""
+    return digest_files(folder, (ADAPTER[1], HEAD[1], HEAD[0], *EXPERT, SECOND_STAGE))

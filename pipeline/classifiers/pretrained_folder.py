@@ -23,6 +23,7 @@ ADAPTER = "adapter_config.json", "adapter_model.safetensors"
 HEAD = "head.json", "head.safetensors"
 FIRST_STAGE = "first_stage.json", "first_stage.safetensors"
 SECOND_STAGE = "second_stage.json"
+EXPERT = "expert.json", "expert.safetensors"
 REBUILD = "rebuild it: stance pretrain NAME"
 
 
@@ -52,8 +53,8 @@ def find_folder(checkpoint: str) -> Path | None:
 def checkpoint_files(checkpoint: str) -> tuple[Path, ...]:
     """Return the files that a checkpoint is made of; none for a name of the hub."""
     if folder := find_folder(checkpoint):
-        second = folder / SECOND_STAGE
-        return (*(folder / name for name in (*ADAPTER, *HEAD)), *([second] if second.exists() else []))
+        others = (folder / name for name in (*EXPERT, SECOND_STAGE))
+        return (*(folder / name for name in (*ADAPTER, *HEAD)), *(file for file in others if file.exists()))
     folder = Path(checkpoint)
     files = tuple(file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".safetensors", ".txt"))
     if folder.is_dir() and not files:

@@ -90,7 +90,9 @@ def tune(
 
 @app.command(epilog="Examples: stance pretrain accurate    stance pretrain small --unlabelled articles/ (an hour each)")
 def pretrain(
-    name: Annotated[str, Argument(help="Which model: `accurate`, or `small`, which that one teaches.")],
+    name: Annotated[
+        str, Argument(help="Which model: `accurate`, `small`, which that one teaches, or `plain`, the expert of this.")
+    ],
     config: ConfigFile = DEFAULT_CONFIG,
     unlabelled: Annotated[list[Path] | None, Option(help="Articles to learn from without labels.")] = None,
     output: Annotated[Path | None, Option(help="Its folder; else where it ships.", show_default=False)] = None,
@@ -110,12 +112,19 @@ def pretrain(
         if not only_first_stage:
             card = room.pretrain(settings, recipe, texts, folder, bar.update, checkpoint)
             out.print(f"{folder}/: macro-F1 and 95 % interval on the validation part: {card['validation_macro_f1']}")
+        if recipe.helps:  # an expert has no stages; those of the model that it helps are rebuilt
+            if output:
+                return
+            name, recipe, folder = recipe.helps, room.RECIPES[recipe.helps], HOME / recipe.helps
+        for expert in (other for other, its in room.RECIPES.items() if its.helps == name):
+            out.print(f"its expert {expert}: {room.pretrain_expert(settings, folder, expert)}")
         base = "" if recipe.teacher else checkpoint
         out.print(f"first stage: {room.pretrain_first_stage(settings, texts, folder, bar.update, base)}")
-        if recipe.teacher:  # of the base-size model they would be too large to ship
-            vectors = room.pretrain_held_out(settings, folder, bar.update)
-            out.print(f"vectors of {vectors} real sentences to try labels on")
-        if recipe.teacher and not output:
+        if not recipe.teacher:
+            return  # vectors of the base-size model would be too large to ship
+        vectors = room.pretrain_held_out(settings, folder, bar.update)
+        out.print(f"vectors of {vectors} real sentences to try labels on")
+        if not output:
             stage = room.pretrain_second_stage(settings, HOME / recipe.teacher, name, bar.update, checkpoint)
             out.print(f"second stage of {recipe.teacher}: {stage}")
             stage = room.pretrain_first_stage(settings, texts, HOME / recipe.teacher, bar.update, checkpoint)

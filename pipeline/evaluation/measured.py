@@ -15,7 +15,15 @@ from pydantic import ValidationError, model_validator
 from pipeline.bundle import Bundle
 from pipeline.classifiers import pretrained_folder
 from pipeline.classifiers.pretrained import calibrated_weights
-from pipeline.classifiers.pretrained_folder import ADAPTER, FIRST_STAGE, HEAD, SECOND_STAGE, digest_files, read_head
+from pipeline.classifiers.pretrained_folder import (
+    ADAPTER,
+    EXPERT,
+    FIRST_STAGE,
+    HEAD,
+    SECOND_STAGE,
+    digest_files,
+    read_head,
+)
 from pipeline.config import LabelNames
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError, describe_invalid
@@ -102,7 +110,7 @@ def _find_folder(bundle: Bundle) -> Path | None:
 
 def digest_folder(folder: Path) -> str:
     """Name a pretrained model by the content of adapter, head and stages."""
-    return digest_files(folder, (*ADAPTER, *HEAD, *FIRST_STAGE, SECOND_STAGE))
+    return digest_files(folder, (*ADAPTER, *HEAD, *EXPERT, *FIRST_STAGE, SECOND_STAGE))
 
 
 def read_measured(file: Path) -> MeasuredRows:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from pipeline.classifiers import cascade
+from pipeline.classifiers import cascade, pieces
 
 MENU = ["soup", "noodles", "kimchi", "tea", "dumplings", "rice"]
 SIDES = ["sanctions", "talks"]
@@ -69,7 +69,7 @@ def test_a_sentence_scores_the_same_whatever_stands_beside_it(stage):
 
 
 def test_a_piece_and_a_pair_count_once_a_text(stage):
-    rows, features, lengths = cascade.count_pieces(stage.tokenizer, ["tea tea tea", "tea"], 12)
+    rows, features, lengths = pieces.count_pieces(stage.tokenizer, ["tea tea tea", "tea"], 12)
     # [CLS] tea [SEP], and the pairs ([CLS], tea), (tea, tea), (tea, [SEP]); no pair goes over a border.
     assert lengths.tolist() == [6, 5] and np.bincount(rows).tolist() == [6, 5]
     assert (np.sort(features[rows == 0])[:3] == [1, 2, 7]).all() and set(features[rows == 1]) < set(features[rows == 0])
