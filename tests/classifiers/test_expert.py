@@ -147,12 +147,13 @@ def test_an_expert_of_another_adapter_is_refused(folders, changed):
     assert error.then == REBUILD
 
 
-def test_what_ships_sends_plain_sentences_to_its_expert_and_news_to_the_model():
+def test_what_ships_sends_plain_sentences_to_its_expert_and_news_to_the_model(repository):
     small = create(Candidate(name="x", kind="pretrained"))
     small.fit([], ("pro-sanctions", "pro-dialogue", "neutral"), silent)
     plain = ["Don't lift the sanctions on North Korea.", "China should stop enforcing the sanctions."]
-    news = "The ministers, who had met in Vienna the night before, told reporters on Monday that nothing was agreed."
-    assert small._expert.router.takes([*plain, news]).tolist() == [True, True, False]
+    news = [row.text for row in repository.examples if row.origin == "seed"]
+    assert small._expert.router.takes(plain).all() and len(news) > 20
+    assert small._expert.router.takes(news).mean() <= 0.1
     assert small.decision_function(plain).argmax(1).tolist() == [0, 1]
     takes = json.loads((HOME / "small/expert.json").read_text(encoding="utf-8"))["takes"]
     assert max(takes["validation"], takes["full-article-validation"]) <= 0.02

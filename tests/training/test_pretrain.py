@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from refusals import refused
+from safetensors.numpy import load_file
 from transformers import MPNetConfig, MPNetModel
 
 from pipeline.classifiers import create
 from pipeline.classifiers.adapter import AdapterOptions, _build
-from pipeline.classifiers.checkpoint import load_checkpoint, merge_adapter
+from pipeline.classifiers.checkpoint import load_adapter, load_checkpoint, merge_adapter, save_adapter
 from pipeline.classifiers.pretrained_folder import HOME, REBUILD, read_head
 from pipeline.config import Candidate, Config, Data, EvaluationSettings
 from pipeline.data.dataset import load_dataset, read_corpora
@@ -24,6 +26,7 @@ from pipeline.training.pretrain import (
     _choose,
     _patterns,
     pretrain,
+    pretrain_expert,
     pretrain_first_stage,
     pretrain_second_stage,
 )
@@ -140,6 +143,21 @@ def test_no_sentence_made_of_parts_is_held_out_or_a_case_of_behaviour(config, tm
     assert not _patterns(replace(recipe, patterns=0), config)
 
 
+def test_an_adapter_is_written_in_8_bits_and_read_as_it_was(tiny, tmp_path):
+    model = _build(load_checkpoint(tiny)[1], AdapterOptions(tiny, 2, (), 1, 1e-3, 8, 32, 0), 3, None).encoder
+    torch.manual_seed(1)
+    wanted = {name: p.data.normal_() for name, p in model.named_parameters() if p.requires_grad}
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    save_adapter(model, folder)
+    stored = load_file(folder / "adapter_model.safetensors")
+    assert {str(tensor.dtype) for name, tensor in stored.items() if not name.startswith("scale.")} == {"int8"}
+    again = dict(load_adapter(load_checkpoint(tiny)[1], folder, trainable=True).named_parameters())
+    assert {name for name, p in again.items() if p.requires_grad} == set(wanted)
+    for name, tensor in wanted.items():
+        assert (again[name] - tensor).abs().max() <= tensor.abs().max() / 254 + 1e-6
+
+
 def test_only_the_layers_of_the_recipe_are_adapted():
     sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
     options = AdapterOptions("x", 2, (1, 2), 1, 1e-3, 8, 32, 0)
@@ -154,6 +172,8 @@ def test_a_stage_takes_few_rows_of_the_commonest_label_and_invented_text_if_it_s
     chosen = _choose([*rows, *own], 5, Stage(1, 0.1, invented=False, most_common=2), config, 0)
     labels = Counter([*rows, *own][position].label for position in chosen)
     assert labels == {"pro-sanctions": 12, "pro-dialogue": 12, "neutral": 2}
+    short = [*rows, *own, replace(rows[0], text="Talk to them.")]
+    assert _choose(short, 0, Stage(1, 0.1, longest=3), config, 0).tolist() == list(range(len(rows), len(short)))
     everything = _choose([*rows, *own], 5, Stage(1, 0.1, unlabelled=True), config, 0)
     assert everything.tolist() == list(range(len(rows) + 3 + 5))
 
@@ -170,6 +190,22 @@ def test_a_first_stage_is_written_beside_the_adapter_it_was_made_for(config, unl
     sure, _ = model.first_stage(NAMES).answer(held_out)
     assert (model.decision_function(held_out)[sure].argmax(1) == 2).all()
     assert (facts["sentences"], facts["answered"]) == (len(held_out), round(float(sure.mean()), 3))
+
+
+@pytest.mark.slow
+def test_an_expert_for_plain_sentences_is_put_beside_a_model(config, tiny_pretrained, tmp_path):
+    folder = shutil.copytree(tiny_pretrained, tmp_path / "model")
+    facts = pretrain_expert(config, folder, "plain")
+    model = create(Candidate(name="pretrained", kind="pretrained", options={"model": str(folder)}))
+    model.fit([], NAMES, silent)
+    own = [row.input for row in load_dataset(config).part("contrast-validation")]
+    takes = model._expert.router.takes(own)
+    assert facts["takes"] == {"validation": 0.0, "contrast-validation": round(float(takes.mean()), 3)}
+    assert takes.mean() > 0.5
+    plain = create(Candidate(name="plain", kind="pretrained", options={"model": "plain"}))
+    plain.fit([], NAMES, silent)
+    read = [text for text, taken in zip(own, takes, strict=True) if taken]
+    np.testing.assert_allclose(model.decision_function(read), plain.decision_function(read), atol=1e-5)
 
 
 @pytest.mark.slow
