@@ -194,17 +194,22 @@ def folds(options: argparse.Namespace, report: Report) -> None:
     y_true, kinds = index_labels(rows, config.label_names), [f"{row.target} {row.label}" for row in rows]
     texts, groups = np.array([row.input for row in rows], dtype=object), [row.group for row in rows]
     positive = [config.label_names.index(name) for name in config.positive]
-    lines = []
-    for candidate in (c for c in config.candidates if c.kind not in ("majority", "ensemble", "distil")):
+    lines, scores = [], {}
+    for candidate in (c for c in config.candidates if c.kind not in ("majority", "distil")):
         found = []
         for start in range(options.starts):
             note(f"folds: {candidate.name}, cross-validation {start + 1}")
-            numbers, y_pred = assign_folds(kinds, groups, 5, start), np.empty(len(rows), int)
-            for number in range(5):
-                held_out = numbers == number
-                given = rows[~held_out], config.label_names, texts[held_out].tolist(), start
-                y_pred[held_out] = ours(candidate.kind, **candidate.options)(*given).argmax(1)
-            matrix = metrics.confusion(y_true, y_pred, len(config.label_names))
+            if candidate.kind == "ensemble":  # its weights are not tuned here: members count the same
+                members = (scores[name, start] for name in candidate.options["members"])
+                said = np.sum([each / each.std() for each in members], axis=0)
+            else:
+                numbers, said = assign_folds(kinds, groups, 5, start), np.empty((len(rows), len(config.label_names)))
+                for number in range(5):
+                    held_out = numbers == number
+                    given = rows[~held_out], config.label_names, texts[held_out].tolist(), start
+                    said[held_out] = ours(candidate.kind, **candidate.options)(*given)
+                scores[candidate.name, start] = said - said.mean(1, keepdims=True)
+            matrix = metrics.confusion(y_true, said.argmax(1), len(config.label_names))
             found.append((float(metrics.macro_f1(matrix, positive)), float(metrics.macro_f1(matrix))))
         official, macro = np.array(found).T
         lines.append(

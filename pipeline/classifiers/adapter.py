@@ -87,15 +87,23 @@ def train_adapter(
         save_file(arrays, partial / HEAD[1])
 
 
-def _build(encoder: Any, options: AdapterOptions, labels: int, goes_on_from: Path | None) -> SentenceClassifier:
+def add_adapter(encoder: Any, rank: int, layers: Sequence[int] = ()) -> Any:
+    """Return an encoder with a new low-rank adapter on some blocks, counted from 0, or on all; the rest stays."""
     from peft import LoraConfig, get_peft_model
 
-    blocks = "|".join(map(str, options.layers)) or r"\d+"
-    lora = LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules=LINEAR.format(blocks=blocks))
+    blocks = "|".join(map(str, layers)) or r"\d+"
     with quiet_peft():
-        low_rank = (
-            load_adapter(encoder, goes_on_from, trainable=True) if goes_on_from else get_peft_model(encoder, lora)
+        return get_peft_model(
+            encoder, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=LINEAR.format(blocks=blocks))
         )
+
+
+def _build(encoder: Any, options: AdapterOptions, labels: int, goes_on_from: Path | None) -> SentenceClassifier:
+    low_rank = (
+        load_adapter(encoder, goes_on_from, trainable=True)
+        if goes_on_from
+        else add_adapter(encoder, options.rank, options.layers)
+    )
     low_rank.peft_config["default"].base_model_name_or_path = options.encoder  # and no path of this machine
     model = SentenceClassifier(low_rank, labels, dropout=0.1)
     if goes_on_from:

@@ -34,6 +34,10 @@ class Finetune(OverCheckpoint):
     validation_share: float = 0.1  # of the articles, for early stopping; 0 trains all epochs
     patience: int = 2
     freeze_words: bool = True  # word embeddings stay: half the optimizer's work on small encoders
+    rank: Annotated[int, Field(ge=0)] = (
+        0  # of low-rank adapters that are trained in place of all weights; 0: all weights
+    )
+    blocks: Annotated[int, Field(ge=0)] = 0  # the upper ones that have such adapters; 0: all
     restarts: Annotated[int, Field(ge=1)] = 1  # networks of other random states, averaged: as many times the cost
     random_state: int = 0
 

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.classifiers import index_labels
+from pipeline.classifiers.adapter import add_adapter
 from pipeline.classifiers.checkpoint import load_checkpoint
 from pipeline.classifiers.encoding import run, to_onnx
 from pipeline.classifiers.network import Committee, SentenceClassifier, last_epoch, train_network
@@ -111,6 +112,8 @@ def _train(
         )
     if best.weights is not None:
         network.load_state_dict(best.weights)
+    if options.rank:
+        network.encoder = network.encoder.merge_and_unload()
     return Finetuned(network, started.tokenizer, options.max_length)
 
 
@@ -137,6 +140,9 @@ def _build(options: Finetune, label_names: Sequence[str]) -> Finetuned:
             expected=f"at most {LARGEST / 2**30:.0f} GB, the largest ONNX file",
             then="lower `restarts`, or name several candidates as members of an ensemble",
         )
+    if options.rank:
+        layers = range(encoder.config.num_hidden_layers)[-options.blocks :] if options.blocks else ()
+        model.encoder = add_adapter(encoder, options.rank, layers)
     return Finetuned(model, tokenizer, options.max_length)
 
 

@@ -201,6 +201,20 @@ def test_several_restarts_are_exported_as_one_model(thrice):
     assert np.allclose(exported.decision_function(texts), thrice.decision_function(texts), atol=0.05)
 
 
+def test_low_rank_adapters_of_the_upper_blocks_leave_the_others_as_they_were(shallow):
+    _, before = checkpoint.load_checkpoint(shallow)
+    options = {"checkpoint": shallow, "epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "rank": 2, "blocks": 1}
+    classifier = create(Candidate(name="finetune", kind="finetune", options=options))
+    classifier.fit(examples(), NAMES, silent)
+    after = classifier._trained.network.encoder.state_dict()
+    changed = {name for name, tensor in before.state_dict().items() if not tensor.equal(after[name])}
+    assert changed and all(name.startswith("encoder.layer.1.") for name in changed)
+    exported = create(Candidate(name="finetune", kind="finetune"))
+    exported.restore(classifier.state())
+    texts = [row.text for row in examples()]
+    assert np.allclose(exported.decision_function(texts), classifier.decision_function(texts), atol=0.1)
+
+
 def test_no_fit_at_all_is_refused():
     error = refused(create, Candidate(name="finetune", kind="finetune", options={"restarts": 0}))
     assert error.what.startswith("option `restarts`: Input should be greater than or equal to 1")
