@@ -113,7 +113,7 @@ bench-budget: $(READY)
 pretrain: $(READY)
 	$(STANCE) pretrain accurate $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 	$(STANCE) pretrain small $(foreach file,$(UNLABELLED),--unlabelled $(file)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
-	$(STANCE) pretrain plain $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+	$(STANCE) pretrain plain $(foreach file,$(UNLABELLED),--unlabelled $(file)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 # After a new model in pipeline/pretrained/, `stance corpora` and `make train`: its predictions on the held-out documents.
 measure: $(READY)

@@ -149,18 +149,25 @@ def merge_adapter(encoder: Any, folder: Path) -> Any:
 
 
 def load_adapter(encoder: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """Return the encoder with an adapter beside its weights."""
-    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+    """Return the encoder with an adapter beside its weights; InputError if the folder holds none for it."""
+    from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors import SafetensorError
 
-    tensors = load_file(folder / ADAPTER[1])
-    scales = {name: tensors.pop(SCALE + name) for name in list(tensors) if SCALE + name in tensors}
-    tensors |= {name: tensors[name] * scale for name, scale in scales.items()}
-    with quiet_peft():
-        config = PeftConfig.from_pretrained(str(folder))
-        config.inference_mode = not trainable
-        config.base_model_name_or_path = None  # the encoder is that one: whoever loads it has checked its sha256
-        model = get_peft_model(encoder, config)
-        set_peft_model_state_dict(model, tensors)
+    try:
+        tensors = load_file(folder / ADAPTER[1])
+        scales = {name: tensors.pop(SCALE + name) for name in list(tensors) if tensors[name].dtype == torch.int8}
+        tensors |= {name: tensors[name] * scale for name, scale in scales.items()}
+        with quiet_peft():
+            config = PeftConfig.from_pretrained(str(folder))
+            config.inference_mode = not trainable
+            config.base_model_name_or_path = None  # the encoder is that one: whoever loads it has checked its sha256
+            model = get_peft_model(encoder, config)
+            if get_peft_model_state_dict(model, save_embedding_layers=False).keys() != tensors.keys():
+                raise ValueError("its weights are not those that its config names")
+            set_peft_model_state_dict(model, tensors)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        what = f"holds no adapter for this encoder ({str(error).strip().splitlines()[0][:200]})"
+        raise InputError(folder, what, then=REBUILD) from None
     return model
 
 

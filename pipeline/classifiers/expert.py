@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline.classifiers import Classifier
+from pipeline.classifiers.encoders import LinearOverFrozen
 from pipeline.classifiers.pieces import PieceModel, fit_pieces, restore_pieces
 
 STRENGTH = 0.7  # of the pull of the router's weights to zero
@@ -40,7 +40,7 @@ class Router(PieceModel):
         return self.scores(texts) > self.threshold
 
     def to_dict(self) -> dict[str, float]:
-        """Return all but the weights and the tokenizer, which is the classifier's."""
+        """Return all but the weights and the tokenizer, which is the expert's."""
         return {name: getattr(self, name) for name in Routing.model_fields}
 
 
@@ -49,7 +49,7 @@ class Expert:
     """A model of the same labels that reads some texts in the place of another."""
 
     router: Router
-    classifier: Classifier  # its scores are calibrated logits
+    classifier: LinearOverFrozen  # its scores are calibrated logits
 
     def read(self, texts: Sequence[str], others: Callable[[Sequence[str]], np.ndarray]) -> np.ndarray:
         """Return calibrated logits, shape (n, k): its own for its texts, for the rest what `others` says of them."""

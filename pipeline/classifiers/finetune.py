@@ -37,7 +37,7 @@ class Finetune(OverCheckpoint):
     rank: Annotated[int, Field(ge=0)] = (
         0  # of low-rank adapters that are trained in place of all weights; 0: all weights
     )
-    blocks: Annotated[int, Field(ge=0)] = 0  # the upper ones that have such adapters; 0: all
+    blocks: Annotated[int, Field(ge=0)] = 0  # the upper ones that have such adapters, with `rank`; 0: all
     restarts: Annotated[int, Field(ge=1)] = 1  # networks of other random states, averaged: as many times the cost
     random_state: int = 0
 

@@ -141,8 +141,16 @@ def _build(options: Finetune, label_names: Sequence[str]) -> Finetuned:
             then="lower `restarts`, or name several candidates as members of an ensemble",
         )
     if options.rank:
-        layers = range(encoder.config.num_hidden_layers)[-options.blocks :] if options.blocks else ()
-        model.encoder = add_adapter(encoder, options.rank, layers)
+        depth = encoder.config.num_hidden_layers
+        try:
+            model.encoder = add_adapter(
+                encoder, options.rank, range(depth)[-options.blocks :] if options.blocks else ()
+            )
+        except ValueError:
+            what = "has no linear layers of the names that an adapter is put on"
+            raise InputError(
+                f"checkpoint {options.checkpoint!r}", what, expected="BERT or MPNet", then="leave `rank` out"
+            ) from None
     return Finetuned(model, tokenizer, options.max_length)
 
 

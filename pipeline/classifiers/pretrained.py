@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.classifiers import STRICT, Classifier, State, T, create, index_labels
+from pipeline.classifiers import STRICT, Classifier, State, T, index_labels
 from pipeline.classifiers.cascade import FirstStage, SecondStage, SecondValues, restore
 from pipeline.classifiers.encoders import LinearOverFrozen
 from pipeline.classifiers.expert import Expert, Router, Routing, restore_router
@@ -32,7 +32,6 @@ from pipeline.classifiers.pretrained_folder import (
     find_folder,
     read_head,
 )
-from pipeline.config import Candidate
 from pipeline.data.examples import Example
 from pipeline.data.files import write_whole
 from pipeline.errors import InputError
@@ -81,11 +80,13 @@ class WithOthers(LinearOverFrozen):
             smaller, state = _take(SECOND, state)
             self._second = SecondStage(smaller, **values)
         if BESIDE in state.values:
-            values = state.value(BESIDE, Routing).model_dump()
+            values, tokenizer = state.value(BESIDE, Routing).model_dump(), state.blobs[f"{BESIDE}_tokenizer.json"]
             expert, state = _take(BESIDE, state)
-            router = restore_router(values, state.arrays.pop("router"), state.blobs["tokenizer.json"])
-            self._expert = Expert(router, expert)
+            self._expert = Expert(restore_router(values, state.arrays.pop("router"), tokenizer), expert)
         super().restore(state)
+        # What tries a model when it is loaded need not be what an expert reads.
+        if self._expert and self._expert.classifier.decision_function([""]).shape != (1, len(self._weights[1])):
+            raise ValueError("the expert knows other labels")
 
 
 def _add(name: str, values: dict[str, Any], other: Classifier, state: State) -> State:
@@ -98,10 +99,9 @@ def _add(name: str, values: dict[str, Any], other: Classifier, state: State) -> 
     )
 
 
-def _take(name: str, state: State) -> tuple[Classifier, State]:
+def _take(name: str, state: State) -> tuple[WithOthers, State]:
     """Return another model, restored, and the state without it."""
-    prefix, parts = f"{name}_", vars(state).values()
-    other = create(Candidate(name=name, kind="pretrained"))
+    prefix, parts, other = f"{name}_", vars(state).values(), Pretrained()
     other.restore(
         State(*({k.removeprefix(prefix): v for k, v in part.items() if k.startswith(prefix)} for part in parts))
     )
@@ -178,12 +178,16 @@ class Pretrained(WithOthers):
         held_out = read_vectors(self.folder, model_digest(self.folder))
         return (held_out.examples, self._score(held_out.vectors)) if held_out else None
 
-    def write_held_out(self, examples: Sequence[Example]) -> None:
-        """Put the vectors of sentences that it never learned from beside it, but for those that its expert reads."""
+    def write_held_out(self, examples: Sequence[Example]) -> int:
+        """Put the vectors of sentences that it never learned from beside it, but for those that its expert reads.
+
+        Return how many those are that it reads itself.
+        """
         expert = read_expert(self.folder, read_head(self.folder).label_names)
         takes = expert.router.takes([row.input for row in examples]) if expert else np.zeros(len(examples), bool)
         kept = list(compress(examples, ~takes))
         write_vectors(self.folder, model_digest(self.folder), kept, self._embed([row.input for row in kept]))
+        return len(kept)
 
     def _frozen(self) -> FrozenEncoder:
         from pipeline.classifiers.encoding import frozen_encoder
@@ -222,30 +226,38 @@ class Adapted(Pretrained):
         """Its labels are not those that a first stage was distilled from."""
 
     def fit(self, examples: Sequence[Example], label_names: Sequence[str], on_progress: ProgressCallback) -> None:
-        """Move the head; without examples it stays the pretrained one."""
-        from scipy.optimize import minimize
-
+        """Move the head, and that of the expert by what it reads; without examples they stay the pretrained ones."""
         super().fit(examples, label_names, on_progress)
         self._second = None  # its labels are not those that a smaller model was compared with
-        if not examples:
-            return
-        on_progress(0.1, "embed")
-        features = self._embed([example.input for example in examples]).astype(float)
-        features = np.hstack([features, np.ones((len(features), 1))])
-        truth = np.eye(len(label_names))[index_labels(examples, label_names)]
-        anchor = np.hstack([self._weights[0], self._weights[1][:, None]]).astype(float)
+        takes = np.zeros(len(examples), bool)
+        if self._expert and examples:
+            takes = self._expert.router.takes([example.input for example in examples])
+            _move(self._expert.classifier, list(compress(examples, takes)), label_names, self.strength)
+        on_progress(0.5, "move the head")
+        _move(self, list(compress(examples, ~takes)), label_names, self.strength)
 
-        def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            head = flat.reshape(anchor.shape)
-            probabilities = softmax(features @ head.T)
-            cross = -np.log(np.clip((probabilities * truth).sum(1), 1e-12, None)).sum()
-            away = head - anchor
-            slope = (probabilities - truth).T @ features + self.strength * away
-            return cross + self.strength / 2 * (away**2).sum(), slope.ravel()
 
-        on_progress(0.9, "move the head")
-        moved = minimize(loss, anchor.ravel(), jac=True, method="L-BFGS-B").x.reshape(anchor.shape)
-        self._weights = moved[:, :-1], moved[:, -1]
+def _move(model: LinearOverFrozen, examples: Sequence[Example], label_names: Sequence[str], strength: float) -> None:
+    """Move a model's head by examples, against a pull back to where it is."""
+    from scipy.optimize import minimize
+
+    if not examples:
+        return
+    features = model._embed([example.input for example in examples]).astype(float)
+    features = np.hstack([features, np.ones((len(features), 1))])
+    truth = np.eye(len(label_names))[index_labels(examples, label_names)]
+    anchor = np.hstack([model._weights[0], model._weights[1][:, None]]).astype(float)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        head = flat.reshape(anchor.shape)
+        probabilities = softmax(features @ head.T)
+        cross = -np.log(np.clip((probabilities * truth).sum(1), 1e-12, None)).sum()
+        away = head - anchor
+        slope = (probabilities - truth).T @ features + strength * away
+        return cross + strength / 2 * (away**2).sum(), slope.ravel()
+
+    moved = minimize(loss, anchor.ravel(), jac=True, method="L-BFGS-B").x.reshape(anchor.shape)
+    model._weights = moved[:, :-1], moved[:, -1]
 
 
 def ordered_calibration(head: Head, label_names: Sequence[str], stored: dict[str, Any] | None = None) -> Calibration:
@@ -293,16 +305,22 @@ def read_expert(folder: Path, label_names: Sequence[str]) -> Expert | None:
 
     InputError if one of the two has been trained anew since.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    if not (folder / EXPERT[0]).exists():
+    file = folder / EXPERT[0]
+    if not file.exists():
         return None
-    facts = json.loads((folder / EXPERT[0]).read_text(encoding="utf-8"))
-    expert = Pretrained(model=facts["model"])
-    if [facts["adapter"], facts["expert"]] != [adapter_digest(folder), adapter_digest(expert.folder)]:
-        raise InputError(folder / EXPERT[0], "belongs to other adapters", then=REBUILD)
+    try:
+        facts, weights = json.loads(file.read_text(encoding="utf-8")), load_file(folder / EXPERT[1])["weights"]
+        expert, bound = Pretrained(model=facts["model"]), [facts["adapter"], facts["expert"]]
+        values = Routing(**facts).model_dump()
+    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
+        raise InputError(file, f"names no expert ({error!r})", then=REBUILD) from None
+    if bound != [adapter_digest(folder), adapter_digest(expert.folder)]:
+        raise InputError(file, "belongs to other adapters", then=REBUILD)
     expert.fit([], label_names, lambda share, words: None)
-    return Expert(restore_router(facts, load_file(folder / EXPERT[1])["weights"], expert.tokenizer), expert)
+    return Expert(restore_router(values, weights, expert.tokenizer), expert)
 
 
 def write_expert(model: str, router: Router, facts: dict[str, Any], folder: Path) -> None:

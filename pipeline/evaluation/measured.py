@@ -102,8 +102,10 @@ def _find_folder(bundle: Bundle) -> Path | None:
     for file in sorted(pretrained_folder.HOME.glob(f"*/{HEAD[0]}")):
         head = read_head(file.parent)
         if sorted(head.label_names) == sorted(bundle.label_names):
+            with_expert = (file.parent / EXPERT[0]).exists()
             shipped = zip(("coefficients", "intercepts"), calibrated_weights(head, bundle.label_names), strict=True)
-            if all(np.array_equal(arrays.get(name, 0), weights) for name, weights in shipped):
+            alike = all(np.array_equal(arrays.get(name, 0), weights) for name, weights in shipped)
+            if alike and with_expert == ("router" in arrays):
                 return file.parent
     return None
 

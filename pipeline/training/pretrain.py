@@ -1,4 +1,4 @@
-"""Rebuild the pretrained models that ship: one adapter of a base-size encoder, and a small one that it teaches.
+"""Rebuild the pretrained models that ship: an adapter of a base-size encoder, a small one that it teaches, its expert.
 
 The small model learns from labels where there are such, and from what its teacher thinks of these and of
 unlabelled text of the domain (Hinton et al., 2015). Documents of the validation and test parts are never learned
@@ -62,13 +62,13 @@ Made {created} by `stance pretrain`. A LoRA adapter, in 8 bits, with its classif
 encoder {encoder} (not included; it is checked by sha256).
 
 **Data.** {labelled} labelled real sentences (news, UN speeches, government texts, headlines, state media; the
-`train` documents of `labels/external/split.csv`), {own} invented sentences of this project's train part, and
-{unlabelled} sentences of the domain without labels. No real text is in this repository;
-weights hold no sentence of it as text. Labels are a large language model's reading under
-`labels/CODEBOOK.md`; no domain expert has reviewed them.
+`train` documents of `labels/external/split.csv`), {own} invented sentences of this project (its train
+part, and those made of parts), and {unlabelled} sentences of the domain without labels{before}.
+No real text is in this repository; weights hold no sentence of it as text. Labels are a large language
+model's reading under `labels/CODEBOOK.md`; no domain expert has reviewed them.
 
 **Scores.** Macro-F1 on the part `{part}`, which calibrates it and was used to choose the recipe:
-{score} (`whole` below: all sentences of whole articles, which did so too).
+{score}, without an expert beside it{whole}.
 Scores on documents that nothing was chosen by stand in the project's README.
 
 | source | sentences | macro-F1 |
@@ -170,6 +170,7 @@ def pretrain(
     """
     from pipeline.classifiers.adapter import AdapterOptions, score_adapter
     from pipeline.classifiers.checkpoint import WEIGHTS, find_checkpoint
+    from pipeline.classifiers.encoding import frozen_encoder
 
     own_checkpoint = "" if recipe.encoder == DEFAULT else checkpoint
     train, validation = _rows(config, recipe.calibrated_on)
@@ -190,8 +191,8 @@ def pretrain(
     assert done
     scores = score_adapter(recipe.encoder, done, [row.text for row in validation], recipe.max_length, own_checkpoint)
     learned = [row.origin in config.data.invented for number, row in enumerate(train) if number in used]
-    own = sum(learned)
-    counts = {"labelled": len(learned) - own, "own": own, "unlabelled": len(texts), "validation": len(validation)}
+    own, unlabelled_used = sum(learned), len(used) - len(learned)
+    counts = {"labelled": len(learned) - own, "own": own, "unlabelled": unlabelled_used, "validation": len(validation)}
     facts, rows = _calibrate(scores, validation, config)
     card: dict[str, Any] = {
         "encoder": recipe.encoder,
@@ -206,6 +207,8 @@ def pretrain(
         shutil.copytree(done, partial, dirs_exist_ok=True)
         (partial / HEAD[0]).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(_write_card(card, rows, validation), encoding="utf-8")
+    read_head.cache_clear()  # what is remembered by this folder's name is no longer what lies there
+    frozen_encoder.cache_clear()
     return card
 
 
@@ -301,9 +304,9 @@ def _choose(train: Sequence[Example], unlabelled: int, stage: Stage, config: Con
 def pretrain_expert(config: Config, folder: Path, expert: str) -> dict[str, object]:
     """Put an expert for plain sentences beside a pretrained model, and the router that tells these from news.
 
-    The router learns from the train part, news against groups that differ by little and sentences made of parts; how
-    much of news goes to the expert is set on the validation parts. Stages and vectors of the model are to be rebuilt
-    afterwards.
+    The router learns from the train part: news against groups that differ by little, single invented sentences and
+    those made of parts. How much of news goes to the expert is set on the validation parts. Stages and vectors of the
+    model are to be rebuilt afterwards.
     """
     train, held_out = _rows(config, (*HELD_OUT, "contrast-validation"))
     mine = [row.input for row in [*train, *_patterns(RECIPES[expert], config)] if row.origin in PLAIN]
@@ -418,8 +421,7 @@ def pretrain_held_out(config: Config, folder: Path, on_progress: ProgressCallbac
     """Put the vectors of the real validation documents beside a pretrained model; return the number of sentences."""
     _, held_out = _rows(config)
     on_progress(0.1, f"the model reads {len(held_out)} sentences that it never learned from")
-    Pretrained(model=str(folder)).write_held_out(held_out)
-    return len(held_out)
+    return Pretrained(model=str(folder)).write_held_out(held_out)
 
 
 def _calibrate(scores: np.ndarray, validation: Sequence[Example], config: Config) -> tuple[dict[str, Any], Predictions]:
@@ -454,6 +456,8 @@ def _write_card(card: dict[str, Any], rows: Predictions, validation: Sequence[Ex
         score="{:.3f} [{:.3f}, {:.3f}]".format(*card["validation_macro_f1"]),
         sources="\n".join(f"| {name} | {len(own)} | {MACRO_F1.value(own):.3f} |" for name, own in sources.items()),
         part=recipe["calibrated_on"][0],
+        whole=", as `whole` did: all sentences of whole articles" if "whole" in sources else "",
+        before=f"; `{recipe['begins_with']}`, from which it goes on, had its own" if recipe["begins_with"] else "",
         limits=PLAIN_LIMITS.format(**recipe) if recipe["helps"] else NEWS_LIMITS,
         teaching=f"One adapter learns from labels and {teacher}",
         recipe="\n".join(f"- `{name}`: {value}" for name, value in recipe.items()),

@@ -16,6 +16,7 @@ from pipeline.classifiers.expert import MOST_NEWS, Expert, fit_router, restore_r
 from pipeline.classifiers.pretrained import write_expert
 from pipeline.classifiers.pretrained_folder import HOME, REBUILD
 from pipeline.config import Candidate
+from pipeline.data.examples import Example
 
 WORDS = ["lift", "keep", "stop", "them", "reporters", "said", "ministers", "met", "late", "monday"]
 PLAIN, NEWS = WORDS[:4], WORDS[4:]
@@ -136,6 +137,35 @@ def test_a_moved_head_keeps_the_expert(folders):
     np.testing.assert_allclose(
         adapted.decision_function(["hot tea"]), fitted(folders[1]).decision_function(["hot tea"]), atol=1e-5
     )
+
+
+def test_labels_of_ones_own_move_the_head_of_whoever_reads_them(folders):
+    texts = ["hot tea", "cold ice"]
+    before = fitted(folders[0]).decision_function(texts)
+    label = LABEL_NAMES[before[0].argmin()]
+    own = [Example("a", i, 0, 7, "hot tea", label, "train", "a") for i in range(20)]
+    adapted = create(Candidate(name="x", kind="adapted", options={"model": str(folders[0]), "strength": 0.01}))
+    adapted.fit(own, LABEL_NAMES, silent)
+    after = adapted.decision_function(texts)
+    assert LABEL_NAMES[after[0].argmax()] == label
+    np.testing.assert_allclose(after[1], before[1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("expert.json", b'{"model": '),
+        ("expert.json", b"{}"),
+        ("expert.safetensors", b"short"),
+        ("expert.safetensors", None),
+    ],
+)
+def test_a_damaged_expert_is_one_line(folders, name, content):
+    file = folders[0] / name
+    file.write_bytes(content) if content is not None else file.unlink()
+    error = refused(fitted, folders[0])
+    assert error.where == str(folders[0] / "expert.json") and error.what.startswith("names no expert")
+    assert error.then == REBUILD
 
 
 @pytest.mark.parametrize("changed", [0, 1])

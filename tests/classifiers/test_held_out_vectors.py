@@ -7,7 +7,7 @@ import pytest
 from refusals import refused
 
 from pipeline.classifiers.held_out_vectors import FILE, read_vectors, write_vectors
-from pipeline.classifiers.pretrained import adapter_digest
+from pipeline.classifiers.pretrained import model_digest
 from pipeline.classifiers.pretrained_folder import HOME
 from pipeline.data.examples import Example
 
@@ -60,7 +60,7 @@ def test_a_broken_file_is_named(folder, content):
 
 def test_what_ships_is_small_and_fits_its_adapter():
     small = HOME / "small"
-    found = read_vectors(small, adapter_digest(small))
+    found = read_vectors(small, model_digest(small))
     assert (small / FILE).stat().st_size <= 1_500_000
     assert len(found.examples) >= 1000 and {row.split for row in found.examples} == {
         "validation", "full-article-validation"

@@ -51,7 +51,7 @@ def test_what_ships_is_small(models, most):
 
 def test_the_adapter_carries_its_card():
     card = (SMALL / "README.md").read_text(encoding="utf-8")
-    assert "language model's reading" in card
+    assert "language\nmodel's reading" in card
     assert read_head(SMALL).label_names == NAMES
 
 
@@ -79,7 +79,7 @@ def test_the_first_stage_is_sure_of_what_is_plainly_neutral_alone(pretrained):
     texts = [
         "The ambassador demanded that every state enforce the sanctions on Pyongyang to the letter.",
         "The ambassador urged all sides to return to talks and to ease the sanctions on Pyongyang.",
-        "The band played three songs at the airport, and then the guests went home in the rain.",
+        "Kim Jong Un visited a fish farm on Tuesday, the state news agency reported.",
     ]
     sure, found = pretrained.first_stage(NAMES).answer(texts)
     assert sure.tolist() == [False, False, True] and found.argmax(1).tolist() == [2]

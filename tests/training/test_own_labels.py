@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pipeline.classifiers.held_out_vectors import FILE, write_vectors
-from pipeline.classifiers.pretrained import Pretrained, adapter_digest
+from pipeline.classifiers.pretrained import Pretrained, model_digest
 from pipeline.classifiers.pretrained_folder import ADAPTER
 from pipeline.config import Candidate, Config, Selection
 from pipeline.data.examples import Example
@@ -52,7 +52,7 @@ def model(tmp_path, monkeypatch):
     head |= {"calibration": {"temperature": 1.0, "bias": []}, "abstain": None}
     (folder / "head.json").write_text(json.dumps(head))
     held_out = [sentence(NAMES[n % 3], n, NAMES[n % 3]) for n in range(60)]
-    write_vectors(folder, adapter_digest(folder), held_out, Table().embed([row.text for row in held_out]))
+    write_vectors(folder, model_digest(folder), held_out, Table().embed([row.text for row in held_out]))
     return folder
 
 

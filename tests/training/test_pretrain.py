@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from refusals import refused
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from transformers import MPNetConfig, MPNetModel
 
 from pipeline.classifiers import create
@@ -156,6 +156,20 @@ def test_an_adapter_is_written_in_8_bits_and_read_as_it_was(tiny, tmp_path):
     assert {name for name, p in again.items() if p.requires_grad} == set(wanted)
     for name, tensor in wanted.items():
         assert (again[name] - tensor).abs().max() <= tensor.abs().max() / 254 + 1e-6
+
+
+@pytest.mark.parametrize("lost", ["scale.", "lora_A", "all"])
+def test_an_adapter_that_is_not_whole_is_one_line(tiny_pretrained, tiny, lost, tmp_path):
+    folder = shutil.copytree(tiny_pretrained, tmp_path / "model")
+    file = folder / "adapter_model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if lost in name or lost == "all")
+    save_file({kept: tensor for kept, tensor in tensors.items() if kept != name}, file)
+    if lost == "all":
+        file.write_bytes(b"short")
+    error = refused(load_adapter, load_checkpoint(tiny)[1], folder)
+    assert (error.where, error.then) == (str(folder), REBUILD)
+    assert error.what.startswith("holds no adapter for this encoder")
 
 
 def test_only_the_layers_of_the_recipe_are_adapted():
