@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from pipeline.bundle import Bundle
 from pipeline.classifiers import State, pretrained_folder
 from pipeline.classifiers.pretrained import calibrated_weights
-from pipeline.classifiers.pretrained_folder import ADAPTER, HEAD, read_head
+from pipeline.classifiers.pretrained_folder import ADAPTER, EXPERT, HEAD, read_head
 from pipeline.data.examples import Example
 from pipeline.evaluation.measured import NAME, digest_folder, measured_subsets, read_measured, write_measured
 from pipeline.evaluation.rows import ScoredRows
@@ -26,11 +26,11 @@ SHIPPED = sorted(file.parent for file in (ROOT / "pipeline" / "pretrained").glob
 class Same:
     """A classifier that is known by its weights alone."""
 
-    def __init__(self, weights):
-        self.weights = weights
+    def __init__(self, weights, *, with_expert=False):
+        self.weights, self.router = weights, {"router": np.zeros(1)} if with_expert else {}
 
     def state(self):
-        return State(arrays=dict(zip(("coefficients", "intercepts"), self.weights, strict=True)))
+        return State(arrays=dict(zip(("coefficients", "intercepts"), self.weights, strict=True)) | self.router)
 
 
 def bundle_of(folder, label_names=LABEL_NAMES):
@@ -38,7 +38,8 @@ def bundle_of(folder, label_names=LABEL_NAMES):
     offsets = dict(zip(head.label_names, head.facts["decision"].get("offsets", ()), strict=False))
     decision = DecisionRule(tuple(offsets[name] for name in label_names if offsets))
     manifest = make_manifest(label_names=label_names, decision=decision)
-    return Bundle(manifest, Same(calibrated_weights(head, label_names)))
+    with_expert = (folder / EXPERT[0]).exists()
+    return Bundle(manifest, Same(calibrated_weights(head, label_names), with_expert=with_expert))
 
 
 @pytest.fixture
@@ -148,6 +149,12 @@ def test_each_model_that_ships_was_measured_and_holds_no_text(shipped):
     assert {"majority", "keywords", "tfidf"} == set(sampled.baselines) and sampled.gain.value > 0
     words = {word for row in (*measured.sampled, *measured.whole) for word in (row.article, row.source)}
     assert max(map(len, words)) < 300 and not any(" " in word for word in words)
+
+
+def test_an_export_of_the_same_head_without_the_expert_is_another_model():
+    folder = ROOT / "pipeline" / "pretrained" / "small"
+    alone = Same(calibrated_weights(read_head(folder), LABEL_NAMES))
+    assert not list(measured_subsets(Bundle(make_manifest(label_names=LABEL_NAMES), alone)))
 
 
 def test_the_figures_of_the_readme_are_those_that_ship():
